@@ -1,0 +1,205 @@
+//! A locked slot, and what requests do with it.
+
+use parking_lot::MutexGuard;
+
+use crate::item::{Content, NEVER, assert_limits, shown_deadline};
+use crate::recency::Stamp;
+use crate::record::Record;
+use crate::slot::{Access, Cleared, Slot};
+use crate::stats::Counters;
+use crate::store::{Group, Store};
+use crate::{Millis, scan};
+
+/// A live entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its value.
+    pub value: &'a [u8],
+    /// The first millisecond at which it is dead; `None`: it does not expire.
+    pub deadline: Option<Millis>,
+}
+
+/// A locked slot. Deadlines are exact: from the millisecond of its deadline on an entry is never
+/// seen. Keys and values must be within [`crate::MAX_KEY_BYTES`] and [`crate::MAX_VALUE_BYTES`].
+pub struct SlotGuard<'a> {
+    store: &'a Store,
+    group: MutexGuard<'a, Group>,
+    index: usize,
+}
+
+impl<'a> SlotGuard<'a> {
+    pub(crate) fn new(store: &'a Store, group: MutexGuard<'a, Group>, index: u16) -> Self {
+        Self { store, group, index: usize::from(index) }
+    }
+
+    /// May requests run on this slot?
+    pub fn access(&self) -> Access {
+        self.slot().access
+    }
+
+    /// Sets whether requests may run; the entries stay.
+    pub fn set_access(&mut self, access: Access) {
+        self.slot_mut().access = access;
+    }
+
+    /// Looks a key up for a request that reads it: counts a hit or a miss, and makes the entry the
+    /// most recently used of the slot.
+    pub fn get(&mut self, key: &[u8], now: Millis) -> Option<Entry<'_>> {
+        let Some(at) = self.live(key, now) else {
+            self.group.counters.misses += 1;
+            return None;
+        };
+        self.group.counters.hits += 1;
+        self.slot_mut().touch(at, Stamp::at(now));
+        Some(self.entry(at))
+    }
+
+    /// Looks a key up without counting or touching.
+    pub fn peek(&mut self, key: &[u8], now: Millis) -> Option<Entry<'_>> {
+        self.live(key, now).map(|at| self.entry(at))
+    }
+
+    /// Inserts or overwrites an entry. A deadline that has passed stores nothing and removes the key.
+    ///
+    /// It may leave the store above its budget: call [`Store::reclaim`] without a guard.
+    ///
+    /// # Panics
+    /// If key or value is above its limit: the caller has to check.
+    pub fn set(&mut self, key: &[u8], value: &[u8], deadline: Option<Millis>, now: Millis) {
+        assert_limits(key, value);
+        let deadline = deadline.unwrap_or(NEVER);
+        if deadline <= now {
+            self.remove(key, now);
+            return;
+        }
+        let (hash, live) = self.find_live(key, now);
+        self.change(|slot, counters| {
+            let at = slot.put(live, Content { hash, key, value, deadline, stamp: Stamp::at(now) });
+            counters.sets += 1;
+            counters.replaced += u64::from(live.is_some());
+            slot.journal_put(at);
+        });
+    }
+
+    /// Removes an entry; true if it was there, alive.
+    pub fn remove(&mut self, key: &[u8], now: Millis) -> bool {
+        let live = self.live(key, now);
+        self.change(|slot, counters| {
+            if let Some(at) = live {
+                slot.remove(at);
+                counters.deletes += 1;
+            }
+            // Also if nothing was there: the entry may have been evicted here after it was copied,
+            // and without the record the target would bring the removed value back.
+            if let Some(journal) = &mut slot.journal {
+                journal.append(&Record::Remove { key });
+            }
+        });
+        live.is_some()
+    }
+
+    /// Sets or, with `None`, removes the deadline of an entry, and makes it the most recently used; true
+    /// if the entry was there, alive. A deadline that has passed removes the entry.
+    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<Millis>, now: Millis) -> bool {
+        let deadline = deadline.unwrap_or(NEVER);
+        if deadline <= now {
+            return self.remove(key, now);
+        }
+        let Some(at) = self.live(key, now) else { return false };
+        self.change(|slot, _| {
+            slot.set_deadline(at, deadline);
+            slot.touch(at, Stamp::at(now));
+            slot.journal_put(at);
+        });
+        true
+    }
+
+    /// Removes all entries at once; access and journal stay. The memory is accounted as free at
+    /// once, and is freed when the result is dropped.
+    pub fn clear(&mut self) -> Cleared {
+        self.change(|slot, counters| {
+            counters.cleared += slot.items().len() as u64;
+            if let Some(journal) = &mut slot.journal {
+                journal.append(&Record::Clear);
+            }
+            slot.take()
+        })
+    }
+
+    /// Number of entries, dead ones that nobody has noticed yet included.
+    pub fn len(&self) -> usize {
+        self.slot().items().len()
+    }
+
+    /// True if [`SlotGuard::len`] is 0.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes the allocator takes for the slot's entries, slab and index included.
+    pub fn bytes(&self) -> usize {
+        self.slot().bytes()
+    }
+
+    /// Reports live keys in ascending order of their *position*, a number in `1..2^50` that a key has
+    /// for as long as the store exists (so a slot and a position fit in a `u64` cursor).
+    ///
+    /// `after` is the position to go on behind, `None` the beginning. The result is the next `after`,
+    /// `None` at the end. A key that is there during the whole walk is reported exactly once,
+    /// one that comes or goes meanwhile at most once. `count` is a hint as in `SCAN`: keys of equal
+    /// position stay together, and of a large slot at least 1/256 is reported at a time, since each
+    /// call has to look at the whole slot.
+    pub fn scan(
+        &self,
+        after: Option<u64>,
+        count: usize,
+        now: Millis,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Option<u64> {
+        scan::scan(self.slot().items(), after, count, now, visit)
+    }
+
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.group.slots[self.index]
+    }
+
+    fn slot_mut(&mut self) -> &mut Slot {
+        &mut self.group.slots[self.index]
+    }
+
+    fn entry(&self, at: u32) -> Entry<'_> {
+        let item = self.slot().item(at);
+        Entry { value: item.value(), deadline: shown_deadline(item.deadline) }
+    }
+
+    /// Where the key's entry is if it is alive; a dead one is removed.
+    pub(crate) fn live(&mut self, key: &[u8], now: Millis) -> Option<u32> {
+        self.find_live(key, now).1
+    }
+
+    /// The key's hash, and where its entry is if it is alive; a dead one is removed.
+    pub(crate) fn find_live(&mut self, key: &[u8], now: Millis) -> (u64, Option<u32>) {
+        let hash = self.store.hash(key);
+        let found = self.slot().find(hash, key);
+        match found {
+            Some(at) if self.slot().item(at).is_dead(now) => {
+                self.change(|slot, counters| {
+                    slot.remove(at);
+                    counters.expired += 1;
+                });
+                (hash, None)
+            }
+            _ => (hash, found),
+        }
+    }
+
+    /// Changes the slot and accounts for the bytes.
+    pub(crate) fn change<R>(&mut self, change: impl FnOnce(&mut Slot, &mut Counters) -> R) -> R {
+        let group = &mut *self.group;
+        let slot = &mut group.slots[self.index];
+        let before = slot.footprint();
+        let result = change(slot, &mut group.counters);
+        self.store.charge(before, slot.footprint());
+        result
+    }
+}

@@ -1,0 +1,268 @@
+//! One slot: its entries in a dense slab, the index over them, their LRU order, and their bytes.
+
+use hashbrown::HashTable;
+
+use crate::Millis;
+use crate::item::{Content, Item, NEVER};
+use crate::journal::Journal;
+use crate::recency::{Recency, Stamp};
+use crate::record::Record;
+use crate::size_class::allocated_bytes;
+
+/// May requests run on a slot? Kept beside the data, so that a request reads both under one lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// The slot is not ours: requests go to its owner. Entries of a copy in progress may lie here.
+    #[default]
+    Closed,
+    /// The slot is ours: requests run.
+    Open,
+    /// The slot is being sealed: requests wait.
+    Parked,
+    /// The slot is sealed or handed over: requests are forwarded.
+    Away,
+}
+
+/// The entries of a cleared slot. Dropping it frees them, which takes a while for a large slot: do
+/// it after the guard is gone.
+#[must_use = "bind it, so that it is dropped after the guard"]
+pub struct Cleared {
+    _index: HashTable<u32>,
+    _items: Vec<Item>,
+}
+
+/// An empty slot allocates nothing, and all 16384 of them fit in 2 MiB.
+pub(crate) struct Slot {
+    index: HashTable<u32>,
+    /// Dense: removing an entry moves the last one to its place, so that a slab never has holes and
+    /// gives its memory back as it shrinks.
+    items: Vec<Item>,
+    recency: Recency,
+    /// Sum of [`Item::block_bytes`].
+    block_bytes: usize,
+    /// No entry dies before this time, the unswept ones aside.
+    earliest: Millis,
+    /// While a sweep is under way: the places below this one are still to be visited.
+    unswept: u32,
+    /// Where the last copied entry went; a hint, since entries move.
+    last_copied: u32,
+    pub(crate) journal: Option<Box<Journal>>,
+    pub(crate) access: Access,
+}
+
+const _: () = assert!(size_of::<Slot>() * crate::SLOTS as usize <= 2 * 1024 * 1024);
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            index: HashTable::new(),
+            items: Vec::new(),
+            recency: Recency::default(),
+            block_bytes: 0,
+            earliest: NEVER,
+            unswept: 0,
+            last_copied: 0,
+            journal: None,
+            access: Access::default(),
+        }
+    }
+}
+
+impl Slot {
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    pub(crate) fn item(&self, at: u32) -> &Item {
+        &self.items[at as usize]
+    }
+
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.index
+            .find(hash, |&at| {
+                let item = &self.items[at as usize];
+                item.hash == hash && item.key() == key
+            })
+            .copied()
+    }
+
+    /// All entries whose key has this hash.
+    pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = &Item> {
+        self.index
+            .iter_hash(hash)
+            .map(|&at| &self.items[at as usize])
+            .filter(move |item| item.hash == hash)
+    }
+
+    /// Hashes of all keys, hottest entry first.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.recency.iter(&self.items).map(|at| self.items[at as usize].hash)
+    }
+
+    /// Writes an entry as the hottest one; `at` is where its key was found. Gives its place.
+    pub(crate) fn put(&mut self, at: Option<u32>, content: Content<'_>) -> u32 {
+        let at = self.write(at, content);
+        self.recency.link_hottest(&mut self.items, at);
+        at
+    }
+
+    /// Writes an entry that was copied from another node, in the order of stamps.
+    pub(crate) fn put_copied(&mut self, at: Option<u32>, content: Content<'_>) {
+        let at = self.write(at, content);
+        let hint_is_linked = self.last_copied != at && self.last_copied < self.items.len() as u32;
+        let near = if hint_is_linked { self.last_copied } else { self.recency.hottest() };
+        self.recency.link_by_stamp(&mut self.items, at, near);
+        self.last_copied = at;
+    }
+
+    /// Writes an entry without linking it into the LRU list; gives its place.
+    fn write(&mut self, at: Option<u32>, content: Content<'_>) -> u32 {
+        self.note_deadline(content.deadline);
+        if let Some(at) = at {
+            self.recency.unlink(&mut self.items, at);
+            let item = &mut self.items[at as usize];
+            self.block_bytes -= item.block_bytes();
+            item.overwrite(content);
+            self.block_bytes += item.block_bytes();
+            return at;
+        }
+        let item = Item::new(content);
+        self.block_bytes += item.block_bytes();
+        let at = self.items.len() as u32;
+        if self.items.len() == self.items.capacity() {
+            // A quarter at a time: slots fill evenly, so doubling would leave half of all slabs
+            // empty at once.
+            self.items.reserve_exact((self.items.len() / 4).max(4));
+        }
+        self.items.push(item);
+        let items = &self.items;
+        self.index.insert_unique(content.hash, at, |&at| items[at as usize].hash);
+        at
+    }
+
+    /// Marks the entry as used now.
+    pub(crate) fn touch(&mut self, at: u32, stamp: Stamp) {
+        self.items[at as usize].stamp = stamp;
+        if self.recency.hottest() != at {
+            self.recency.unlink(&mut self.items, at);
+            self.recency.link_hottest(&mut self.items, at);
+        }
+    }
+
+    pub(crate) fn set_deadline(&mut self, at: u32, deadline: Millis) {
+        self.items[at as usize].deadline = deadline;
+        self.note_deadline(deadline);
+    }
+
+    /// Appends an entry that was written just now to the journal, if there is one.
+    pub(crate) fn journal_put(&mut self, at: u32) {
+        if let Some(journal) = &mut self.journal {
+            journal.append(&Record::put(&self.items[at as usize], None));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, at: u32) {
+        self.unindex(at);
+        self.recency.unlink(&mut self.items, at);
+        let last = self.items.len() as u32 - 1;
+        if at != last {
+            let hash = self.items[last as usize].hash;
+            if let Some(place) = self.index.find_mut(hash, |&place| place == last) {
+                *place = at;
+            }
+        }
+        let item = self.items.swap_remove(at as usize);
+        self.block_bytes -= item.block_bytes();
+        if at != last {
+            self.recency.moved(&mut self.items, at);
+        }
+        self.shrink();
+    }
+
+    fn unindex(&mut self, at: u32) {
+        let hash = self.items[at as usize].hash;
+        if let Ok(entry) = self.index.find_entry(hash, |&place| place == at) {
+            entry.remove();
+        }
+    }
+
+    /// Gives memory back when most of it is unused; the slack left keeps this rare.
+    fn shrink(&mut self) {
+        let len = self.items.len();
+        if len == 0 {
+            drop(self.take());
+        }
+        if self.items.capacity() > 16 && self.items.capacity() / 4 > len {
+            self.items.shrink_to(len * 2);
+        }
+        if self.index.capacity() > 16 && self.index.capacity() / 4 > len {
+            let items = &self.items;
+            self.index.shrink_to(len * 2, |&at| items[at as usize].hash);
+        }
+    }
+
+    /// Empties the slot; access and journal stay.
+    pub(crate) fn take(&mut self) -> Cleared {
+        let Self { index, items, recency, block_bytes, earliest, unswept, .. } = self;
+        *recency = Recency::default();
+        *block_bytes = 0;
+        *earliest = NEVER;
+        *unswept = 0;
+        Cleared { _index: std::mem::take(index), _items: std::mem::take(items) }
+    }
+
+    /// The entry to evict first.
+    pub(crate) fn coldest(&self) -> Option<u32> {
+        (!self.items.is_empty()).then(|| self.recency.coldest())
+    }
+
+    /// What the allocator takes for the entries, slab and index included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.block_bytes
+            + allocated_bytes(self.items.capacity() * size_of::<Item>())
+            + allocated_bytes(self.index.allocation_size())
+    }
+
+    /// What the allocator takes for all of the slot: entries and journal.
+    pub(crate) fn footprint(&self) -> usize {
+        self.bytes() + self.journal.as_ref().map_or(0, |journal| journal.footprint())
+    }
+
+    fn note_deadline(&mut self, deadline: Millis) {
+        self.earliest = self.earliest.min(deadline);
+    }
+
+    /// True if a sweep may find a dead entry, or is under way.
+    pub(crate) fn is_sweep_due(&self, now: Millis) -> bool {
+        self.unswept > 0 || self.earliest <= now
+    }
+
+    /// Visits at most `budget` entries and removes the dead ones; gives the numbers of both, and
+    /// true when the pass is over.
+    ///
+    /// It goes downwards: a removal, here or by a request in between, moves the *last* entry, which
+    /// has been visited, so none is skipped.
+    pub(crate) fn sweep(&mut self, now: Millis, budget: usize) -> (usize, usize, bool) {
+        if self.unswept == 0 {
+            self.unswept = self.items.len() as u32;
+            self.earliest = NEVER;
+        }
+        self.unswept = self.unswept.min(self.items.len() as u32);
+        let (mut visited, mut expired) = (0, 0);
+        while self.unswept > 0 && visited < budget {
+            self.unswept -= 1;
+            visited += 1;
+            let at = self.unswept;
+            if self.item(at).is_dead(now) {
+                self.remove(at);
+                expired += 1;
+            } else {
+                self.note_deadline(self.item(at).deadline);
+            }
+        }
+        (visited, expired, self.unswept == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

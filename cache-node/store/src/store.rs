@@ -1,0 +1,120 @@
+//! The store: slot groups behind their locks, and the byte budget over all of them.
+
+use std::hash::Hasher as _;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::guard::SlotGuard;
+use crate::slot::Slot;
+use crate::stats::{Counters, Stats};
+use crate::{GROUPS, SLOTS, SLOTS_PER_GROUP};
+
+/// What a store is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Bytes for entries, slabs, indexes and journals. The 2 MiB of empty slots come on top.
+    pub budget_bytes: usize,
+    /// Seed of the key hash and of the sampling for eviction. Secret and random in production, or
+    /// clients could choose keys that collide.
+    pub hash_seed: u64,
+}
+
+/// All slots of a node. Shared by threads; see [`Store::lock`].
+pub struct Store {
+    groups: Box<[Mutex<Group>]>,
+    used_bytes: AtomicUsize,
+    budget_bytes: AtomicUsize,
+    hash_seed: u64,
+    shared_seed: SharedSeed,
+    /// Samples drawn so far for eviction: the counter behind the random slots.
+    pub(crate) samples: AtomicU64,
+}
+
+/// The slots under one lock.
+#[derive(Default)]
+pub(crate) struct Group {
+    pub(crate) slots: [Slot; SLOTS_PER_GROUP as usize],
+    pub(crate) counters: Counters,
+    /// The slot at which the next sweep goes on.
+    pub(crate) sweep_at: u16,
+}
+
+impl Store {
+    /// An empty store: all slots [`crate::Access::Closed`].
+    pub fn new(config: Config) -> Self {
+        let Config { budget_bytes, hash_seed } = config;
+        Self {
+            groups: (0..GROUPS).map(|_| Mutex::default()).collect(),
+            used_bytes: AtomicUsize::new(0),
+            budget_bytes: AtomicUsize::new(budget_bytes),
+            hash_seed,
+            shared_seed: SharedSeed::from_u64(hash_seed),
+            samples: AtomicU64::new(0),
+        }
+    }
+
+    /// Locks the slot, and with it the 15 others of its group. The holder must be quick, must not
+    /// wait for anything (no `.await`), and must not lock another slot or call [`Store::reclaim`],
+    /// [`Store::sweep`] or [`Store::stats`]: the group's lock is not reentrant.
+    ///
+    /// # Panics
+    /// If `slot` is not below [`SLOTS`].
+    pub fn lock(&self, slot: u16) -> SlotGuard<'_> {
+        SlotGuard::new(self, self.lock_group(slot / SLOTS_PER_GROUP), slot % SLOTS_PER_GROUP)
+    }
+
+    /// Changes the budget. A lower one takes effect with the next [`Store::reclaim`].
+    pub fn set_budget(&self, bytes: usize) {
+        self.budget_bytes.store(bytes, Relaxed);
+    }
+
+    /// Bytes the allocator takes for entries, slabs, indexes and journals.
+    pub fn used_bytes(&self) -> usize {
+        self.used_bytes.load(Relaxed)
+    }
+
+    /// Sums up all groups, one lock after the other: tens of microseconds, not for each request. The
+    /// groups are not stopped together; only a store at rest gives figures of one moment.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            used_bytes: self.used_bytes(),
+            budget_bytes: self.budget_bytes.load(Relaxed),
+            ..Stats::default()
+        };
+        for group in 0..GROUPS {
+            stats.add(&self.lock_group(group).counters);
+        }
+        stats
+    }
+
+    pub(crate) fn lock_group(&self, group: u16) -> MutexGuard<'_, Group> {
+        self.groups[usize::from(group)].lock()
+    }
+
+    pub(crate) fn is_within_budget(&self) -> bool {
+        self.used_bytes() <= self.budget_bytes.load(Relaxed)
+    }
+
+    /// Accounts for a slot whose footprint changed.
+    pub(crate) fn charge(&self, before: usize, after: usize) {
+        if after > before {
+            self.used_bytes.fetch_add(after - before, Relaxed);
+        } else if after < before {
+            self.used_bytes.fetch_sub(before - after, Relaxed);
+        }
+    }
+
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.hash_seed, &self.shared_seed);
+        hasher.write(key);
+        hasher.finish()
+    }
+
+    /// The `n`th pseudo-random slot.
+    pub(crate) fn random_slot(&self, n: u64) -> u16 {
+        self.hash(&n.to_le_bytes()) as u16 % SLOTS
+    }
+}
