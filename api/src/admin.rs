@@ -1,0 +1,125 @@
+//! The admin API between operator and nodes: `GET /admin/v1/state`, `PUT /admin/v1/ring`, `PUT /admin/v1/settings`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::Incarnation;
+
+/// Version of these messages; part of every path (`/admin/v1`).
+pub const ADMIN_VERSION: u32 = 1;
+
+/// What a node must know besides the ring document; pushed live, no restart needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Time to live in seconds of entries written without one; 0 = they stay until evicted.
+    pub ttl_default_seconds: u32,
+    /// Share in percent by which a default time to live may be shortened, so that entries written together do not expire together.
+    pub ttl_jitter_percent: u8,
+}
+
+/// Slots that a node has sealed for another and has no answer for: it neither serves nor drops them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Ranges of slots, first and last inclusive.
+    pub slots: Vec<(u16, u16)>,
+    /// The incarnation that may own them by now.
+    pub to: Incarnation,
+}
+
+/// What a node owns, as of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ownership {
+    /// Ranges of slots that it owns and serves, first and last inclusive.
+    pub owned: Vec<(u16, u16)>,
+    /// Slots sealed and unanswered.
+    #[serde(default)]
+    pub sealed: Vec<Sealed>,
+    /// Slots received by handover since the process started.
+    pub handed_in: u64,
+    /// Slots given away by handover since the process started.
+    pub handed_out: u64,
+    /// Slots adopted (nobody owned them) since the process started.
+    pub adopted: u64,
+}
+
+/// Counters and sizes of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStats {
+    /// Live entries.
+    pub entries: u64,
+    /// Bytes of the store as accounted: entries and their index.
+    pub used_bytes: u64,
+    /// The node's memory limit: all of the process.
+    pub limit_bytes: u64,
+    /// Resident memory of the process.
+    pub resident_bytes: u64,
+    /// Lookups that found an entry.
+    pub hits: u64,
+    /// Lookups that found none.
+    pub misses: u64,
+    /// Entries evicted for want of memory.
+    pub evicted: u64,
+    /// Entries removed because their time was over.
+    pub expired: u64,
+    /// Requests forwarded to another node.
+    pub forwarded: u64,
+    /// Open client connections.
+    pub connections: u64,
+    /// Milliseconds since a client last asked for a key; absent if none ever did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
+}
+
+/// Answer of `GET /admin/v1/state`: everything that the operator decides by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeState {
+    /// [`ADMIN_VERSION`].
+    pub version: u32,
+    /// Name it was started with.
+    pub name: String,
+    /// This run of the process.
+    pub incarnation: Incarnation,
+    /// Uid of the cluster it was started for.
+    pub cluster_uid: String,
+    /// Version of the program.
+    pub program: String,
+    /// Epoch of the newest document it has accepted; 0 = none.
+    pub epoch: u64,
+    /// Checksum of that document; empty = none.
+    pub checksum: String,
+    /// What it owns.
+    pub ownership: Ownership,
+    /// The settings in force.
+    pub settings: Settings,
+    /// Counters and sizes.
+    pub stats: NodeStats,
+}
+
+/// Body of every error answer of the admin API, and of the data API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// A stable code for programs and a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// Stable, `CamelCase`.
+    pub code: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+/// Stable codes of refused ring documents.
+pub mod code {
+    /// The document's epoch is not above the one in force, and it is not the same document.
+    pub const STALE_EPOCH: &str = "StaleEpoch";
+    /// The document belongs to another cluster.
+    pub const OTHER_CLUSTER: &str = "OtherCluster";
+    /// Format, checksum or consistency.
+    pub const INVALID_DOCUMENT: &str = "InvalidDocument";
+}

@@ -1,0 +1,197 @@
+//! The `CacheCluster` resource as users write it: fields, defaults, limits and rules.
+#![expect(unreachable_pub, reason = "KubeSchema repeats the `pub struct` inside a function")]
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::{CustomResource, CustomResourceExt, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::status::CacheClusterStatus;
+
+mod parse;
+
+pub use parse::{ParseError, parse_yaml};
+
+/// Fewest nodes.
+pub const MIN_NODES: i32 = 1;
+/// Most nodes; with one surge and leaving ones they fit [`MAX_MEMBERS`](crate::document::MAX_MEMBERS).
+pub const MAX_NODES: i32 = 100;
+/// Longest default time to live: a year of 365 days, in seconds.
+pub const MAX_TTL_SECONDS: i32 = 31_536_000;
+/// Largest share of a default time to live that jitter may take, in percent: above it entries would live for next to nothing.
+pub const MAX_JITTER_PERCENT: i32 = 90;
+/// Longest text of a quantity, in bytes; longer ones say nothing more.
+pub const MAX_QUANTITY_BYTES: usize = 32;
+/// Longest name of a cluster, in bytes: names of nodes, pods and services are made from it, at most 63 bytes each.
+pub const MAX_NAME_BYTES: usize = 40;
+
+/// The words that refuse a spec: the same from the schema's rules and from the operator.
+pub mod message {
+    /// `memory` is no quantity.
+    pub const MEMORY_QUANTITY: &str = "`memory` must be a quantity of bytes, such as 256Mi or 1Gi";
+    /// `memory` is too small for a node to run in.
+    pub const MEMORY_MIN: &str = "`memory` must be at least 64Mi";
+    /// `memory` is more than a node can address well.
+    pub const MEMORY_MAX: &str = "`memory` must be at most 1Ti";
+    /// Jitter of nothing.
+    pub const JITTER_WITHOUT_TTL: &str = "`ttl.jitterPercent` needs `ttl.defaultSeconds` greater than 0: \
+         without a default time to live there is nothing to spread";
+    /// The name is too long.
+    pub const NAME_LENGTH: &str =
+        "`metadata.name` must have at most 40 characters: nodes are named `<name>-<n>`";
+    /// The name cannot name a host.
+    pub const NAME_LABEL: &str = "`metadata.name` must be a DNS label: lower-case letters, digits and `-`, \
+         beginning with a letter, ending with a letter or a digit";
+}
+
+/// A distributed cache: how many nodes, how much memory, and how long entries live.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "ringcache.dev",
+    version = "v1alpha1",
+    kind = "CacheCluster",
+    doc = "A distributed cache whose nodes share 16384 hash slots.",
+    namespaced,
+    derive = "PartialEq",
+    shortname = "rcc",
+    category = "ringcache",
+    status = "CacheClusterStatus",
+    scale(
+        spec_replicas_path = ".spec.nodes",
+        status_replicas_path = ".status.nodes",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Nodes", type_ = "integer", json_path = ".spec.nodes", description = "Nodes wanted"),
+    printcolumn(
+        name = "Ready",
+        type_ = "integer",
+        json_path = ".status.readyNodes",
+        description = "Nodes that answer and take part"
+    ),
+    printcolumn(
+        name = "Ring",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="RingConverged")].reason"#,
+        description = "Whether every slot is where it should be"
+    ),
+    printcolumn(
+        name = "Memory",
+        type_ = "string",
+        json_path = ".spec.memory",
+        description = "Memory of each node"
+    ),
+    printcolumn(
+        name = "Epoch",
+        type_ = "integer",
+        json_path = ".status.ring.epoch",
+        description = "Epoch of the ring document"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 40").message(message::NAME_LENGTH),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message(message::NAME_LABEL)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheClusterSpec {
+    /// Number of cache nodes, 1 to 100.
+    #[serde(default = "default_nodes")]
+    #[schemars(range(min = MIN_NODES, max = MAX_NODES))]
+    pub nodes: i32,
+
+    /// Memory of each node, 64Mi to 1Ti: the limit of all that its process takes.
+    #[serde(default = "default_memory")]
+    #[schemars(extend("maxLength" = MAX_QUANTITY_BYTES))]
+    #[x_kube(
+        validation = Rule::new("isQuantity(string(self))").message(message::MEMORY_QUANTITY),
+        validation = Rule::new("!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('64Mi')) >= 0")
+            .message(message::MEMORY_MIN),
+        validation = Rule::new("!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('1Ti')) <= 0")
+            .message(message::MEMORY_MAX)
+    )]
+    pub memory: Quantity,
+
+    /// How long entries live that are written without a time to live of their own.
+    #[serde(default)]
+    #[x_kube(
+        validation = Rule::new("self.jitterPercent == 0 || self.defaultSeconds > 0")
+            .message(message::JITTER_WITHOUT_TTL)
+    )]
+    pub ttl: Ttl,
+
+    /// While true the operator changes nothing; the nodes keep serving.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// Default time to live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ttl {
+    /// Seconds that an entry lives if its writer did not say; 0 = until it is evicted.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = MAX_TTL_SECONDS))]
+    pub default_seconds: i32,
+
+    /// Percent by which each default time to live is shortened at random at most, so that entries written together do not expire together.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = MAX_JITTER_PERCENT))]
+    pub jitter_percent: i32,
+}
+
+fn default_nodes() -> i32 {
+    3
+}
+
+fn default_memory() -> Quantity {
+    Quantity("256Mi".into())
+}
+
+impl Default for CacheClusterSpec {
+    fn default() -> Self {
+        Self {
+            nodes: default_nodes(),
+            memory: default_memory(),
+            ttl: Ttl::default(),
+            paused: false,
+        }
+    }
+}
+
+/// The custom resource definition as YAML, as it stands in `crds/`.
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "Invariant: a JSON value is always YAML"
+)]
+pub fn crd_yaml() -> String {
+    let yaml = serde_saphyr::to_string(&definition()).expect("a JSON value is always YAML");
+    format!(
+        "# Generated by `cargo xtask codegen` from the `ringcache-api` crate. Do not edit.\n{yaml}"
+    )
+}
+
+/// The definition as an API server keeps it.
+fn definition() -> Value {
+    let mut definition = serde_json::to_value(CacheCluster::crd()).unwrap_or_default();
+    normalise(&mut definition);
+    definition
+}
+
+/// Takes out what the derive puts in against the conventions: `nullable` (null is not absent: nobody should write it) and
+/// bounds of whole numbers as fractions (`100.0`).
+fn normalise(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove("nullable");
+            map.values_mut().for_each(normalise);
+        }
+        Value::Array(items) => items.iter_mut().for_each(normalise),
+        Value::Number(number) => {
+            if let Some(bound) = number.as_f64().filter(|b| number.is_f64() && b.fract() == 0.0) {
+                *value = Value::from(bound as i64);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,158 @@
+//! What the operator reports in a `CacheCluster`: numbers, members and conditions.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::document::{MAX_MEMBERS, MemberState};
+
+/// State of a cluster as the operator last saw it. Nothing in it changes every second: that is what metrics are for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(transform = without_defaults)]
+pub struct CacheClusterStatus {
+    /// Generation of the resource that this status is about.
+    pub observed_generation: i64,
+
+    /// Nodes that exist, of the scale subresource.
+    pub nodes: i32,
+
+    /// Nodes that answer and are members of the ring.
+    pub ready_nodes: i32,
+
+    /// Label selector of the nodes, of the scale subresource.
+    #[schemars(length(max = 256))]
+    pub selector: String,
+
+    /// The ring document in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RingStatus")]
+    pub ring: Option<RingStatus>,
+
+    /// The members of the ring, by name.
+    #[schemars(
+        length(max = MAX_MEMBERS),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub members: Vec<MemberStatus>,
+
+    /// What the operator is carrying out; absent when there is nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OperationStatus")]
+    pub operation: Option<OperationStatus>,
+
+    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`.
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+}
+
+/// Which ring document is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RingStatus {
+    /// Its epoch.
+    #[schemars(range(min = 1))]
+    pub epoch: i64,
+    /// Its checksum.
+    #[schemars(length(max = 128))]
+    pub checksum: String,
+}
+
+/// One member of the ring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberStatus {
+    /// Name of the node.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// What the ring document wants of it.
+    pub state: MemberState,
+    /// Whether it answers.
+    pub ready: bool,
+    /// Slots that it should own under the ring document.
+    #[schemars(range(min = 0, max = 16384))]
+    pub slots: i32,
+}
+
+/// The operation in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OperationStatus {
+    /// Its kind, such as `ScaleOut`.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 32))]
+    pub type_: String,
+    /// What it does, in words.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+/// The types of conditions. All of them are always present.
+pub mod condition {
+    /// Every slot is owned by a node that answers.
+    pub const READY: &str = "Ready";
+    /// The operator is working towards the spec, or waits for nodes that are.
+    pub const RECONCILING: &str = "Reconciling";
+    /// It cannot go on without a person.
+    pub const STALLED: &str = "Stalled";
+    /// Every slot is owned by the node that should own it.
+    pub const RING_CONVERGED: &str = "RingConverged";
+
+    /// All of them, in the order in which they are reported.
+    pub const ALL: [&str; 4] = [READY, RECONCILING, STALLED, RING_CONVERGED];
+}
+
+/// The reasons of conditions, a closed list. A condition in progress carries the operation's name instead where it says so.
+pub mod reason {
+    /// Ready=True: every slot is owned by a node that answers.
+    pub const SERVING: &str = "Serving";
+    /// Ready=False: some slots have no owner that answers.
+    pub const SLOTS_WITHOUT_OWNER: &str = "SlotsWithoutOwner";
+    /// Ready=False, RingConverged=False: there is no ring document yet.
+    pub const NO_RING: &str = "NoRing";
+    /// Ready=False, Reconciling=True: the cluster is being deleted.
+    pub const DELETING: &str = "Deleting";
+    /// RingConverged=True: every slot is where the ring document wants it.
+    pub const CONVERGED: &str = "Converged";
+    /// RingConverged=False: nodes hand slots over or adopt them.
+    pub const MOVING: &str = "Moving";
+    /// Reconciling=False: nothing to do.
+    pub const STEADY: &str = "Steady";
+    /// Reconciling=False: `paused` is true.
+    pub const PAUSED: &str = "Paused";
+    /// Reconciling=True: an operation is in progress; `status.operation` names it.
+    pub const OPERATION_IN_PROGRESS: &str = "OperationInProgress";
+    /// Stalled=False: nobody needs to do anything.
+    pub const AS_EXPECTED: &str = "AsExpected";
+    /// Stalled=True: the spec breaks a rule; the message names the field.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// Stalled=True: the operator's own check refused its plan; a bug, nothing was changed.
+    pub const PLAN_REFUSED: &str = "PlanRefused";
+
+    /// All of them.
+    pub const ALL: [&str; 12] = [
+        SERVING,
+        SLOTS_WITHOUT_OWNER,
+        NO_RING,
+        DELETING,
+        CONVERGED,
+        MOVING,
+        STEADY,
+        PAUSED,
+        OPERATION_IN_PROGRESS,
+        AS_EXPECTED,
+        INVALID_SPEC,
+        PLAN_REFUSED,
+    ];
+}
+
+/// Readers fill in what a writer of another version left out, but the server must not: a default in the schema would put
+/// fields into the status that no operator reported.
+fn without_defaults(schema: &mut Schema) {
+    let properties = schema.get_mut("properties").and_then(|p| p.as_object_mut());
+    for property in properties.into_iter().flat_map(|p| p.values_mut()) {
+        if let Some(property) = property.as_object_mut() {
+            property.remove("default");
+        }
+    }
+}

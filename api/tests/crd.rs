@@ -1,0 +1,99 @@
+//! The committed definition is what the types say, and it keeps the conventions of Kubernetes.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
+
+use ringcache_api::status::{condition, reason};
+use serde_json::Value;
+
+const GOLDEN: &str = include_str!("../../crds/cacheclusters.ringcache.dev.yaml");
+/// Client-side apply keeps the object in an annotation of at most 256 KiB.
+const MAX_BYTES: usize = 200_000;
+
+#[test]
+fn the_committed_definition_is_up_to_date() {
+    assert!(
+        GOLDEN == ringcache_api::crd_yaml(),
+        "crds/cacheclusters.ringcache.dev.yaml is out of date: run `cargo xtask codegen`"
+    );
+}
+
+#[test]
+fn the_definition_stays_small_enough_for_client_side_apply() {
+    assert!(ringcache_api::crd_yaml().len() < MAX_BYTES);
+}
+
+fn schema() -> Value {
+    let crd: Value = serde_saphyr::from_str(&ringcache_api::crd_yaml()).unwrap();
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+}
+
+fn each_schema(schema: &Value, path: &str, see: &mut impl FnMut(&str, &Value)) {
+    see(path, schema);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        each_schema(property, &format!("{path}.{name}"), see);
+    }
+    if let Some(items) = schema.get("items") {
+        each_schema(items, &format!("{path}[]"), see);
+    }
+}
+
+#[test]
+fn every_schema_keeps_the_conventions() {
+    let mut seen = 0;
+    each_schema(&schema(), "", &mut |path, schema| {
+        seen += 1;
+        assert!(schema.get("nullable").is_none(), "{path} is nullable: null is not absent");
+        let format = schema["format"].as_str().unwrap_or_default();
+        assert!(!format.starts_with("uint"), "{path} has the unknown format {format}");
+        assert!(schema["description"].is_string() || path.is_empty(), "{path} is not described");
+        if schema["type"] == "array" {
+            assert!(schema["maxItems"].is_u64(), "{path} is not bounded");
+            assert_eq!(schema["x-kubernetes-list-type"], "map", "{path} cannot be merged");
+        }
+    });
+    assert!(seen > 25, "only {seen} schemas found");
+}
+
+#[test]
+fn every_field_of_the_spec_has_an_explicit_default() {
+    each_schema(&schema()["properties"]["spec"], "spec", &mut |path, schema| {
+        assert!(path == "spec" || schema.get("default").is_some(), "{path} has no default");
+    });
+}
+
+#[test]
+fn no_field_of_the_status_has_a_default() {
+    each_schema(&schema()["properties"]["status"], "status", &mut |path, schema| {
+        assert!(schema.get("default").is_none(), "{path} would appear without being reported");
+    });
+}
+
+#[test]
+fn columns_and_scale_point_to_fields_that_exist() {
+    let crd: Value = serde_saphyr::from_str(&ringcache_api::crd_yaml()).unwrap();
+    let version = &crd["spec"]["versions"][0];
+    let columns = version["additionalPrinterColumns"].as_array().unwrap();
+    let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Nodes", "Ready", "Ring", "Memory", "Epoch", "Age"]);
+    let scale = &version["subresources"]["scale"];
+    let paths =
+        columns.iter().map(|column| &column["jsonPath"]).chain(scale.as_object().unwrap().values());
+    for path in paths.map(|path| path.as_str().unwrap()) {
+        if path == ".metadata.creationTimestamp" {
+            continue;
+        }
+        let (fields, _) = path.split_once('[').unwrap_or((path, ""));
+        let found =
+            fields.split('.').skip(1).fold(schema(), |at, name| at["properties"][name].clone());
+        assert!(!found.is_null(), "{path} does not exist");
+    }
+    let ring = columns[2]["jsonPath"].as_str().unwrap();
+    assert!(ring.contains(condition::RING_CONVERGED));
+}
+
+#[test]
+fn types_and_reasons_of_conditions_are_words_that_the_conventions_allow() {
+    for word in condition::ALL.iter().chain(&reason::ALL) {
+        assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{word}");
+        assert!(word.chars().all(|c| c.is_ascii_alphanumeric()), "{word}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Every rule of the schema, with the message that a user sees, off-cluster.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail like the test itself"
+)]
+
+use std::collections::BTreeSet;
+
+use kube::CustomResourceExt;
+use kube::core::cel::{ValidationErrors, validate_cel};
+use ringcache_api::CacheCluster;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Table {
+    good: Vec<Value>,
+    good_names: Vec<String>,
+    bad: Vec<Bad>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bad {
+    name: Option<String>,
+    #[serde(default = "empty")]
+    spec: Value,
+    problems: Vec<Problem>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Problem {
+    by: By,
+    field: String,
+    message: String,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+enum By {
+    Schema,
+    Cel,
+}
+
+fn empty() -> Value {
+    json!({})
+}
+
+fn table() -> Table {
+    serde_saphyr::from_str(include_str!("specs.yaml")).unwrap()
+}
+
+fn cluster(name: &str, spec: &Value) -> CacheCluster {
+    let value = json!({
+        "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster",
+        "metadata": {"name": name}, "spec": spec,
+    });
+    serde_json::from_value(value).unwrap_or_else(|e| panic!("{name} {spec}: {e}"))
+}
+
+/// The messages of the CEL rules that `cluster` breaks.
+fn cel(cluster: &CacheCluster) -> BTreeSet<String> {
+    let errors = validate_cel(cluster).err().map(ValidationErrors::into_vec).unwrap_or_default();
+    errors.into_iter().map(|error| error.message).collect()
+}
+
+/// Fields whose bounds (`minimum`, `maximum`, `maxLength`) the value breaks.
+fn out_of_bounds(schema: &Value, value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+    let number = value.as_f64();
+    let length = value.as_str().map(|text| text.len() as f64);
+    let below = matches!((number, bound("minimum")), (Some(n), Some(min)) if n < min);
+    let above = matches!((number, bound("maximum")), (Some(n), Some(max)) if n > max);
+    let long = matches!((length, bound("maxLength")), (Some(n), Some(max)) if n > max);
+    if below || above || long {
+        found.insert(path.to_owned());
+    }
+    for (name, value) in value.as_object().into_iter().flatten() {
+        out_of_bounds(&schema["properties"][name], value, &format!("{path}.{name}"), found);
+    }
+}
+
+fn schema_fields(cluster: &CacheCluster) -> BTreeSet<String> {
+    let crd = serde_json::to_value(CacheCluster::crd()).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let mut found = BTreeSet::new();
+    let spec = serde_json::to_value(&cluster.spec).unwrap();
+    out_of_bounds(schema, &spec, "spec", &mut found);
+    found
+}
+
+#[test]
+fn good_specs_pass_schema_and_rules() {
+    let Table { good, good_names, bad: _ } = table();
+    let specs = good.iter().map(|spec| cluster("simple-web", spec));
+    let names = good_names.iter().map(|name| cluster(name, &empty()));
+    for cluster in specs.chain(names) {
+        assert_eq!(cel(&cluster), BTreeSet::new(), "{:?}", cluster.spec);
+        assert_eq!(schema_fields(&cluster), BTreeSet::new(), "{:?}", cluster.spec);
+    }
+}
+
+#[test]
+fn bad_specs_are_refused_by_the_rule_and_with_the_message_of_the_table() {
+    for Bad { name, spec, problems } in table().bad {
+        let cluster = cluster(name.as_deref().unwrap_or("simple-web"), &spec);
+        let by_cel = problems.iter().filter(|p| p.by == By::Cel).map(|p| p.message.clone());
+        assert_eq!(cel(&cluster), by_cel.collect(), "{name:?} {spec}");
+        let by_schema = problems.iter().filter(|p| p.by == By::Schema).map(|p| p.field.clone());
+        assert_eq!(schema_fields(&cluster), by_schema.collect(), "{name:?} {spec}");
+    }
+}
+
+#[test]
+fn every_rule_of_the_schema_is_in_the_table() {
+    let used: BTreeSet<String> =
+        table().bad.into_iter().flat_map(|bad| bad.problems).map(|p| p.message).collect();
+    let crd = serde_json::to_value(CacheCluster::crd()).unwrap();
+    let mut rules = 0;
+    visit(&crd, &mut |value| {
+        for rule in value["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            rules += 1;
+            let message = rule["message"].as_str().expect("every rule has a message");
+            assert!(used.contains(message), "no bad spec shows: {message}");
+            assert!(message.starts_with('`'), "names no field: {message}");
+        }
+    });
+    assert!(rules >= 6, "only {rules} rules found");
+}
+
+fn visit(value: &Value, see: &mut impl FnMut(&Value)) {
+    see(value);
+    match value {
+        Value::Object(map) => map.values().for_each(|value| visit(value, see)),
+        Value::Array(items) => items.iter().for_each(|value| visit(value, see)),
+        _ => {}
+    }
+}
