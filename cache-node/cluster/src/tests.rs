@@ -1,0 +1,253 @@
+//! Single situations, step by step; the schedules in `sim` cover their combinations.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ringcache_api::document::{ClusterRef, HashRule, SlotRange};
+use ringcache_api::{Document, Incarnation, Member, MemberState, Ports};
+use ringcache_ring::SLOTS;
+
+use crate::sim::SimStore;
+use crate::{Cluster, Config, Message};
+
+const SIM_SLOTS: u16 = 4;
+
+struct Node {
+    uid: Incarnation,
+    cluster: Cluster,
+    store: SimStore,
+}
+
+fn node(name: &str) -> Node {
+    let uid = Incarnation::new(name, "0");
+    let config = Config { slots: SIM_SLOTS, ..Config::default() };
+    Node { cluster: Cluster::new(&uid, config), store: SimStore::new(SIM_SLOTS), uid }
+}
+
+/// A document in which `owner` should own everything.
+fn document(epoch: u64, nodes: &[&Node], owner: &str) -> Arc<Document> {
+    let ports = Ports { resp: 1, http: 2, admin: 3, bus: 4 };
+    let member = |n: &&Node| Member {
+        name: n.uid.uid().to_owned(),
+        uid: n.uid.clone(),
+        host: "sim".into(),
+        ports,
+        state: MemberState::Active,
+    };
+    Arc::new(Document {
+        version: 1,
+        cluster: ClusterRef::default(),
+        epoch,
+        hash: HashRule::default(),
+        members: nodes.iter().map(member).collect(),
+        gone: BTreeSet::new(),
+        slots: vec![SlotRange { range: (0, SLOTS - 1), owner: owner.into() }],
+        checksum: String::new(),
+    })
+}
+
+impl Node {
+    fn learn(&mut self, document: &Arc<Document>) {
+        self.cluster.learn(document, &mut self.store);
+    }
+
+    fn tick(&mut self, now: u64) {
+        self.cluster.tick(now, &mut self.store);
+    }
+
+    fn hear(&mut self, now: u64, from: &Incarnation, message: Message) -> Vec<Message> {
+        self.cluster.receive(now, from, message, &mut self.store);
+        self.cluster.outbox().map(|(_, message)| message).collect()
+    }
+
+    fn owns_all(&self) -> bool {
+        self.cluster.ownership().owned == [(0, SIM_SLOTS - 1)]
+    }
+}
+
+/// Carries messages between the nodes until nobody has anything to say.
+fn talk(now: u64, nodes: &mut [&mut Node]) {
+    loop {
+        let mut mail = Vec::new();
+        for node in nodes.iter_mut() {
+            let from = node.uid.clone();
+            mail.extend(node.cluster.outbox().map(|(to, message)| (from.clone(), to, message)));
+        }
+        if mail.is_empty() {
+            return;
+        }
+        for (from, to, message) in mail {
+            if let Some(node) = nodes.iter_mut().find(|n| n.uid == to) {
+                node.cluster.receive(now, &from, message, &mut node.store);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_node_alone_adopts_everything_at_once() {
+    let mut a = node("a");
+    let document = document(1, &[&a], "a");
+    a.learn(&document);
+    a.tick(0);
+    assert!(a.owns_all());
+}
+
+#[test]
+fn nothing_is_adopted_while_one_member_has_not_answered() {
+    let (mut a, b) = (node("a"), node("b"));
+    let document = document(1, &[&a, &b], "a");
+    a.learn(&document);
+    for now in 0..10 {
+        a.tick(now * 1000);
+    }
+    assert!(!a.owns_all(), "b may own them");
+}
+
+#[test]
+fn a_member_that_reads_of_its_own_death_serves_nothing() {
+    let (mut a, b) = (node("a"), node("b"));
+    let alone = document(1, &[&a], "a");
+    a.learn(&alone);
+    a.tick(0);
+    a.store.write(0, 1, 7);
+    let mut dead = Document::clone(&document(2, &[&a, &b], "b"));
+    dead.gone.insert(a.uid.clone());
+    a.learn(&Arc::new(dead));
+    assert_eq!(a.cluster.ownership().owned, []);
+    assert_eq!(a.store.read(0, 1), None);
+}
+
+#[test]
+fn an_older_document_changes_nothing() {
+    let (mut a, b) = (node("a"), node("b"));
+    let (old, new) = (document(1, &[&a, &b], "b"), document(2, &[&a], "a"));
+    a.learn(&new);
+    a.tick(0);
+    assert!(!a.cluster.learn(&old, &mut a.store));
+    assert_eq!(a.cluster.epoch(), 2);
+    assert!(a.owns_all());
+}
+
+/// With one memory for all sources, the answer to `a` would be "refused", and `a` would serve its old copy again.
+#[test]
+fn a_late_query_of_an_earlier_source_is_answered_accepted() {
+    let (mut a, mut b, mut c) = (node("a"), node("b"), node("c"));
+    let all = |epoch, owner| document(epoch, &[&node("a"), &node("b"), &node("c")], owner);
+    let mut now = 0;
+    let mut attempt_of_a = None;
+    for (epoch, owner) in [(1, "a"), (2, "b"), (3, "c"), (4, "b")] {
+        for n in [&mut a, &mut b, &mut c] {
+            n.learn(&all(epoch, owner));
+        }
+        for _ in 0..20 {
+            now += 250;
+            for n in [&mut a, &mut b, &mut c] {
+                n.tick(now);
+            }
+            if epoch == 2 {
+                let sealed = a.cluster.sealed.get(&0).map(crate::seal::Sealed::attempt);
+                attempt_of_a = attempt_of_a.or(sealed);
+            }
+            talk(now, &mut [&mut a, &mut b, &mut c]);
+        }
+        let owners = [&a, &b, &c].iter().filter(|n| n.owns_all()).count();
+        assert_eq!(owners, 1, "epoch {epoch}");
+    }
+    // The attempt of a's handover of slot 0 to b was its first: attempts are numbered from 1 in slot order.
+    let attempt = attempt_of_a.unwrap_or(1);
+    let answers = b.hear(now, &a.uid, Message::Query { slot: 0, attempt });
+    assert_eq!(answers, [Message::Accepted { slot: 0, attempt }]);
+}
+
+/// The first design took the slot back, empty: then `a` and `c` both owned it.
+#[test]
+fn a_slot_that_a_dead_target_had_passed_on_is_not_taken_back() {
+    let (mut a, mut b, mut c) = (node("a"), node("b"), node("c"));
+    let all = |epoch, owner| document(epoch, &[&node("a"), &node("b"), &node("c")], owner);
+    for n in [&mut a, &mut b, &mut c] {
+        n.learn(&all(1, "a"));
+    }
+    a.tick(0);
+    talk(0, &mut [&mut a, &mut b, &mut c]);
+    assert!(a.owns_all());
+    // a hands everything to b and never hears b's answers to its seals; b hands everything on to c.
+    a.learn(&all(2, "b"));
+    b.learn(&all(2, "b"));
+    a.tick(1000);
+    loop {
+        let to_b: Vec<Message> = a.cluster.outbox().map(|(_, message)| message).collect();
+        if to_b.is_empty() {
+            break;
+        }
+        for message in to_b {
+            for answer in b.hear(1000, &a.uid, message) {
+                if !matches!(answer, Message::Accepted { .. }) {
+                    a.cluster.receive(1000, &b.uid, answer, &mut a.store);
+                }
+            }
+        }
+    }
+    assert!(b.owns_all());
+    assert!(!a.cluster.ownership().sealed.is_empty());
+    for n in [&mut b, &mut c] {
+        n.learn(&all(3, "c"));
+    }
+    for now in [2000, 2300, 2600] {
+        b.tick(now);
+        c.tick(now);
+        talk(now, &mut [&mut b, &mut c]);
+    }
+    assert!(c.owns_all());
+    // b dies; the document makes a the intended owner.
+    let mut dead = Document::clone(&document(4, &[&a, &c], "a"));
+    dead.gone.insert(b.uid.clone());
+    a.learn(&Arc::new(dead.clone()));
+    a.tick(3000);
+    assert!(!a.owns_all(), "c may own the slots");
+    c.learn(&Arc::new(dead));
+    for now in [3000, 3300, 3600, 3900] {
+        a.tick(now);
+        c.tick(now);
+        talk(now, &mut [&mut a, &mut c]);
+    }
+    assert!(a.owns_all(), "handed over by c, which owned them all the while");
+    assert_eq!(a.cluster.ownership().adopted, u64::from(SIM_SLOTS), "only at the start");
+}
+
+#[test]
+fn messages_that_make_no_sense_change_nothing() {
+    let (mut a, b) = (node("a"), node("b"));
+    let document = document(1, &[&a, &b], "a");
+    a.learn(&document);
+    a.hear(
+        0,
+        &b.uid,
+        Message::Answer { epoch: 1, not_mine: vec![(0, u16::MAX)], mine: vec![], version: 4 },
+    );
+    assert!(a.owns_all());
+    let mut rng = fastrand::Rng::with_seed(7);
+    for _ in 0..20_000 {
+        let (slot, attempt, number) = (rng.u16(..), rng.u64(..4), rng.u64(..4));
+        let range = vec![(rng.u16(..), rng.u16(..))];
+        let message = match rng.u8(..10) {
+            0 => Message::Claim { epoch: number, slots: range },
+            1 => Message::Answer {
+                epoch: number,
+                not_mine: range.clone(),
+                mine: range,
+                version: attempt,
+            },
+            2 => Message::Begin { slot, version: number, attempt },
+            3 => Message::Ready { slot, attempt },
+            4 => Message::Data { slot, attempt, seq: number, records: vec![1; 7] },
+            5 => Message::Ack { slot, attempt, seq: number },
+            6 => Message::Seal { slot, attempt, version: number, frames: number },
+            7 => Message::Query { slot, attempt },
+            8 => Message::Accepted { slot, attempt },
+            _ => Message::Refused { slot, attempt },
+        };
+        a.hear(0, &b.uid, message);
+    }
+    assert!(a.owns_all());
+}
