@@ -1,0 +1,27 @@
+//! The pure core of the operator: what was observed and what is wanted go in, a checked plan and a status come out.
+//!
+//! `validate` → `plan` → `check` → (a shell executes) → `status`. Nothing here does I/O, reads a clock or remembers
+//! anything between two runs: after a crash anywhere the next run observes and plans again. Steps and observations do not
+//! know whether nodes are processes or pods.
+
+pub mod check;
+pub mod intent;
+pub mod observed;
+pub mod plan;
+pub mod quantity;
+pub mod status;
+pub mod validate;
+
+mod document;
+mod facts;
+mod membership;
+mod operation;
+mod planner;
+
+pub use check::{Violation, check};
+pub use intent::Intent;
+pub use observed::{Observed, ObservedNode, Phase, Template};
+pub use plan::{Checked, Draft, Operation, Plan, Step};
+pub use planner::plan;
+pub use status::{Outcome, status};
+pub use validate::{SpecProblem, validate};

@@ -1,0 +1,75 @@
+//! What was observed, as plain data: the cluster's document and its nodes, whether they are processes or pods.
+
+use std::fmt;
+
+use ringcache_api::admin::NodeState;
+use ringcache_api::document::ClusterRef;
+use ringcache_api::{Document, Ports};
+use serde::{Deserialize, Serialize};
+
+/// Everything that the planner decides by.
+///
+/// `nodes` must be complete: a member whose uid is not among them is taken as proven dead.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// The cluster.
+    pub cluster: ClusterRef,
+    /// Generation of its resource.
+    pub generation: i64,
+    /// Version of the program that new nodes are started with.
+    pub program: String,
+    /// The stored ring document, if there is one that can be read.
+    pub document: Option<Document>,
+    /// Every node of this cluster that exists, by whatever name and in whatever phase.
+    pub nodes: Vec<ObservedNode>,
+}
+
+/// One node as the platform and the node itself describe it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedNode {
+    /// Its name, unique among the nodes.
+    pub name: String,
+    /// The platform's uid of the pod or process: another one after a replacement of the same name.
+    pub uid: String,
+    /// Address that clients and nodes reach it by.
+    pub host: String,
+    /// Its ports.
+    pub ports: Ports,
+    /// What it was started as.
+    pub template: Template,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Its own answer; `None` = it does not answer now, which proves nothing.
+    pub state: Option<NodeState>,
+}
+
+/// What can only be changed by starting another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// Memory limit in bytes.
+    pub memory_bytes: u64,
+    /// Version of the program.
+    pub program: String,
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, program {}", crate::plan::Size(self.memory_bytes), self.program)
+    }
+}
+
+/// Where a node is in its life, as the platform sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Created, has not answered yet.
+    Starting,
+    /// Running.
+    Running,
+    /// Told to end; it serves until it has ended.
+    Stopping,
+    /// Ended: proof that its incarnation is gone. What is left of it can be cleared away.
+    Exited,
+}

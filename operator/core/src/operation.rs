@@ -1,0 +1,120 @@
+//! What a plan is called, and what it says besides its steps.
+
+use std::collections::HashSet;
+
+use ringcache_api::{Document, Incarnation, Member, MemberState};
+
+use crate::membership::Membership;
+use crate::plan::{Operation, Size, Step};
+use crate::{Intent, Observed, Phase};
+
+/// The operation in progress, told from the members before and after.
+pub(crate) fn operation(
+    intent: &Intent,
+    observed: &Observed,
+    next: &Membership<'_>,
+    steps: &[Step],
+) -> Operation {
+    if !next.lost.is_empty() {
+        let lost = next.lost.iter().map(|member| member.name.clone()).collect();
+        return Operation::Repair { lost };
+    }
+    let Some(ring) = observed.ring() else {
+        let took_part = observed.states().any(|state| state.epoch > 0);
+        return match observed.stored() {
+            None if !took_part => Operation::Create { nodes: intent.nodes },
+            _ => Operation::Repair { lost: Vec::new() },
+        };
+    };
+    let with = |state: MemberState| -> HashSet<&Incarnation> {
+        let members = ring.members.iter().chain(&next.members);
+        members.filter(|m| m.state == state).map(|m| &m.uid).collect()
+    };
+    let (joining, leaving) = (with(MemberState::Joining), with(MemberState::Leaving));
+    let outdated = |m: &&Member| {
+        observed.node(&m.uid).is_some_and(|node| {
+            node.template.memory_bytes != intent.memory_bytes
+                || node.template.program != observed.program
+        })
+    };
+    let to_replace = ring.members.iter().filter(outdated).count();
+    let staying = ring.members.iter().filter(|m| m.state != MemberState::Leaving).count();
+    let (members, wanted) = (ring.members.len(), intent.nodes);
+    let draining_only = joining.is_empty() && !leaving.is_empty();
+    if staying < wanted {
+        Operation::ScaleOut { from: staying, to: wanted }
+    } else if staying > wanted {
+        Operation::ScaleIn { from: members, to: wanted }
+    } else if to_replace > 0 && !draining_only {
+        Operation::Roll { outdated: to_replace, nodes: wanted }
+    } else if !leaving.is_empty() {
+        Operation::ScaleIn { from: members, to: wanted }
+    } else if !joining.is_empty() {
+        Operation::ScaleOut { from: wanted - joining.len().min(wanted), to: wanted }
+    } else if !observed.is_converged() {
+        Operation::Converge
+    } else if !steps.is_empty() || observed.nodes.len() > members {
+        Operation::TidyUp
+    } else {
+        Operation::Steady
+    }
+}
+
+/// What the plan waits for, and what the user should know beforehand.
+pub(crate) fn notes(
+    intent: &Intent,
+    observed: &Observed,
+    next: &Membership<'_>,
+    written: Option<&Document>,
+) -> Vec<String> {
+    let mut notes: Vec<String> = next.blocked.iter().cloned().collect();
+    notes.extend(too_small(intent, observed, next));
+    if written.is_some() {
+        return notes;
+    }
+    let waits = |verb: &str, names: &[&str]| {
+        (!names.is_empty()).then(|| format!("waits for {} to {verb}", names.join(", ")))
+    };
+    let starting: Vec<_> = next
+        .kept
+        .iter()
+        .filter(|node| node.phase == Phase::Starting)
+        .map(|node| node.name.as_str())
+        .collect();
+    notes.extend(waits("start", &starting));
+    let Some(ring) = observed.ring() else { return notes };
+    let silent: Vec<_> = ring
+        .members
+        .iter()
+        .filter(|m| !observed.is_gone(&m.uid) && observed.state_of(&m.uid).is_none())
+        .map(|m| m.name.as_str())
+        .collect();
+    notes.extend(waits("answer", &silent));
+    let ending: Vec<_> = observed
+        .nodes
+        .iter()
+        .filter(|node| node.phase == Phase::Stopping)
+        .map(|node| node.name.as_str())
+        .collect();
+    notes.extend(waits("end", &ending));
+    match observed.slots_to_go(ring) {
+        0 => {}
+        n => notes.push(format!("{n} slots are not known to be where they should be")),
+    }
+    notes
+}
+
+/// A warning when fewer nodes shall hold more than they can.
+fn too_small(intent: &Intent, observed: &Observed, next: &Membership<'_>) -> Option<String> {
+    let leaving = next.members.iter().any(|m| m.state == MemberState::Leaving);
+    let stored: u64 = observed.states().map(|state| state.stats.used_bytes).sum();
+    let room = intent.memory_bytes.saturating_mul(intent.nodes as u64);
+    (leaving && stored > room).then(|| {
+        format!(
+            "{} nodes of {} cannot hold the {} stored now: the coldest entries will go",
+            intent.nodes,
+            Size(intent.memory_bytes),
+            Size(stored.next_multiple_of(1 << 20)),
+        )
+    })
+}

@@ -1,0 +1,130 @@
+//! Intent and observation to a plan: deterministic, without memory, zero steps when there is nothing to do.
+
+use std::collections::HashSet;
+
+use ringcache_api::Document;
+
+use crate::facts::{self, number};
+use crate::membership::{self, Membership};
+use crate::plan::{Draft, Operation, Plan, Step};
+use crate::{Intent, Observed, ObservedNode, Phase, Template, document, operation};
+
+/// What to do now.
+pub fn plan(intent: &Intent, observed: &Observed) -> Plan<Draft> {
+    if intent.deleting {
+        return Plan::new(Operation::Delete, delete(observed), Vec::new());
+    }
+    if intent.paused {
+        return Plan::new(Operation::Paused, Vec::new(), Vec::new());
+    }
+    let membership = membership::next(intent, observed);
+    let document = document::next(observed, &membership);
+    let mut steps = Vec::new();
+    let in_force = document.as_ref().or(observed.ring());
+    steps.extend(document.iter().map(|d| Step::WriteDocument { document: d.clone() }));
+    steps.extend(in_force.into_iter().flat_map(|document| push(observed, document)));
+    steps.extend(configure(intent, observed));
+    steps.extend(start(intent, observed, &membership));
+    steps.extend(stop(observed, &membership));
+    let operation = operation::operation(intent, observed, &membership, &steps);
+    let notes = operation::notes(intent, observed, &membership, document.as_ref());
+    Plan::new(operation, steps, notes)
+}
+
+fn by_number(observed: &Observed) -> Vec<&ObservedNode> {
+    let mut nodes: Vec<_> = observed.nodes.iter().collect();
+    nodes.sort_by_key(|node| (number(&node.name), &node.name));
+    nodes
+}
+
+fn delete(observed: &Observed) -> Vec<Step> {
+    let nodes = by_number(observed).into_iter().filter(|node| node.phase != Phase::Stopping);
+    nodes.map(|node| stop_node(node, "the cluster is being deleted")).collect()
+}
+
+fn stop_node(node: &ObservedNode, reason: &str) -> Step {
+    Step::StopNode { name: node.name.clone(), uid: node.uid.clone(), reason: reason.into() }
+}
+
+/// Members must know the document, and so must those that took part before it: it tells them that they do not any more.
+fn push(observed: &Observed, document: &Document) -> Vec<Step> {
+    let behind = by_number(observed).into_iter().filter(|node| {
+        observed.state(node).is_some_and(|state| {
+            state.epoch < document.epoch
+                && (state.epoch > 0 || document.incarnation(&state.incarnation).is_some())
+        })
+    });
+    behind
+        .map(|node| Step::PushDocument {
+            name: node.name.clone(),
+            uid: node.uid.clone(),
+            epoch: document.epoch,
+        })
+        .collect()
+}
+
+fn configure(intent: &Intent, observed: &Observed) -> Vec<Step> {
+    let differs = by_number(observed).into_iter().filter(|node| {
+        node.phase != Phase::Stopping
+            && observed.state(node).is_some_and(|state| state.settings != intent.settings)
+    });
+    differs
+        .map(|node| Step::Configure {
+            name: node.name.clone(),
+            uid: node.uid.clone(),
+            settings: intent.settings,
+        })
+        .collect()
+}
+
+/// New nodes under the lowest free names. A name is taken while any node or member has it.
+fn start(intent: &Intent, observed: &Observed, membership: &Membership<'_>) -> Vec<Step> {
+    let stored = observed.document.iter().flat_map(|document| &document.members);
+    let members = stored.chain(&membership.members).map(|member| member.name.as_str());
+    let taken: HashSet<&str> =
+        observed.nodes.iter().map(|node| node.name.as_str()).chain(members).collect();
+    (0_u64..)
+        .map(|n| format!("{}-{n}", observed.cluster.name))
+        .filter(|name| !taken.contains(name.as_str()))
+        .take(membership.start)
+        .map(|name| Step::StartNode {
+            name,
+            template: Template {
+                memory_bytes: intent.memory_bytes,
+                program: observed.program.clone(),
+            },
+            settings: intent.settings,
+        })
+        .collect()
+}
+
+/// Nodes that have ended are cleared away; others go when they are no members, hold nothing and nothing calls for them.
+fn stop(observed: &Observed, membership: &Membership<'_>) -> Vec<Step> {
+    let ring = observed.ring();
+    let settled = ring.is_some_and(|ring| observed.is_accepted(ring));
+    let mut steps = Vec::new();
+    for node in by_number(observed) {
+        let is_member = |members: &[ringcache_api::Member]| {
+            members.iter().any(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid))
+        };
+        if node.phase == Phase::Exited {
+            steps.push(stop_node(node, "it has ended"));
+            continue;
+        }
+        let called_for = node.phase == Phase::Stopping
+            || observed.stored().is_some_and(|stored| is_member(&stored.members))
+            || is_member(&membership.members)
+            || membership.kept.iter().any(|kept| kept.uid == node.uid);
+        if called_for {
+            continue;
+        }
+        match observed.state(node) {
+            Some(state) if !facts::is_empty(state) => {}
+            Some(state) if state.epoch == 0 => steps.push(stop_node(node, "it is not needed")),
+            Some(_) if settled => steps.push(stop_node(node, "it has handed everything over")),
+            None if settled => steps.push(stop_node(node, "it is not needed")),
+            _ => {}
+        }
+    }
+    steps
+}

@@ -1,0 +1,94 @@
+//! Spec to intent: the same rules, in the same words, as the schema and its CEL rules. They are judged again here because
+//! local mode has no API server, and because a resource may be older than a rule.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use ringcache_api::admin::Settings;
+use ringcache_api::cluster::{
+    MAX_JITTER_PERCENT, MAX_NAME_BYTES, MAX_NODES, MAX_QUANTITY_BYTES, MAX_TTL_SECONDS, MIN_NODES,
+    message,
+};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Ttl};
+
+use crate::Intent;
+use crate::quantity;
+
+/// Least memory of a node.
+const MIN_MEMORY_BYTES: u64 = 64 << 20;
+/// Most memory of a node.
+const MAX_MEMORY_BYTES: u64 = 1 << 40;
+
+/// One thing that is wrong with a spec.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SpecProblem {
+    /// Path of the field, such as `spec.memory`.
+    pub field: &'static str,
+    /// What is allowed, with the field in back-quotes.
+    pub message: String,
+}
+
+/// Reads what the user wants, or says everything that is wrong with it at once.
+pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
+    // Without `..`: a new field that nobody reads here does not compile.
+    let CacheClusterSpec { nodes, memory, ttl, paused } = &cluster.spec;
+    let Ttl { default_seconds, jitter_percent } = *ttl;
+    let mut problems = Problems(Vec::new());
+    problems.name(cluster.metadata.name.as_deref().unwrap_or_default());
+    problems.range("spec.nodes", *nodes, MIN_NODES..=MAX_NODES);
+    problems.range("spec.ttl.defaultSeconds", default_seconds, 0..=MAX_TTL_SECONDS);
+    problems.range("spec.ttl.jitterPercent", jitter_percent, 0..=MAX_JITTER_PERCENT);
+    if jitter_percent != 0 && default_seconds <= 0 {
+        problems.add("spec.ttl", message::JITTER_WITHOUT_TTL);
+    }
+    let memory_bytes = quantity::bytes(memory).filter(|_| memory.0.len() <= MAX_QUANTITY_BYTES);
+    match memory_bytes {
+        None => problems.add("spec.memory", message::MEMORY_QUANTITY),
+        Some(bytes) if bytes < MIN_MEMORY_BYTES => problems.add("spec.memory", message::MEMORY_MIN),
+        Some(bytes) if bytes > MAX_MEMORY_BYTES => problems.add("spec.memory", message::MEMORY_MAX),
+        Some(_) => {}
+    }
+    if !problems.0.is_empty() {
+        return Err(problems.0);
+    }
+    Ok(Intent {
+        nodes: *nodes as usize,
+        memory_bytes: memory_bytes.unwrap_or_default(),
+        settings: Settings {
+            ttl_default_seconds: default_seconds as u32,
+            ttl_jitter_percent: jitter_percent as u8,
+        },
+        paused: *paused,
+        deleting: cluster.metadata.deletion_timestamp.is_some(),
+    })
+}
+
+struct Problems(Vec<SpecProblem>);
+
+impl Problems {
+    fn add(&mut self, field: &'static str, message: impl fmt::Display) {
+        self.0.push(SpecProblem { field, message: message.to_string() });
+    }
+
+    fn range(&mut self, field: &'static str, value: i32, allowed: RangeInclusive<i32>) {
+        if !allowed.contains(&value) {
+            let name = field.strip_prefix("spec.").unwrap_or(field);
+            let (min, max) = allowed.into_inner();
+            self.add(field, format_args!("`{name}` must be from {min} to {max}, but is {value}"));
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        if name.len() > MAX_NAME_BYTES {
+            self.add("metadata.name", message::NAME_LENGTH);
+        }
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let label = name.bytes().all(inner)
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && !name.ends_with('-');
+        if !label {
+            self.add("metadata.name", message::NAME_LABEL);
+        }
+    }
+}

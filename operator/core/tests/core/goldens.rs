@@ -1,0 +1,240 @@
+//! What the operator does, in its own words, for each operation: all plans with steps until there is nothing left to do.
+//!
+//! `INSTA_UPDATE=always cargo test -p ringcache-operator-core` rewrites the files in `tests/plan/`; read their diff.
+
+use insta::{assert_snapshot, with_settings};
+use ringcache_operator_core::{Operation, Phase, Plan};
+
+use crate::node::Node;
+use crate::world::{World, spec};
+
+fn check(name: &str, transcript: &str) {
+    with_settings!({
+        snapshot_path => "../plan",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        assert_snapshot!(name, transcript);
+    });
+}
+
+#[test]
+fn a_new_cluster_starts_its_nodes_and_then_writes_the_first_document() {
+    let mut world = World::new(spec(3, ""));
+    world.settle();
+    check("create", &world.transcript.join("\n"));
+}
+
+#[test]
+fn settings_go_to_new_nodes_with_their_start_and_to_running_ones_live() {
+    let mut world = World::new(spec(1, "  ttl: {defaultSeconds: 300, jitterPercent: 20}"));
+    world.settle();
+    world.edit(|spec| spec.ttl.jitter_percent = 0);
+    world.settle();
+    check("settings", &world.transcript.join("\n"));
+}
+
+#[test]
+fn scaling_out_waits_for_all_new_nodes_and_admits_them_at_once() {
+    let mut world = World::steady(3);
+    world.edit(|spec| spec.nodes = 5);
+    world.settle();
+    check("scale_out", &world.transcript.join("\n"));
+}
+
+#[test]
+fn scaling_in_drains_before_it_stops() {
+    let mut world = World::steady(5);
+    world.edit(|spec| spec.nodes = 2);
+    world.settle();
+    check("scale_in", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_cancelled_scale_in_takes_the_leaving_nodes_back() {
+    let mut world = World::steady(4);
+    world.edit(|spec| spec.nodes = 2);
+    world.round();
+    world.edit(|spec| spec.nodes = 4);
+    world.settle();
+    check("cancelled_scale_in", &world.transcript.join("\n"));
+}
+
+#[test]
+fn another_memory_replaces_the_nodes_one_by_one() {
+    let mut world = World::steady(3);
+    world.edit(|spec| spec.memory.0 = "512Mi".into());
+    world.settle();
+    check("roll", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_dead_node_is_forgotten_at_once_and_replaced() {
+    let mut world = World::steady(3);
+    world.node("simple-web-1").die();
+    world.settle();
+    check("repair", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_restarted_process_is_another_member() {
+    let mut world = World::steady(3);
+    world.node("simple-web-1").restart();
+    world.settle();
+    check("repair_restarted", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_surge_that_dies_gives_the_replaced_node_its_place_back() {
+    let mut world = World::steady(2);
+    world.program = "1.1".into();
+    while world.observe().ring().is_none_or(|ring| ring.members.len() < 3) {
+        world.round();
+    }
+    world.node("simple-web-2").die();
+    for _ in 0..2 {
+        world.round();
+    }
+    check("repair_surge", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_cluster_that_lost_everything_starts_again_above_all_epochs() {
+    let mut world = World::steady(2);
+    world.nodes.iter_mut().for_each(Node::die);
+    world.settle();
+    check("repair_everything", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_node_told_to_end_by_somebody_else_hands_over_first() {
+    let mut world = World::steady(3);
+    world.terminate(0, 20);
+    world.settle();
+    check("terminated", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_lost_document_is_written_again_from_what_the_nodes_own() {
+    let mut world = World::steady(3);
+    world.stored = None;
+    world.settle();
+    check("lost_document", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_lost_document_is_not_guessed_while_a_node_does_not_answer() {
+    let mut world = World::steady(3);
+    world.stored = None;
+    world.node("simple-web-2").silent = true;
+    check("lost_document_silent", &world.plan().to_string());
+}
+
+#[test]
+fn deletion_ends_all_nodes_whatever_they_own() {
+    let mut world = World::steady(2);
+    world.delete();
+    world.round();
+    world.round();
+    assert!(world.nodes.is_empty());
+    check("delete", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_paused_cluster_is_left_alone_whatever_happens_to_it() {
+    let mut world = World::steady(3);
+    world.edit(|spec| (spec.nodes, spec.paused) = (5, true));
+    world.node("simple-web-1").die();
+    let plan = world.plan();
+    assert_eq!(plan.steps(), []);
+    check("pause", &plan.to_string());
+}
+
+#[test]
+fn deletion_goes_before_pause() {
+    let mut world = World::steady(1);
+    world.edit(|spec| spec.paused = true);
+    world.delete();
+    assert_eq!(*world.plan().operation(), Operation::Delete);
+}
+
+#[test]
+fn with_nothing_to_do_nothing_is_done() {
+    let plan = World::steady(3).plan();
+    assert_eq!((plan.steps().len(), plan.notes().len(), plan.poll_soon()), (0, 0, false));
+    check("steady", &plan.to_string());
+}
+
+#[test]
+fn a_node_that_does_not_answer_is_waited_for_and_not_replaced() {
+    let mut world = World::steady(3);
+    world.node("simple-web-0").silent = true;
+    let plan = world.plan();
+    assert_eq!(plan.steps(), []);
+    check("silent", &plan.to_string());
+}
+
+#[test]
+fn a_scale_in_that_must_forget_entries_says_so_beforehand() {
+    let mut world = World::steady(3);
+    world.nodes.iter_mut().for_each(|node| node.used_bytes = 200 << 20);
+    world.edit(|spec| spec.nodes = 2);
+    let plan = world.plan();
+    let warning = "2 nodes of 256Mi cannot hold the 600Mi stored now: the coldest entries will go";
+    assert_eq!(plan.notes(), [warning]);
+    world.nodes.iter_mut().for_each(|node| node.used_bytes = 512 * (1 << 20) / 3);
+    assert_eq!(world.plan().notes(), [""; 0]);
+}
+
+#[test]
+fn surplus_nodes_that_never_took_part_go_at_once() {
+    let mut world = World::new(spec(5, ""));
+    world.round();
+    world.tick(0);
+    world.edit(|spec| spec.nodes = 2);
+    world.settle();
+    check("fewer_before_the_first_document", &world.transcript.join("\n"));
+}
+
+#[test]
+fn the_same_observation_gives_the_same_plan_in_whatever_order() {
+    let mut world = World::steady(5);
+    world.node("simple-web-3").die();
+    world.edit(|spec| spec.nodes = 3);
+    let (intent, observed) = (world.intent(), world.observe());
+    let plan = ringcache_operator_core::plan(&intent, &observed);
+    let mut shuffled = observed.clone();
+    shuffled.nodes.rotate_left(2);
+    shuffled.nodes.swap(0, 1);
+    assert_eq!(ringcache_operator_core::plan(&intent, &shuffled), plan);
+    assert!(matches!(plan.operation(), Operation::Repair { .. }));
+}
+
+#[test]
+fn names_of_new_nodes_are_the_lowest_free_ones() {
+    let mut world = World::steady(3);
+    world.edit(|spec| spec.nodes = 1);
+    world.settle();
+    world.edit(|spec| spec.nodes = 4);
+    world.settle();
+    let mut names: Vec<_> = world.nodes.iter().map(|node| node.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["simple-web-0", "simple-web-1", "simple-web-2", "simple-web-3"]);
+}
+
+#[test]
+fn a_plan_is_serialised_with_everything_that_an_executor_needs() {
+    let mut world = World::steady(1);
+    world.edit(|spec| spec.nodes = 2);
+    let plan: Plan<_> = world.plan();
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(
+        json["steps"][0]["StartNode"],
+        serde_json::json!({
+            "name": "simple-web-1",
+            "template": {"memoryBytes": 256 << 20, "program": "1.0"},
+            "settings": {"ttlDefaultSeconds": 0, "ttlJitterPercent": 0},
+        })
+    );
+    assert!(world.nodes.iter().all(|node| node.phase == Phase::Running));
+}

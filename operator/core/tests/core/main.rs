@@ -1,0 +1,16 @@
+//! The core as a whole: from the YAML that a user writes, over a simulated substrate, to plans and status.
+
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod goldens;
+#[cfg(test)]
+mod node;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod specs;
+#[cfg(test)]
+mod statuses;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,83 @@
+//! The operator judges specs as the schema does, in the same words.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use ringcache_api::CacheCluster;
+use ringcache_api::admin::Settings;
+use ringcache_api::cluster::parse_yaml;
+use ringcache_operator_core::{Intent, validate};
+use serde_json::{Value, json};
+
+use crate::world::spec;
+
+/// The table that the schema's rules are tested with.
+fn table() -> Value {
+    serde_saphyr::from_str(include_str!("../../../../api/tests/specs.yaml")).unwrap()
+}
+
+fn cluster(name: &Value, spec: &Value) -> CacheCluster {
+    let name = name.as_str().unwrap_or("simple-web");
+    let spec = if spec.is_null() { &json!({}) } else { spec };
+    let value = json!({
+        "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster",
+        "metadata": {"name": name}, "spec": spec,
+    });
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn good_specs_of_the_shared_table_are_valid() {
+    let table = table();
+    let specs = table["good"].as_array().unwrap().iter().map(|spec| cluster(&Value::Null, spec));
+    let names =
+        table["goodNames"].as_array().unwrap().iter().map(|name| cluster(name, &Value::Null));
+    for cluster in specs.chain(names) {
+        validate(&cluster).unwrap_or_else(|problems| panic!("{:?}: {problems:?}", cluster.spec));
+    }
+}
+
+#[test]
+fn bad_specs_of_the_shared_table_are_refused_with_all_their_problems() {
+    for bad in table()["bad"].as_array().unwrap() {
+        let problems = validate(&cluster(&bad["name"], &bad["spec"])).unwrap_err();
+        let found: BTreeSet<_> = problems.iter().map(|p| (p.field, p.message.as_str())).collect();
+        let expected = bad["problems"].as_array().unwrap().iter();
+        let text = |problem: &'_ Value, key: &str| problem[key].as_str().unwrap().to_owned();
+        let expected: BTreeSet<_> =
+            expected.map(|p| (text(p, "field"), text(p, "message"))).collect();
+        let expected = expected.iter().map(|(field, message)| (field.as_str(), message.as_str()));
+        assert_eq!(found, expected.collect(), "{bad}");
+    }
+}
+
+#[test]
+fn every_field_reaches_the_intent() {
+    let more = "  memory: 1Gi\n  ttl: {defaultSeconds: 300, jitterPercent: 20}\n  paused: true";
+    let mut cluster = spec(5, more);
+    let expected = Intent {
+        nodes: 5,
+        memory_bytes: 1 << 30,
+        settings: Settings { ttl_default_seconds: 300, ttl_jitter_percent: 20 },
+        paused: true,
+        deleting: false,
+    };
+    assert_eq!(validate(&cluster), Ok(expected.clone()));
+    cluster.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    assert_eq!(validate(&cluster), Ok(Intent { deleting: true, ..expected }));
+}
+
+#[test]
+fn every_example_is_valid() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let cluster = parse_yaml(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        validate(&cluster).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
+        seen += 1;
+    }
+    assert!(seen > 0, "no examples in {folder}");
+}
