@@ -1,0 +1,62 @@
+//! `GET /admin/v1/state`: everything that the operator decides by.
+
+use std::sync::atomic::Ordering;
+
+use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use warp::Reply;
+use warp::reply::Response;
+
+use super::{CONTROL_TIME, reply};
+use crate::control::Request;
+use crate::memory::resident_bytes;
+use crate::node::Node;
+
+pub(super) async fn get(node: &Node) -> Response {
+    let Some((epoch, checksum, ownership)) = ownership(node).await else {
+        return reply::unavailable();
+    };
+    let state = NodeState {
+        version: ADMIN_VERSION,
+        name: node.args.name.clone(),
+        incarnation: node.incarnation.clone(),
+        cluster_uid: node.args.cluster_uid.clone(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        epoch,
+        checksum,
+        ownership,
+        settings: **node.settings.load(),
+        stats: stats(node),
+    };
+    warp::reply::json(&state).into_response()
+}
+
+/// Epoch and checksum of the document in force, and what the node owns; `None` if the control thread does not answer.
+pub(super) async fn ownership(node: &Node) -> Option<(u64, String, Ownership)> {
+    let (answer, answered) = oneshot::channel();
+    let ask = async {
+        node.control.send(Request::Ownership(answer)).await.ok()?;
+        answered.await.ok()
+    };
+    timeout(CONTROL_TIME, ask).await.ok().flatten()
+}
+
+fn stats(node: &Node) -> NodeStats {
+    let store = node.store.stats();
+    let last_request_ms = node.counters.last_request_ms.load(Ordering::Relaxed);
+    let idle_ms = node.clock.monotonic_ms().saturating_sub(last_request_ms);
+    NodeStats {
+        entries: store.entries,
+        used_bytes: store.used_bytes as u64,
+        limit_bytes: node.args.memory_bytes,
+        resident_bytes: resident_bytes().unwrap_or(0),
+        hits: store.hits,
+        misses: store.misses,
+        evicted: store.evicted,
+        expired: store.expired,
+        forwarded: node.counters.forwarded.load(Ordering::Relaxed),
+        connections: node.counters.connections.load(Ordering::Relaxed),
+        idle_ms: (last_request_ms > 0).then_some(idle_ms),
+    }
+}

@@ -1,0 +1,138 @@
+//! Background work of the node: freeing expired entries, and keeping the process within its memory.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringcache_store::GROUPS;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::memory::{Controller, resident_bytes};
+use crate::node::Node;
+
+/// Pause between two rounds of the sweeper: with [`GROUPS_PER_ROUND`] it meets each group about once a second.
+const SWEEP_PAUSE: Duration = Duration::from_millis(16);
+const GROUPS_PER_ROUND: u16 = GROUPS / 64;
+/// Entries looked at under one lock: a few microseconds.
+const SWEEP_SLICE: usize = 64;
+/// Entries looked at in one round at most: half a million a second, a few percent of one core.
+const SWEEP_ROUND: usize = 8192;
+/// Pause between two looks at resident memory.
+const MEMORY_PAUSE: Duration = Duration::from_millis(10);
+/// Entries evicted in one go before others get a turn.
+const EVICT_SLICE: usize = 64;
+
+/// Works until `stop` resolves.
+pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop => (),
+        () = sweep(&node) => (),
+        () = control_memory(&node) => (),
+    }
+}
+
+/// Removes expired entries, one group after the other for ever.
+async fn sweep(node: &Node) {
+    let mut ticks = ticks(SWEEP_PAUSE);
+    let mut group = 0;
+    loop {
+        ticks.tick().await;
+        let now = node.clock.unix_ms();
+        let (mut groups, mut entries) = (GROUPS_PER_ROUND, SWEEP_ROUND);
+        while groups > 0 && entries > 0 {
+            let swept = node.store.sweep(group, now, SWEEP_SLICE);
+            entries = entries.saturating_sub(swept.visited);
+            if swept.complete {
+                groups -= 1;
+                group = (group + 1) % GROUPS;
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Lowers the store's budget when the process takes more than its limit, and raises it again.
+async fn control_memory(node: &Node) {
+    let mut controller = Controller::new(node.args.memory_bytes);
+    let mut ticks = ticks(MEMORY_PAUSE);
+    loop {
+        ticks.tick().await;
+        let Some(resident) = resident_bytes() else { continue };
+        let used = node.store.used_bytes();
+        let budget = controller.step(resident, used as u64);
+        node.store.set_budget(budget);
+        // No more than what there is above the budget: a store of nothing but journals is never within it.
+        while node.store.used_bytes() > budget {
+            let before = node.store.used_bytes();
+            if node.store.reclaim(node.clock.unix_ms(), EVICT_SLICE)
+                || node.store.used_bytes() >= before
+            {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn ticks(pause: Duration) -> Interval {
+    let mut ticks = interval(pause);
+    // A busy thread must not make up for rounds that it missed.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ringcache_store::MAX_VALUE_BYTES;
+    use tokio::sync::mpsc;
+    use tokio::time::{sleep, timeout};
+
+    use super::run;
+    use crate::http::tests::node;
+
+    async fn until(condition: impl Fn() -> bool) -> bool {
+        let met = async {
+            while !condition() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), met).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn expired_entries_are_freed_though_nobody_asks_for_them() {
+        let node = node("oak-0", &[], mpsc::channel(1).0);
+        let now = node.clock.unix_ms();
+        for slot in (0..16_384).step_by(7) {
+            node.store.lock(slot).set(b"dies", b"1", Some(now + 300), now);
+            node.store.lock(slot).set(b"stays", b"1", Some(now + 3_600_000), now);
+        }
+        let all = node.store.stats().entries;
+        tokio::spawn(run(node.clone(), std::future::pending()));
+        assert!(until(|| node.store.stats().expired == all / 2).await, "{:?}", node.store.stats());
+        assert_eq!(node.store.stats().entries, all / 2);
+    }
+
+    #[tokio::test]
+    async fn a_process_above_its_limit_gives_up_entries() {
+        // Every process takes more than 2 MiB.
+        let node = node("oak-0", &["--memory-bytes", "2097152"], mpsc::channel(1).0);
+        node.store.set_budget(usize::MAX);
+        let now = node.clock.unix_ms();
+        for slot in 0..8 {
+            node.store.lock(slot).set(b"k", &vec![1; MAX_VALUE_BYTES], None, now);
+        }
+        tokio::spawn(run(node.clone(), std::future::pending()));
+        assert!(until(|| node.store.stats().evicted == 8).await, "{:?}", node.store.stats());
+    }
+
+    #[tokio::test]
+    async fn work_ends_when_the_node_stops() {
+        let node = node("oak-0", &[], mpsc::channel(1).0);
+        let ended = timeout(Duration::from_secs(20), run(node, sleep(Duration::from_millis(50))));
+        assert!(ended.await.is_ok());
+    }
+}

@@ -1,0 +1,20 @@
+//! A cache node: RESP, HTTP/JSON, bus and admin servers around the pure crates `store`, `wire` and `cluster`.
+
+pub mod admin;
+pub mod args;
+pub mod bus;
+pub mod clock;
+pub mod control;
+pub mod counters;
+pub mod housekeeping;
+pub mod http;
+pub mod memory;
+pub mod metrics;
+pub mod node;
+pub mod resp;
+pub mod routes;
+pub mod slots;
+mod start;
+
+pub use args::NodeArgs;
+pub use start::{RunError, run};

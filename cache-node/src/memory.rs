@@ -1,0 +1,174 @@
+//! Keeps the process within its memory limit, whatever the allocator makes of the store's bytes.
+
+use std::fs;
+
+/// Bytes that a node takes with an empty store: program, threads, runtimes, and the 2 MiB of empty slots.
+const FIXED_BYTES: u64 = 12 << 20;
+/// Of the rest, the store may use so many percent. The others are for the allocator's slack (10), the connections' buffers
+/// and the answers of the HTTP API (6 and 3, see their pools), and changes in flight during handovers.
+const STORE_PERCENT: u64 = 78;
+
+/// Resident memory above the limit by more than this share of it, 1 in so many, lowers the budget: 2 percent.
+const TOLERANCE: u64 = 50;
+/// Resident memory below the limit by more than this share of it, 1 in so many, lets the budget rise: 3 percent.
+const ROOM: u64 = 33;
+/// The budget rises by this share of its full size in one step, 1 in so many: from nothing to full in about 25 s.
+const RISE: u64 = 256;
+/// Steps that a lowered budget is given to show, since the allocator returns pages late: without, the same excess
+/// would be subtracted again and again.
+const SETTLE_STEPS: u32 = 5;
+/// The budget never falls below this share of its full size, 1 in so many: then it is not the store that takes the memory.
+const FLOOR: u64 = 8;
+
+/// What of a node's memory limit its store may use, in bytes: 78 % of what the limit leaves above 12 MiB, and never less
+/// than a sixteenth of the limit.
+pub fn budget(limit_bytes: u64) -> usize {
+    let share = limit_bytes.saturating_sub(FIXED_BYTES) / 100 * STORE_PERCENT;
+    usize::try_from(share.max(limit_bytes / 16)).unwrap_or(usize::MAX)
+}
+
+/// Resident memory of this process in bytes; `None` where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    // `status` counts in kB whatever the page size is, unlike `statm`.
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Decides the store's budget from what the process really takes.
+#[derive(Debug)]
+pub struct Controller {
+    limit_bytes: u64,
+    full_bytes: u64,
+    budget_bytes: u64,
+    /// Resident memory that the last lowering was decided by.
+    seen_bytes: u64,
+    settling: u32,
+}
+
+impl Controller {
+    /// A controller for a node with this limit, whose store has [`budget`].
+    pub fn new(limit_bytes: u64) -> Self {
+        let full_bytes = budget(limit_bytes) as u64;
+        Self { limit_bytes, full_bytes, budget_bytes: full_bytes, seen_bytes: 0, settling: 0 }
+    }
+
+    /// One step, to be taken every 100 ms: the budget for resident memory and used bytes of the store as they are now.
+    pub fn step(&mut self, resident_bytes: u64, used_bytes: u64) -> usize {
+        self.settling = self.settling.saturating_sub(1);
+        if resident_bytes > self.limit_bytes + self.limit_bytes / TOLERANCE {
+            // While a lowering settles only what has come on top of it counts.
+            let known = if self.settling > 0 { self.seen_bytes } else { self.limit_bytes };
+            let excess = resident_bytes.saturating_sub(known.max(self.limit_bytes));
+            if excess > 0 {
+                // From what is used: a budget that the store has not reached would be lowered without effect.
+                let lowered = self.budget_bytes.min(used_bytes).saturating_sub(excess);
+                self.budget_bytes = lowered.max(self.full_bytes / FLOOR).min(self.budget_bytes);
+                self.seen_bytes = resident_bytes;
+                self.settling = SETTLE_STEPS;
+            }
+        } else if resident_bytes < self.limit_bytes - self.limit_bytes / ROOM {
+            self.budget_bytes = (self.budget_bytes + self.full_bytes / RISE).min(self.full_bytes);
+        }
+        usize::try_from(self.budget_bytes).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const LIMIT: u64 = 1000 * MIB;
+
+    fn full() -> usize {
+        budget(LIMIT)
+    }
+
+    #[test]
+    fn the_smallest_node_has_more_than_half_of_its_limit_for_data() {
+        assert!(budget(64 * MIB) as u64 > 32 * MIB);
+        assert!((budget(64 * MIB) as u64) < 64 * MIB - FIXED_BYTES);
+    }
+
+    #[test]
+    fn a_limit_below_the_fixed_part_still_leaves_a_budget() {
+        assert_eq!(budget(8 * MIB), (8 * MIB / 16) as usize);
+    }
+
+    #[test]
+    fn at_the_tolerance_nothing_happens_and_one_byte_above_the_budget_falls_by_the_excess() {
+        let used = full() as u64;
+        let at = LIMIT + LIMIT / 50;
+        assert_eq!(Controller::new(LIMIT).step(at, used), full());
+        let excess = (at + 1 - LIMIT) as usize;
+        assert_eq!(Controller::new(LIMIT).step(at + 1, used), full() - excess);
+    }
+
+    #[test]
+    fn a_store_below_its_budget_is_lowered_from_what_it_uses() {
+        let mut controller = Controller::new(LIMIT);
+        let used = 500 * MIB;
+        assert_eq!(controller.step(LIMIT + 100 * MIB, used), (400 * MIB) as usize);
+    }
+
+    #[test]
+    fn the_same_excess_is_not_subtracted_again_until_it_had_time_to_show() {
+        let mut controller = Controller::new(LIMIT);
+        let used = full() as u64;
+        let high = LIMIT + 30 * MIB;
+        let lowered = controller.step(high, used);
+        for _ in 1..SETTLE_STEPS {
+            assert_eq!(controller.step(high, lowered as u64), lowered);
+        }
+        assert_eq!(controller.step(high, lowered as u64), lowered - (30 * MIB) as usize);
+    }
+
+    #[test]
+    fn what_comes_on_top_while_a_lowering_settles_counts_at_once() {
+        let mut controller = Controller::new(LIMIT);
+        let lowered = controller.step(LIMIT + 30 * MIB, full() as u64);
+        let lower = controller.step(LIMIT + 50 * MIB, lowered as u64);
+        assert_eq!(lower, lowered - (20 * MIB) as usize);
+    }
+
+    #[test]
+    fn the_budget_never_falls_below_its_floor() {
+        let mut controller = Controller::new(LIMIT);
+        let mut lowest = full();
+        for _ in 0..100 {
+            lowest = controller.step(LIMIT * 2, lowest as u64);
+        }
+        assert_eq!(lowest as u64, full() as u64 / FLOOR);
+    }
+
+    #[test]
+    fn the_budget_rises_slowly_to_its_full_size_and_no_further() {
+        let mut controller = Controller::new(LIMIT);
+        let lowered = controller.step(LIMIT + 200 * MIB, full() as u64);
+        let raised = controller.step(LIMIT / 2, lowered as u64);
+        assert_eq!(raised, lowered + full() / RISE as usize);
+        let mut last = raised;
+        for _ in 0..RISE {
+            let next = controller.step(LIMIT / 2, last as u64);
+            assert!(next >= last);
+            last = next;
+        }
+        assert_eq!(last, full());
+    }
+
+    #[test]
+    fn between_room_and_tolerance_the_budget_stays() {
+        let mut controller = Controller::new(LIMIT);
+        let lowered = controller.step(LIMIT + 200 * MIB, full() as u64);
+        assert_eq!(controller.step(LIMIT, lowered as u64), lowered);
+        assert_eq!(controller.step(LIMIT - LIMIT / 33, lowered as u64), lowered);
+    }
+
+    #[test]
+    fn resident_memory_of_this_process_is_plausible() {
+        let resident = resident_bytes().unwrap();
+        assert!((MIB..10_000 * MIB).contains(&resident), "{resident}");
+    }
+}

@@ -1,0 +1,185 @@
+//! The node's metrics in the text format of Prometheus: one table says name, type, meaning and value of each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus::TextEncoder;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
+use ringcache_api::admin::Ownership;
+use ringcache_store::Stats;
+
+use crate::memory::resident_bytes;
+use crate::node::Node;
+
+/// What the values are taken from, read once for all metrics.
+struct Sample<'a> {
+    node: &'a Node,
+    stats: Stats,
+    ownership: Option<&'a Ownership>,
+}
+
+/// One metric. Where `redis_exporter` has the concept, the name is its, with `ringcache_` for `redis_`.
+struct Row {
+    name: &'static str,
+    kind: MetricType,
+    help: &'static str,
+    /// `None`: not known now, the metric is left out.
+    value: fn(&Sample<'_>) -> Option<u64>,
+}
+
+const fn counter(
+    name: &'static str,
+    help: &'static str,
+    value: fn(&Sample<'_>) -> Option<u64>,
+) -> Row {
+    Row { name, kind: MetricType::COUNTER, help, value }
+}
+
+const fn gauge(
+    name: &'static str,
+    help: &'static str,
+    value: fn(&Sample<'_>) -> Option<u64>,
+) -> Row {
+    Row { name, kind: MetricType::GAUGE, help, value }
+}
+
+const TABLE: &[Row] = &[
+    gauge("ringcache_up", "1: the node answers.", |_| Some(1)),
+    gauge("ringcache_uptime_in_seconds", "Seconds since the process started.", |s| {
+        Some(s.node.clock.monotonic_ms() / 1000)
+    }),
+    gauge("ringcache_connected_clients", "Client connections open now, over RESP and HTTP.", |s| {
+        load(&s.node.counters.connections)
+    }),
+    gauge("ringcache_max_clients", "Client connections allowed.", |s| {
+        Some(s.node.args.max_clients as u64)
+    }),
+    counter("ringcache_connections_received_total", "Client connections accepted.", |s| {
+        load(&s.node.counters.connections_total)
+    }),
+    counter(
+        "ringcache_rejected_connections_total",
+        "Client connections refused because there were as many as allowed.",
+        |s| load(&s.node.counters.connections_rejected),
+    ),
+    counter(
+        "ringcache_protocol_errors_total",
+        "Client connections closed because of a protocol error.",
+        |s| load(&s.node.counters.protocol_errors),
+    ),
+    counter("ringcache_commands_processed_total", "Commands executed over RESP.", |s| {
+        load(&s.node.counters.commands)
+    }),
+    counter("ringcache_http_requests_total", "Requests answered over HTTP.", |s| {
+        load(&s.node.counters.http_requests)
+    }),
+    counter(
+        "ringcache_forwarded_total",
+        "Requests passed on to the node that owns the key.",
+        |s| load(&s.node.counters.forwarded),
+    ),
+    counter(
+        "ringcache_moved_total",
+        "`MOVED` answers, which send a client to another node.",
+        |s| load(&s.node.counters.moved),
+    ),
+    counter("ringcache_waited_total", "Requests that waited for a slot between two owners.", |s| {
+        load(&s.node.counters.waited)
+    }),
+    counter("ringcache_keyspace_hits_total", "Lookups that found an entry.", |s| {
+        Some(s.stats.hits)
+    }),
+    counter("ringcache_keyspace_misses_total", "Lookups that found none.", |s| {
+        Some(s.stats.misses)
+    }),
+    counter("ringcache_keys_written_total", "Entries written by clients.", |s| Some(s.stats.sets)),
+    counter("ringcache_deleted_keys_total", "Entries deleted by clients.", |s| {
+        Some(s.stats.deletes)
+    }),
+    counter("ringcache_evicted_keys_total", "Entries evicted for want of memory.", |s| {
+        Some(s.stats.evicted)
+    }),
+    counter("ringcache_expired_keys_total", "Entries removed because their time was over.", |s| {
+        Some(s.stats.expired)
+    }),
+    gauge("ringcache_db_keys", "Entries stored now.", |s| Some(s.stats.entries)),
+    gauge("ringcache_memory_used_bytes", "Bytes that entries and their index take.", |s| {
+        Some(s.stats.used_bytes as u64)
+    }),
+    gauge(
+        "ringcache_memory_budget_bytes",
+        "Bytes that entries and their index may take now: what the limit leaves beside buffers and allocator.",
+        |s| Some(s.stats.budget_bytes as u64),
+    ),
+    gauge("ringcache_memory_max_bytes", "The node's memory limit, for the whole process.", |s| {
+        Some(s.node.args.memory_bytes)
+    }),
+    gauge("ringcache_memory_used_rss_bytes", "Resident memory of the process.", |_| {
+        resident_bytes()
+    }),
+    gauge("ringcache_epoch", "Epoch of the ring document in force; 0: none yet.", |s| {
+        Some(s.node.routes.load().epoch)
+    }),
+    gauge("ringcache_draining", "1: the node is about to stop and takes no new slots.", |s| {
+        Some(u64::from(s.node.draining.load(Ordering::Relaxed)))
+    }),
+    gauge("ringcache_slots_owned", "Slots that the node owns and serves.", |s| {
+        Some(slots(&s.ownership?.owned))
+    }),
+    gauge(
+        "ringcache_slots_sealed",
+        "Slots handed over whose new owner has not confirmed yet.",
+        |s| Some(s.ownership?.sealed.iter().map(|sealed| slots(&sealed.slots)).sum()),
+    ),
+    counter("ringcache_slots_handed_in_total", "Slots received by handover.", |s| {
+        Some(s.ownership?.handed_in)
+    }),
+    counter("ringcache_slots_handed_out_total", "Slots given away by handover.", |s| {
+        Some(s.ownership?.handed_out)
+    }),
+    counter("ringcache_slots_adopted_total", "Slots adopted because nobody owned them.", |s| {
+        Some(s.ownership?.adopted)
+    }),
+];
+
+/// All metrics, and those of the process. Those about ownership are left out while it is not known.
+pub fn render(node: &Node, ownership: Option<&Ownership>) -> String {
+    let sample = Sample { node, stats: node.store.stats(), ownership };
+    let mut families: Vec<MetricFamily> =
+        TABLE.iter().filter_map(|row| Some(family(row, (row.value)(&sample)?))).collect();
+    families.extend(ProcessCollector::for_self().collect());
+    TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+}
+
+fn family(row: &Row, value: u64) -> MetricFamily {
+    let mut metric = Metric::default();
+    if row.kind == MetricType::COUNTER {
+        let mut counter = Counter::default();
+        counter.set_value(value as f64);
+        metric.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value as f64);
+        metric.set_gauge(gauge);
+    }
+    let mut family = MetricFamily::default();
+    family.set_name(row.name.to_owned());
+    family.set_help(row.help.to_owned());
+    family.set_field_type(row.kind);
+    family.set_metric(vec![metric]);
+    family
+}
+
+// Always there, but a row's function gives what may be missing.
+#[expect(clippy::unnecessary_wraps, reason = "the type of a row's value")]
+fn load(counter: &AtomicU64) -> Option<u64> {
+    Some(counter.load(Ordering::Relaxed))
+}
+
+fn slots(ranges: &[(u16, u16)]) -> u64 {
+    ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Who is connected: what `CLIENT LIST` shows, and the way to end a connection from outside of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use ringcache_wire::reply::Proto;
+use tokio::sync::Notify;
+
+/// One connection, as others see it.
+pub(super) struct Client {
+    /// Unique while the node runs, and rising.
+    pub(super) id: u64,
+    /// The other end.
+    pub(super) addr: SocketAddr,
+    /// This end.
+    pub(super) laddr: SocketAddr,
+    /// Whether another node is at the other end.
+    pub(super) is_peer: bool,
+    created_ms: u64,
+    shown: Mutex<Shown>,
+    ended: Notify,
+    closing: AtomicBool,
+    killed: AtomicBool,
+}
+
+/// The part that the connection changes while it lives.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown {
+    /// `CLIENT SETNAME`.
+    pub(super) name: String,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub(super) lib_name: String,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub(super) lib_version: String,
+    /// The protocol version it speaks.
+    pub(super) proto: Proto,
+    /// Commands queued by `MULTI`, if it was called.
+    pub(super) queued: Option<usize>,
+    /// `CLIENT NO-EVICT`.
+    pub(super) no_evict: bool,
+    /// `CLIENT NO-TOUCH`.
+    pub(super) no_touch: bool,
+    /// `READONLY`.
+    pub(super) readonly: bool,
+    /// Last command; a subcommand with its container.
+    pub(super) last_command: &'static str,
+    /// Monotonic milliseconds of the last batch of requests.
+    pub(super) active_ms: u64,
+}
+
+impl Client {
+    /// Reads or changes what `CLIENT LIST` shows of it.
+    pub(super) fn shown<R>(&self, access: impl FnOnce(&mut Shown) -> R) -> R {
+        access(&mut self.shown.lock())
+    }
+
+    /// Closes the connection after the request at hand is answered and flushed.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.ended.notify_one();
+    }
+
+    /// Closes the connection at once, even if it is not being read.
+    pub(super) fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
+        self.close();
+    }
+
+    /// Whether it is to close after the request at hand.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is to close at once.
+    pub(super) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when [`Client::close`] or [`Client::kill`] was called; once a call.
+    pub(super) async fn ended(&self) {
+        self.ended.notified().await;
+    }
+
+    /// Seconds since it connected.
+    pub(super) fn age(&self, monotonic_ms: u64) -> u64 {
+        monotonic_ms.saturating_sub(self.created_ms) / 1000
+    }
+
+    /// Its line of `CLIENT LIST`, with the fields of Redis that mean something here.
+    pub(super) fn line(&self, monotonic_ms: u64) -> String {
+        let Shown {
+            name,
+            lib_name,
+            lib_version,
+            proto,
+            queued,
+            no_evict,
+            no_touch,
+            readonly,
+            last_command,
+            active_ms,
+        } = self.shown(|shown| shown.clone());
+        let idle = monotonic_ms.saturating_sub(active_ms) / 1000;
+        let mut flags = String::new();
+        let set = [
+            (self.is_peer, 'M'),
+            (queued.is_some(), 'x'),
+            (readonly, 'r'),
+            (no_evict, 'e'),
+            (no_touch, 'T'),
+        ];
+        flags.extend(set.into_iter().filter_map(|(is_set, flag)| is_set.then_some(flag)));
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let queued = queued.map_or(-1, |queued| queued as i64);
+        let resp = proto_number(proto);
+        let (id, addr, laddr, age) = (self.id, self.addr, self.laddr, self.age(monotonic_ms));
+        let mut line = format!("id={id} addr={addr} laddr={laddr} name={name} age={age} idle={idle} ");
+        let _ = write!(
+            line,
+            "flags={flags} db=0 sub=0 psub=0 ssub=0 multi={queued} cmd={last_command} user=default \
+             redir=-1 resp={resp} lib-name={lib_name} lib-ver={lib_version}\n"
+        );
+        line
+    }
+}
+
+/// 2 or 3.
+pub(super) fn proto_number(proto: Proto) -> i64 {
+    match proto {
+        Proto::Resp2 => 2,
+        Proto::Resp3 => 3,
+    }
+}
+
+/// All connections of the node.
+#[derive(Default)]
+pub(super) struct Clients {
+    last_id: AtomicU64,
+    clients: Mutex<BTreeMap<u64, Arc<Client>>>,
+}
+
+impl Clients {
+    /// Adds a connection; it is removed when the result is dropped.
+    pub(super) fn register(
+        &self,
+        addr: SocketAddr,
+        laddr: SocketAddr,
+        is_peer: bool,
+        monotonic_ms: u64,
+    ) -> Registered<'_> {
+        let client = Arc::new(Client {
+            id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
+            addr,
+            laddr,
+            is_peer,
+            created_ms: monotonic_ms,
+            shown: Mutex::new(Shown {
+                last_command: "NULL",
+                active_ms: monotonic_ms,
+                ..Shown::default()
+            }),
+            ended: Notify::new(),
+            closing: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
+        });
+        self.clients.lock().insert(client.id, Arc::clone(&client));
+        Registered { clients: self, client }
+    }
+
+    /// All connections, by id.
+    pub(super) fn all(&self) -> Vec<Arc<Client>> {
+        self.clients.lock().values().cloned().collect()
+    }
+
+    /// Closes all of them gracefully.
+    pub(super) fn close_all(&self) {
+        for client in self.clients.lock().values() {
+            client.close();
+        }
+    }
+}
+
+/// A connection in the list, while it lives.
+pub(super) struct Registered<'a> {
+    clients: &'a Clients,
+    pub(super) client: Arc<Client>,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.clients.clients.lock().remove(&self.client.id);
+    }
+}

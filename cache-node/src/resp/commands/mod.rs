@@ -1,0 +1,116 @@
+//! The commands, one family a file, and which function runs which.
+
+mod client;
+mod cluster;
+mod command;
+mod config;
+mod connection;
+mod counters;
+mod decimal;
+mod expiry;
+mod glob;
+mod info;
+mod keys;
+mod scan;
+mod server;
+mod set;
+mod strings;
+mod time_to_live;
+pub(super) mod transaction;
+
+use ringcache_wire::table::{Command, CommandSpec};
+
+use super::dispatch::{Call, Keyed, Outcome};
+use super::error::CommandError;
+
+/// Runs a command for keys of one slot, which is locked meanwhile. What it wrote before an error is taken back.
+pub(super) type KeyedFn = fn(&mut Keyed<'_, '_>) -> Result<(), CommandError>;
+/// Runs any other command.
+pub(super) type PlainFn = fn(&mut Call<'_>) -> Result<Outcome, CommandError>;
+
+/// How a command runs.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    /// On one slot.
+    Keyed(KeyedFn),
+    /// On the connection, the node, or several slots.
+    Plain(PlainFn),
+}
+
+/// The function that runs a command. The compiler checks that every command of the table has one.
+pub(super) fn handler(command: Command) -> Handler {
+    use Handler::{Keyed, Plain};
+    match command {
+        Command::Get => Keyed(strings::get),
+        Command::Set => Keyed(set::set),
+        Command::Mget => Keyed(strings::mget),
+        Command::Mset => Keyed(strings::mset),
+        Command::Getdel => Keyed(strings::getdel),
+        Command::Getex => Keyed(strings::getex),
+        Command::Getset => Keyed(strings::getset),
+        Command::Psetex => Keyed(strings::psetex),
+        Command::Setex => Keyed(strings::setex),
+        Command::Setnx => Keyed(strings::setnx),
+        Command::Strlen => Keyed(strings::strlen),
+        Command::Decr => Keyed(counters::decr),
+        Command::Decrby => Keyed(counters::decrby),
+        Command::Incr => Keyed(counters::incr),
+        Command::Incrby => Keyed(counters::incrby),
+        Command::Incrbyfloat => Keyed(counters::incrbyfloat),
+        Command::Del | Command::Unlink => Keyed(keys::del),
+        Command::Exists => Keyed(keys::exists),
+        Command::Touch => Keyed(keys::touch),
+        Command::Type => Keyed(keys::type_),
+        Command::Expire => Keyed(expiry::expire),
+        Command::Expireat => Keyed(expiry::expireat),
+        Command::Pexpire => Keyed(expiry::pexpire),
+        Command::Pexpireat => Keyed(expiry::pexpireat),
+        Command::Expiretime => Keyed(expiry::expiretime),
+        Command::Pexpiretime => Keyed(expiry::pexpiretime),
+        Command::Ttl => Keyed(expiry::ttl),
+        Command::Pttl => Keyed(expiry::pttl),
+        Command::Persist => Keyed(expiry::persist),
+        Command::Asking | Command::Readonly | Command::Readwrite => Plain(cluster::mode),
+        Command::Auth => Plain(connection::auth),
+        Command::Client => Plain(client::client),
+        Command::Cluster => Plain(cluster::cluster),
+        Command::Command => Plain(command::command),
+        Command::Config => Plain(config::config),
+        Command::Dbsize => Plain(server::dbsize),
+        Command::Discard => Plain(transaction::discard),
+        Command::Echo => Plain(connection::echo),
+        Command::Exec => Plain(transaction::exec),
+        Command::Flushall | Command::Flushdb => Plain(server::flush),
+        Command::Hello => Plain(connection::hello),
+        Command::Info => Plain(info::info),
+        Command::Multi => Plain(transaction::multi),
+        Command::Ping => Plain(connection::ping),
+        Command::Quit => Plain(connection::quit),
+        Command::Reset => Plain(connection::reset),
+        Command::Scan => Plain(scan::scan),
+        Command::Select => Plain(connection::select),
+        Command::Time => Plain(server::time),
+        Command::Unwatch => Plain(transaction::unwatch),
+        Command::Watch => Plain(transaction::watch),
+    }
+}
+
+/// The subcommand that a request for a container such as `CLIENT` names, with as many arguments as it must have.
+fn subcommand(call: &mut Call<'_>) -> Result<&'static CommandSpec, CommandError> {
+    let name = &call.args[1];
+    let Some(subcommand) = call.spec.subcommand(name) else {
+        let name = String::from_utf8_lossy(name.get(..MAX_QUOTED).unwrap_or(name));
+        let container = call.spec.name.to_uppercase();
+        return Err(CommandError::Quoting(format!(
+            "ERR unknown subcommand '{name}'. Try {container} HELP."
+        )));
+    };
+    if !subcommand.accepts(call.args.len()) {
+        return Err(CommandError::Arity(subcommand.name));
+    }
+    call.session.last_command = subcommand.name;
+    Ok(subcommand)
+}
+
+/// Bytes of an unknown name that an error quotes, as in Redis.
+const MAX_QUOTED: usize = 128;

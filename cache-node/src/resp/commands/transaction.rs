@@ -1,0 +1,266 @@
+//! `MULTI`, `EXEC`, `WATCH`: commands of one slot, run while nobody else runs any there.
+
+use std::hash::BuildHasher as _;
+
+use ringcache_store::{Entry, Millis, SlotGuard};
+use ringcache_wire::table::Command;
+
+use super::{Handler, handler};
+use crate::resp::dispatch::{
+    Call, MAX_REPLY_BYTES, Outcome, admit, reclaim, refuse, run, run_locked, slot_of,
+};
+use crate::resp::error::CommandError;
+use crate::resp::redirect::{self, Redirect};
+use crate::resp::session::{OwnedArgs, Queued, Session, Transaction, Watched};
+
+/// Bytes and number of the queued commands of one connection.
+const MAX_QUEUED_BYTES: usize = 8 << 20;
+const MAX_QUEUED: usize = 65_536;
+/// Keys that one connection watches.
+const MAX_WATCHED: usize = 1024;
+
+/// Commands that a transaction does not queue but obeys.
+pub(in crate::resp) fn runs_at_once(command: Command) -> bool {
+    matches!(
+        command,
+        Command::Exec
+            | Command::Discard
+            | Command::Multi
+            | Command::Watch
+            | Command::Quit
+            | Command::Reset
+    )
+}
+
+/// Commands without keys that a transaction may contain. The others may lock slots, and `EXEC` holds one.
+fn is_allowed(command: Command) -> bool {
+    matches!(
+        command,
+        Command::Ping | Command::Echo | Command::Time | Command::Select | Command::Unwatch
+    )
+}
+
+pub(super) fn multi(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    if call.session.transaction.is_some() {
+        // In Redis too this does not break the transaction.
+        call.reply().error("ERR MULTI calls can not be nested");
+        return Ok(Outcome::Done);
+    }
+    call.session.transaction = Some(Transaction::default());
+    call.reply().simple("OK");
+    Ok(Outcome::Done)
+}
+
+pub(super) fn discard(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    call.session
+        .end_transaction()
+        .ok_or(CommandError::Other("ERR DISCARD without MULTI"))?;
+    call.reply().simple("OK");
+    Ok(Outcome::Done)
+}
+
+pub(super) fn unwatch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    call.session.watched.clear();
+    call.reply().simple("OK");
+    Ok(Outcome::Done)
+}
+
+/// Remembers what the keys hold. A key counts as changed if it holds something else at `EXEC`: unlike in Redis not if
+/// somebody wrote the same value and time to live again, which leaves nothing to be missed.
+pub(super) fn watch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    if call.session.transaction.is_some() {
+        call.reply().error("ERR WATCH inside MULTI is not allowed");
+        return Ok(Outcome::Done);
+    }
+    let slot = slot_of(call.spec, call.args)?;
+    if call.session.watched.len() + call.args.len() - 1 > MAX_WATCHED {
+        return Err(CommandError::Other("ERR too many watched keys"));
+    }
+    let mut guard = match admit(call.worker.node(), slot, false) {
+        Ok(guard) => guard,
+        // What is watched is remembered here, so that another node cannot answer for us.
+        Err(Outcome::Elsewhere(slot)) => return Ok(moved(call, slot)),
+        Err(outcome) => return Ok(outcome),
+    };
+    for key in call.args.iter().skip(1) {
+        let fingerprint = fingerprint(call.session, &mut guard, key, call.now);
+        call.session.watched.push(Watched { key: key.to_vec(), fingerprint });
+    }
+    drop(guard);
+    call.reply().simple("OK");
+    Ok(Outcome::Done)
+}
+
+fn fingerprint(
+    session: &Session,
+    slot: &mut SlotGuard<'_>,
+    key: &[u8],
+    now: Millis,
+) -> Option<u64> {
+    let Entry { value, deadline } = slot.peek(key, now)?;
+    Some(session.fingerprints.hash_one((value, deadline)))
+}
+
+/// Sends the client to the owner; waits if nobody else is known to be it.
+fn moved(call: &mut Call<'_>, slot: u16) -> Outcome {
+    match redirect::moved(call.node(), slot) {
+        Some(error) => {
+            call.reply().error(&error);
+            Outcome::Done
+        }
+        None => Outcome::Wait(slot),
+    }
+}
+
+/// Queues a command; refuses what `EXEC` could not run. Its number of arguments has been checked.
+pub(in crate::resp) fn queue(call: &mut Call<'_>) -> Outcome {
+    let mark = call.out.len();
+    match check(call) {
+        Ok(None) => {}
+        // Known already to be another node's for good: the client may as well go there now.
+        Ok(Some(moved)) => {
+            call.session.break_transaction();
+            call.reply().error(&moved);
+            return Outcome::Done;
+        }
+        Err(error) => return refuse(call, mark, &error),
+    }
+    let queued = Queued { spec: call.spec, args: OwnedArgs::new(call.args.iter()) };
+    if let Some(transaction) = &mut call.session.transaction {
+        // A broken one is never executed: what it would have done need not be kept.
+        if !transaction.is_broken {
+            transaction.push(queued);
+        }
+    }
+    call.reply().simple("QUEUED");
+    Outcome::Done
+}
+
+fn check(call: &mut Call<'_>) -> Result<Option<String>, CommandError> {
+    let bytes: usize = call.args.iter().map(<[u8]>::len).sum();
+    if let Some(transaction) = &call.session.transaction
+        && (transaction.bytes + bytes > MAX_QUEUED_BYTES || transaction.queue.len() >= MAX_QUEUED)
+    {
+        return Err(CommandError::Other("ERR transaction is too large"));
+    }
+    match handler(call.spec.id) {
+        Handler::Keyed(_) => {
+            let slot = slot_of(call.spec, call.args)?;
+            let node = call.worker.node();
+            let Err(Outcome::Elsewhere(slot)) = admit(node, slot, false).map(drop) else {
+                return Ok(None);
+            };
+            let departed_requests = &mut call.session.departed_requests;
+            match redirect::decide(node, slot, 0, departed_requests, 0) {
+                Redirect::Moved(error) => Ok(Some(error)),
+                Redirect::Forward(_) | Redirect::Wait => Ok(None),
+            }
+        }
+        Handler::Plain(_) if is_allowed(call.spec.id) => Ok(None),
+        Handler::Plain(_) => {
+            let name = call.spec.name;
+            let text = format!("ERR Command '{name}' is not allowed in a transaction");
+            Err(CommandError::Quoting(text))
+        }
+    }
+}
+
+/// Runs what was queued, under the lock of its slot.
+pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    let transaction = call.session.transaction.take();
+    let transaction = transaction.ok_or(CommandError::Other("ERR EXEC without MULTI"))?;
+    if transaction.is_broken {
+        call.session.end_transaction();
+        return Err(CommandError::Other(
+            "EXECABORT Transaction discarded because of previous errors.",
+        ));
+    }
+    let slot = match slot(&transaction, &call.session.watched) {
+        Ok(slot) => slot,
+        Err(error) => {
+            call.session.end_transaction();
+            return Err(error);
+        }
+    };
+    let Some(slot) = slot else {
+        let done = run_all(call, &transaction, None);
+        call.session.end_transaction();
+        return done;
+    };
+    let writes = transaction.queue.iter().any(|queued| queued.spec.has_flag("write"));
+    let worker = call.worker;
+    let mut guard = match admit(worker.node(), slot, writes) {
+        Ok(guard) => guard,
+        // What was watched cannot be compared at another node: as good as changed, the client begins anew there.
+        Err(Outcome::Elsewhere(_)) if !call.session.watched.is_empty() => {
+            call.session.end_transaction();
+            call.reply().null_array();
+            return Ok(Outcome::Done);
+        }
+        Err(outcome) => {
+            call.session.transaction = Some(transaction);
+            return Ok(outcome);
+        }
+    };
+    let is_unchanged = call.session.watched.iter().all(|watched| {
+        fingerprint(call.session, &mut guard, &watched.key, call.now) == watched.fingerprint
+    });
+    let done = if is_unchanged {
+        run_all(call, &transaction, Some(&mut guard))
+    } else {
+        call.reply().null_array();
+        Ok(Outcome::Done)
+    };
+    drop(guard);
+    call.session.end_transaction();
+    if writes {
+        reclaim(worker.node(), call.now);
+    }
+    done
+}
+
+/// The one slot of all keys; `None` if there are none.
+fn slot(transaction: &Transaction, watched: &[Watched]) -> Result<Option<u16>, CommandError> {
+    let keyed = transaction.queue.iter().filter(|queued| queued.spec.keys.first > 0);
+    let slots = keyed
+        .map(|queued| slot_of(queued.spec, queued.args.as_args()))
+        .chain(watched.iter().map(|watched| Ok(ringcache_ring::key_slot(&watched.key))));
+    let mut one = None;
+    for slot in slots {
+        let slot = slot?;
+        if *one.get_or_insert(slot) != slot {
+            return Err(CommandError::CrossSlot);
+        }
+    }
+    Ok(one)
+}
+
+/// Writes one reply for each command. One that fails does not stop the others.
+fn run_all(
+    call: &mut Call<'_>,
+    transaction: &Transaction,
+    mut slot: Option<&mut SlotGuard<'_>>,
+) -> Result<Outcome, CommandError> {
+    let start = call.out.len();
+    call.reply().array(transaction.queue.len());
+    for queued in &transaction.queue {
+        let mut each = call.reborrow();
+        each.spec = queued.spec;
+        let mark = each.out.len();
+        let mut each = Call { args: queued.args.as_args(), ..each };
+        match (handler(queued.spec.id), slot.as_deref_mut()) {
+            (Handler::Keyed(run), Some(slot)) => {
+                if let Err(error) = run_locked(&mut each, slot, run) {
+                    refuse(&mut each, mark, &error);
+                }
+            }
+            _ => {
+                run(&mut each);
+            }
+        }
+        if call.out.len() - start > MAX_REPLY_BYTES {
+            return Err(CommandError::ReplyTooLong);
+        }
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,223 @@
+//! From a request to its reply: looks the command up, asks for the slot of its keys, runs it. Synchronous: whatever has
+//! to wait is the connection's business.
+
+use ringcache_store::{MAX_KEY_BYTES, Millis, SlotGuard};
+use ringcache_wire::reply::ReplyWriter;
+use ringcache_wire::request::Args;
+use ringcache_wire::table::{Command, CommandSpec, lookup};
+
+use super::commands::{self, Handler, KeyedFn, transaction};
+use super::error::CommandError;
+use super::session::Session;
+use super::workers::Worker;
+use crate::node::{Admission, Node};
+
+/// Bytes of one reply at most. A reply is written as a whole, so without this an `MGET` of one key, named a million
+/// times, would take a terabyte.
+pub(super) const MAX_REPLY_BYTES: usize = 32 << 20;
+
+/// A slot whose changes wait in so long a queue for their new owner takes no more writes: they wait, none is lost.
+const MAX_JOURNAL_BYTES: usize = 1 << 20;
+
+/// Entries that a writer evicts at a time, and how often at most before its answer. A value of a megabyte may have to
+/// displace thousands of small ones.
+const RECLAIM_ENTRIES: usize = 256;
+const RECLAIM_TURNS: usize = 64;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The reply is written.
+    Done,
+    /// The reply is written; the connection is to be closed.
+    Close,
+    /// Nothing was done: the slot is between two owners.
+    Wait(u16),
+    /// Nothing was done: another node owns the slot.
+    Elsewhere(u16),
+}
+
+/// One request, with all that its command may use.
+pub(super) struct Call<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) session: &'a mut Session,
+    pub(super) spec: &'static CommandSpec,
+    pub(super) args: Args<'a>,
+    pub(super) now: Millis,
+    pub(super) out: &'a mut Vec<u8>,
+}
+
+impl Call<'_> {
+    /// The node.
+    pub(super) fn node(&self) -> &Node {
+        self.worker.node()
+    }
+
+    /// Writes replies in the connection's protocol version.
+    pub(super) fn reply(&mut self) -> ReplyWriter<'_> {
+        ReplyWriter::new(self.out, self.session.proto)
+    }
+
+    /// The same request in a buffer and session that the borrow checker knows to be shorter lived.
+    pub(super) fn reborrow(&mut self) -> Call<'_> {
+        Call {
+            worker: self.worker,
+            session: self.session,
+            spec: self.spec,
+            args: self.args,
+            now: self.now,
+            out: self.out,
+        }
+    }
+}
+
+/// A request for keys of one slot, while that slot is locked.
+pub(super) struct Keyed<'a, 'guard> {
+    pub(super) node: &'a Node,
+    pub(super) slot: &'a mut SlotGuard<'guard>,
+    pub(super) args: Args<'a>,
+    pub(super) now: Millis,
+    pub(super) no_touch: bool,
+    pub(super) reply: ReplyWriter<'a>,
+}
+
+/// Answers one request, or says why it cannot be answered now. `args` has at least one element.
+pub(super) fn dispatch(
+    worker: &Worker,
+    session: &mut Session,
+    args: Args<'_>,
+    now: Millis,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    let Some(spec) = lookup(&args[0]) else {
+        session.break_transaction();
+        ReplyWriter::new(out, session.proto).error(&unknown_command(args));
+        return Outcome::Done;
+    };
+    session.last_command = spec.name;
+    let mut call = Call { worker, session, spec, args, now, out };
+    if !spec.accepts(args.len()) {
+        call.session.break_transaction();
+        call.reply().error(&CommandError::Arity(spec.name).to_string());
+        return Outcome::Done;
+    }
+    if call.session.transaction.is_some() && !transaction::runs_at_once(spec.id) {
+        return transaction::queue(&mut call);
+    }
+    run(&mut call)
+}
+
+/// Runs a command that exists and has as many arguments as it must.
+pub(super) fn run(call: &mut Call<'_>) -> Outcome {
+    match commands::handler(call.spec.id) {
+        Handler::Keyed(run) => run_keyed(call, run),
+        Handler::Plain(run) => {
+            let mark = call.out.len();
+            run(call).unwrap_or_else(|error| refuse(call, mark, &error))
+        }
+    }
+}
+
+fn run_keyed(call: &mut Call<'_>, run: KeyedFn) -> Outcome {
+    call.session.asked_for_key = true;
+    let mark = call.out.len();
+    let slot = match slot_of(call.spec, call.args) {
+        Ok(slot) => slot,
+        Err(error) => return refuse(call, mark, &error),
+    };
+    let writes = call.spec.has_flag("write");
+    let mut guard = match admit(call.worker.node(), slot, writes) {
+        Ok(guard) => guard,
+        Err(outcome) => return outcome,
+    };
+    let done = run_locked(&mut call.reborrow(), &mut guard, run);
+    drop(guard);
+    if writes {
+        reclaim(call.node(), call.now);
+    }
+    match done {
+        Ok(()) => Outcome::Done,
+        Err(error) => refuse(call, mark, &error),
+    }
+}
+
+/// Runs a command for keys of a slot that is locked already.
+pub(super) fn run_locked(
+    call: &mut Call<'_>,
+    slot: &mut SlotGuard<'_>,
+    run: KeyedFn,
+) -> Result<(), CommandError> {
+    run(&mut Keyed {
+        node: call.worker.node(),
+        slot,
+        args: call.args,
+        now: call.now,
+        no_touch: call.session.no_touch,
+        reply: ReplyWriter::new(call.out, call.session.proto),
+    })
+}
+
+/// Locks the slot for a request, if this node may serve it now.
+pub(super) fn admit(node: &Node, slot: u16, writes: bool) -> Result<SlotGuard<'_>, Outcome> {
+    match node.admit(slot) {
+        Admission::Serve(guard) if writes && guard.journal_len() > MAX_JOURNAL_BYTES => {
+            Err(Outcome::Wait(slot))
+        }
+        Admission::Serve(guard) => Ok(guard),
+        Admission::Wait => Err(Outcome::Wait(slot)),
+        Admission::Elsewhere => Err(Outcome::Elsewhere(slot)),
+    }
+}
+
+/// Evicts what a write displaced, before it is answered: a fast writer cannot outrun the eviction.
+pub(super) fn reclaim(node: &Node, now: Millis) {
+    for _ in 0..RECLAIM_TURNS {
+        if node.store.reclaim(now, RECLAIM_ENTRIES) {
+            return;
+        }
+    }
+}
+
+/// The one slot of a command's keys. The command has at least one key.
+pub(super) fn slot_of(spec: &CommandSpec, args: Args<'_>) -> Result<u16, CommandError> {
+    let mut slot = None;
+    for position in spec.key_positions(args.len()) {
+        let key = &args[position];
+        if key.len() > MAX_KEY_BYTES {
+            return Err(CommandError::KeyTooLong);
+        }
+        let key_slot = ringcache_ring::key_slot(key);
+        if *slot.get_or_insert(key_slot) != key_slot {
+            return Err(CommandError::CrossSlot);
+        }
+    }
+    slot.ok_or(CommandError::Arity(spec.name))
+}
+
+/// Replaces whatever the command has written since `mark` by the error.
+pub(super) fn refuse(call: &mut Call<'_>, mark: usize, error: &CommandError) -> Outcome {
+    call.out.truncate(mark);
+    if call.spec.id != Command::Exec {
+        call.session.break_transaction();
+    }
+    call.reply().error(&error.to_string());
+    Outcome::Done
+}
+
+/// Redis' text, which redis-py, Jedis and Lettuce search for its beginning before they fall back to older commands.
+fn unknown_command(args: Args<'_>) -> String {
+    const MAX_QUOTED: usize = 128;
+    let quote = |arg: &[u8], max: usize| {
+        String::from_utf8_lossy(arg.get(..max).unwrap_or(arg)).into_owned()
+    };
+    let mut beginning = String::new();
+    for arg in args.iter().skip(1) {
+        if beginning.len() >= MAX_QUOTED {
+            break;
+        }
+        let max = MAX_QUOTED - beginning.len();
+        beginning.push_str(&format!("'{}' ", quote(arg, max)));
+    }
+    let name = quote(&args[0], MAX_QUOTED);
+    format!("ERR unknown command '{name}', with args beginning with: {beginning}")
+}

@@ -1,0 +1,58 @@
+//! What a command may be refused for, in the words of Redis 7 where it has some: clients compare these texts.
+
+use ringcache_store::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+
+use super::dispatch::MAX_REPLY_BYTES;
+
+/// A refused command. The text is the whole error reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CommandError {
+    /// Options that do not exist or exclude each other.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// Too few or too many arguments.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    Arity(&'static str),
+    /// An argument or a value that has to be an integer.
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    /// An argument or a value that has to be a number.
+    #[error("ERR value is not a valid float")]
+    NotAFloat,
+    /// The sum is beyond 64 bits.
+    #[error("ERR increment or decrement would overflow")]
+    Overflow,
+    /// `DECRBY` by the smallest number, which has no positive twin.
+    #[error("ERR decrement would overflow")]
+    DecrementOverflow,
+    /// The sum is beyond all numbers.
+    #[error("ERR increment would produce NaN or Infinity")]
+    NotFinite,
+    /// A time to live below 1, or beyond 64 bits.
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpire(&'static str),
+    /// Keys of different slots in one command or transaction.
+    #[error("CROSSSLOT Keys in request don't hash to the same slot")]
+    CrossSlot,
+    /// A slot number that is none.
+    #[error("ERR Invalid or out of range slot")]
+    InvalidSlot,
+    /// A cursor that `SCAN` never gave.
+    #[error("ERR invalid cursor")]
+    InvalidCursor,
+    /// A key beyond the limit.
+    #[error("ERR key is longer than {MAX_KEY_BYTES} bytes")]
+    KeyTooLong,
+    /// A value beyond the limit.
+    #[error("ERR value is longer than {MAX_VALUE_BYTES} bytes")]
+    ValueTooLong,
+    /// A reply beyond the limit.
+    #[error("ERR reply is longer than {MAX_REPLY_BYTES} bytes; ask for fewer keys at a time")]
+    ReplyTooLong,
+    /// An error of one command only.
+    #[error("{0}")]
+    Other(&'static str),
+    /// An error of one command only that quotes an argument.
+    #[error("{0}")]
+    Quoting(String),
+}

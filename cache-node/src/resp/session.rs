@@ -1,0 +1,148 @@
+//! What a connection remembers between requests.
+
+use std::hash::RandomState;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ringcache_wire::reply::Proto;
+use ringcache_wire::request::Args;
+use ringcache_wire::table::CommandSpec;
+
+use super::client::Client;
+
+/// The state of one connection. A connection of another node has one as well, which its requests do not change.
+pub(super) struct Session {
+    /// What others see of it.
+    pub(super) client: Arc<Client>,
+    /// The protocol version that replies are written in.
+    pub(super) proto: Proto,
+    /// Which replies are sent.
+    pub(super) replies: Replies,
+    /// `CLIENT NO-TOUCH`: lookups leave the eviction order as it is.
+    pub(super) no_touch: bool,
+    /// Commands between `MULTI` and `EXEC`.
+    pub(super) transaction: Option<Transaction>,
+    /// Keys of `WATCH`.
+    pub(super) watched: Vec<Watched>,
+    /// Makes the fingerprints of watched keys, so that nobody can prepare two values with the same one.
+    pub(super) fingerprints: RandomState,
+    /// Requests of this connection for slots that have departed: every so-manieth is answered with `MOVED`.
+    pub(super) departed_requests: u32,
+    /// Commands since the counters were last brought up to date.
+    pub(super) commands: u64,
+    /// Whether one of them asked for a key.
+    pub(super) asked_for_key: bool,
+    /// The command that ran last.
+    pub(super) last_command: &'static str,
+}
+
+impl Session {
+    /// The state of a new connection.
+    pub(super) fn new(client: Arc<Client>, proto: Proto) -> Self {
+        client.shown(|shown| shown.proto = proto);
+        Self {
+            client,
+            proto,
+            replies: Replies::On,
+            no_touch: false,
+            transaction: None,
+            watched: Vec::new(),
+            fingerprints: RandomState::new(),
+            departed_requests: 0,
+            commands: 0,
+            asked_for_key: false,
+            last_command: "NULL",
+        }
+    }
+
+    /// Speaks this protocol version from the reply at hand on.
+    pub(super) fn set_proto(&mut self, proto: Proto) {
+        self.proto = proto;
+        self.client.shown(|shown| shown.proto = proto);
+    }
+
+    /// Ends the transaction and forgets the watched keys.
+    pub(super) fn end_transaction(&mut self) -> Option<Transaction> {
+        self.watched.clear();
+        self.client.shown(|shown| shown.queued = None);
+        self.transaction.take()
+    }
+
+    /// A transaction that cannot be executed any more: `EXEC` will say so.
+    pub(super) fn break_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.is_broken = true;
+        }
+    }
+}
+
+/// `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replies {
+    /// Every reply is sent.
+    On,
+    /// None is.
+    Off,
+    /// The next one is not.
+    SkipNext,
+}
+
+/// A key whose change makes `EXEC` fail.
+pub(super) struct Watched {
+    /// The key.
+    pub(super) key: Vec<u8>,
+    /// What it held at `WATCH`: a hash of value and deadline, `None` if there was no such key.
+    pub(super) fingerprint: Option<u64>,
+}
+
+/// The commands between `MULTI` and `EXEC`.
+#[derive(Default)]
+pub(super) struct Transaction {
+    /// In the order they came.
+    pub(super) queue: Vec<Queued>,
+    /// Bytes of their arguments.
+    pub(super) bytes: usize,
+    /// Whether one was refused: then none is executed.
+    pub(super) is_broken: bool,
+}
+
+impl Transaction {
+    /// Appends a command.
+    pub(super) fn push(&mut self, queued: Queued) {
+        self.bytes += queued.args.bytes.len();
+        self.queue.push(queued);
+    }
+}
+
+/// A command of a transaction.
+pub(super) struct Queued {
+    /// Which command.
+    pub(super) spec: &'static CommandSpec,
+    /// Its arguments.
+    pub(super) args: OwnedArgs,
+}
+
+/// A copy of a request's arguments, kept for longer than the buffer they came in.
+pub(super) struct OwnedArgs {
+    bytes: Vec<u8>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl OwnedArgs {
+    /// Copies the arguments.
+    pub(super) fn new<'a>(args: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
+        let mut bytes = Vec::with_capacity(args.clone().map(<[u8]>::len).sum());
+        let mut ranges = Vec::new();
+        for arg in args {
+            let start = bytes.len();
+            bytes.extend_from_slice(arg);
+            ranges.push(start..bytes.len());
+        }
+        Self { bytes, ranges }
+    }
+
+    /// The arguments, the command's name first.
+    pub(super) fn as_args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.ranges)
+    }
+}

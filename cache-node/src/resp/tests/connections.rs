@@ -1,0 +1,262 @@
+//! Connections: opening, order, limits, ending.
+
+use std::io::Write as _;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ringcache_wire::encode_command;
+
+use super::{Client, Server, check, eventually};
+
+const OK: &str = "+OK\r\n";
+
+#[test]
+fn hello_answers_in_the_version_it_asks_for() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let fields = |map: &str, proto, id| {
+        format!(
+            "{map}\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.4.0\r\n$5\r\nproto\r\n:{proto}\r\n\
+             $2\r\nid\r\n:{id}\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n\
+             $7\r\nmodules\r\n*0\r\n"
+        )
+    };
+    let id: u64 = client.ask("CLIENT ID").trim_matches([':', '\r', '\n']).parse().unwrap();
+    assert_eq!(client.ask("HELLO"), fields("*14", 2, id));
+    assert_eq!(client.ask("HELLO 3 AUTH default any SETNAME me"), fields("%7", 3, id));
+    client.check(&[
+        ("GET none", "_\r\n"),
+        ("CLIENT GETNAME", "$2\r\nme\r\n"),
+        ("HELLO 4", "-NOPROTO unsupported protocol version\r\n"),
+        ("HELLO x", "-ERR Protocol version is not an integer or out of range\r\n"),
+        ("HELLO 3 NOPE", "-ERR Syntax error in HELLO option 'NOPE'\r\n"),
+        (
+            "HELLO 2 AUTH other any",
+            "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+        ),
+        ("GET none", "_\r\n"),
+        ("RESET", "+RESET\r\n"),
+        ("GET none", "$-1\r\n"),
+        ("CLIENT GETNAME", "$-1\r\n"),
+    ]);
+    let other = server.connect().ask("CLIENT ID");
+    assert_eq!(other, format!(":{}\r\n", id + 1), "ids are unique and rise");
+}
+
+#[test]
+fn an_inline_hello_opens_resp3() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.send(b"HELLO 3\r\n");
+    assert!(client.receive().starts_with(b"%7\r\n"));
+    client.send(b"SET k \"a b\"\r\nGET k\r\n");
+    assert_eq!(client.receive(), b"+OK\r\n");
+    assert_eq!(client.receive(), b"$3\r\na b\r\n");
+}
+
+#[test]
+fn commands_about_the_connection_answer_as_redis_without_a_password() {
+    check(&[
+        ("PING", "+PONG\r\n"),
+        ("PING x", "$1\r\nx\r\n"),
+        ("PING x y", "-ERR wrong number of arguments for 'ping' command\r\n"),
+        ("ECHO x", "$1\r\nx\r\n"),
+        ("SELECT 0", OK),
+        ("SELECT 1", "-ERR SELECT is not allowed in cluster mode\r\n"),
+        ("SELECT x", "-ERR value is not an integer or out of range\r\n"),
+        (
+            "AUTH secret",
+            "-ERR AUTH <password> called without any password configured for the default user. \
+             Are you sure your configuration is correct?\r\n",
+        ),
+        ("AUTH default any", OK),
+        ("AUTH a b c", "-ERR syntax error\r\n"),
+        ("READONLY", OK),
+        ("READWRITE", OK),
+        ("ASKING", OK),
+        ("SUBSCRIBE c", "-ERR unknown command 'SUBSCRIBE', with args beginning with: 'c' \r\n"),
+        ("RC.FWD 1 PING", "-ERR unknown command 'RC.FWD', with args beginning with: '1' 'PING' \r\n"),
+    ]);
+    let server = Server::start();
+    let mut client = Client::connect_resp3(server.addr);
+    client.check(&[
+        (
+            "CONFIG GET cluster-require-full-coverage nope",
+            "%1\r\n$29\r\ncluster-require-full-coverage\r\n$3\r\nyes\r\n",
+        ),
+        ("CONFIG GET SAVE", "%1\r\n$4\r\nsave\r\n$0\r\n\r\n"),
+        ("CONFIG SET save x", "-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n"),
+    ]);
+    assert!(client.ask("INFO server").starts_with("="));
+    assert!(client.ask("INFO").contains("\r\nredis_mode:cluster\r\n"));
+    assert!(server.connect().ask("INFO keyspace").starts_with("$12\r\n# Keyspace\r\n"));
+}
+
+#[test]
+fn clients_name_themselves_and_see_each_other() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.check(&[
+        ("CLIENT SETNAME me", OK),
+        ("CLIENT GETNAME", "$2\r\nme\r\n"),
+        ("CLIENT SETINFO LIB-NAME lib", OK),
+        ("CLIENT SETINFO lib-ver 1.2", OK),
+        ("CLIENT SETINFO nope 1", "-ERR Unrecognized option 'nope'\r\n"),
+        ("CLIENT NO-EVICT ON", OK),
+        ("CLIENT NO-TOUCH yes", "-ERR syntax error\r\n"),
+        ("CLIENT NO-TOUCH ON", OK),
+        ("CLIENT TRACKING ON", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n"),
+        ("CLIENT MAINT_NOTIFICATIONS ON", "-ERR CLIENT MAINT_NOTIFICATIONS is not supported\r\n"),
+        ("CLIENT KILL 1.2.3.4:5", "-ERR No such client\r\n"),
+    ]);
+    assert_eq!(
+        client.ask_words(&[b"CLIENT", b"SETNAME", b"a b"]),
+        "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"
+    );
+    let info = client.ask("CLIENT INFO");
+    for field in [" name=me ", " flags=eT ", " resp=2 ", " lib-name=lib ", " lib-ver=1.2\n"] {
+        assert!(info.contains(field), "{field} in {info}");
+    }
+    let mut other = server.connect();
+    other.ask("PING");
+    let id = other.ask("CLIENT ID");
+    let id = id.trim_matches([':', '\r', '\n']);
+    assert_eq!(client.ask("CLIENT LIST").matches("id=").count(), 2);
+    assert_eq!(client.ask(&format!("CLIENT LIST ID {id}")).matches("id=").count(), 1);
+    assert_eq!(client.ask("CLIENT LIST TYPE master").matches("id=").count(), 0);
+    client.check(&[("CLIENT KILL TYPE normal SKIPME yes", ":1\r\n")]);
+    assert_eq!(other.receive_all(), b"");
+    client.check(&[("PING", "+PONG\r\n")]);
+}
+
+#[test]
+fn looking_without_touching_counts_neither_hits_nor_misses() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.check(&[("CLIENT NO-TOUCH ON", OK), ("SET k v", OK), ("GET k", "$1\r\nv\r\n")]);
+    assert_eq!(server.node.store.stats().hits, 0);
+    client.check(&[("CLIENT NO-TOUCH OFF", OK), ("GET k", "$1\r\nv\r\n")]);
+    assert_eq!(server.node.store.stats().hits, 1);
+}
+
+#[test]
+fn replies_that_are_not_wanted_are_not_sent() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.send(b"CLIENT REPLY OFF\r\nSET k 1\r\nNOPE\r\nCLIENT REPLY ON\r\nGET k\r\n");
+    assert_eq!(client.receive(), b"+OK\r\n");
+    assert_eq!(client.receive(), b"$1\r\n1\r\n");
+    client.send(b"CLIENT REPLY SKIP\r\nGET k\r\nPING\r\n");
+    assert_eq!(client.receive(), b"+PONG\r\n");
+    client.send(b"CLIENT REPLY OFF\r\nCLIENT REPLY SKIP\r\nPING\r\nPING\r\nCLIENT REPLY ON\r\n");
+    assert_eq!(client.receive(), b"+OK\r\n");
+}
+
+#[test]
+fn a_pipeline_is_answered_in_order_however_it_is_cut() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let (mut requests, mut expected) = (Vec::new(), Vec::new());
+    for n in 0..5000 {
+        let (key, value) = (format!("key:{}", n % 700), "x".repeat(n % 90));
+        encode_command(&mut requests, &[b"SET", key.as_bytes(), value.as_bytes()]);
+        encode_command(&mut requests, &[b"GET", key.as_bytes()]);
+        expected.extend(format!("+OK\r\n${}\r\n{value}\r\n", value.len()).into_bytes());
+    }
+    let mut writer = client.socket.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        let mut rest = &requests[..];
+        for size in (1..).map(|n| n * 37 % 9001 + 1) {
+            let (chunk, later) = rest.split_at(size.min(rest.len()));
+            writer.write_all(chunk).unwrap();
+            rest = later;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    });
+    let mut received = Vec::new();
+    while received.len() < expected.len() {
+        received.extend(client.receive());
+    }
+    sender.join().unwrap();
+    assert!(received == expected);
+    eventually("commands are counted", || {
+        server.node.counters.commands.load(Ordering::Relaxed) == 10_000
+    });
+    assert!(server.node.counters.last_request_ms.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn requests_after_quit_are_not_run() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.send(b"SET k 1\r\nQUIT\r\nSET k 2\r\n");
+    assert_eq!(client.receive_all(), b"+OK\r\n+OK\r\n");
+    assert_eq!(server.connect().ask("GET k"), "$1\r\n1\r\n");
+}
+
+#[test]
+fn one_client_too_many_is_told_so_and_has_a_place_again_later() {
+    let server = Server::start_with(|args| args.max_clients = 3);
+    let mut clients: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("PING"), "+PONG\r\n");
+    }
+    let mut late = server.connect();
+    assert_eq!(late.receive_all(), b"-ERR max number of clients reached\r\n");
+    assert_eq!(server.node.counters.connections_rejected.load(Ordering::Relaxed), 1);
+    clients.pop();
+    eventually("a place is free", || {
+        server.node.counters.connections.load(Ordering::Relaxed) == 2
+    });
+    assert_eq!(server.connect().ask("PING"), "+PONG\r\n");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_held_up_and_others_go_on() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.ask_words(&[b"SET", b"k", &vec![b'v'; 1 << 20]]);
+    // 200 MB of replies, were they produced. The socket's buffers take a few.
+    client.send("GET k\r\n".repeat(200).as_bytes());
+    let mut other = server.connect();
+    for _ in 0..20 {
+        assert_eq!(other.ask("PING"), "+PONG\r\n");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let hits = server.node.store.stats().hits;
+    assert!(hits < 30, "{hits} replies were made for a client that does not read");
+    for _ in 0..200 {
+        assert_eq!(client.receive().len(), (1 << 20) + 12);
+    }
+}
+
+#[test]
+fn when_connections_hold_too_much_memory_the_one_that_does_not_read_is_closed() {
+    // 4 MiB for all connections beyond what each may hold anyway.
+    let server = Server::start_with(|args| args.memory_bytes = 8 << 20);
+    let value = vec![b'v'; 1 << 20];
+    assert_eq!(server.connect().ask_words(&[b"SET", b"k", &value]), OK);
+    let slow: Vec<Client> = (0..6)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send("GET k\r\n".repeat(100).as_bytes());
+            client
+        })
+        .collect();
+    let open = || server.node.counters.connections.load(Ordering::Relaxed);
+    eventually("slow readers are closed", || (1..=4).contains(&open()));
+    let mut other = server.connect();
+    assert_eq!(other.ask_words(&[b"SET", b"small", b"v"]), OK, "{} are slow", slow.len());
+}
+
+#[test]
+fn stopping_answers_what_was_asked_and_closes() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(client.ask("PING"), "+PONG\r\n");
+    server.workers.stop();
+    assert_eq!(client.receive_all(), b"");
+    assert_eq!(server.node.counters.connections.load(Ordering::Relaxed), 0);
+}

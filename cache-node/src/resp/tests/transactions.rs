@@ -1,0 +1,117 @@
+//! `MULTI` and `WATCH`.
+
+use super::{Server, check};
+
+const OK: &str = "+OK\r\n";
+const QUEUED: &str = "+QUEUED\r\n";
+const ABORTED: &str = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+
+#[test]
+fn a_transaction_runs_its_commands_in_order() {
+    check(&[
+        ("MULTI", OK),
+        ("SET {t}a 1", QUEUED),
+        ("INCR {t}a", QUEUED),
+        ("GET {t}b", QUEUED),
+        ("PING", QUEUED),
+        ("EXEC", "*4\r\n+OK\r\n:2\r\n$-1\r\n+PONG\r\n"),
+        ("MULTI", OK),
+        ("EXEC", "*0\r\n"),
+        ("MULTI", OK),
+        ("ECHO x", QUEUED),
+        ("EXEC", "*1\r\n$1\r\nx\r\n"),
+        ("GET {t}a", "$1\r\n2\r\n"),
+    ]);
+}
+
+#[test]
+fn a_command_that_fails_does_not_stop_the_others() {
+    check(&[
+        ("SET k text", OK),
+        ("MULTI", OK),
+        ("INCR k", QUEUED),
+        ("SET k 1", QUEUED),
+        ("EXEC", "*2\r\n-ERR value is not an integer or out of range\r\n+OK\r\n"),
+        ("GET k", "$1\r\n1\r\n"),
+    ]);
+}
+
+#[test]
+fn a_command_that_cannot_be_queued_aborts_the_transaction() {
+    check(&[
+        ("MULTI", OK),
+        ("SET k v", QUEUED),
+        ("NOPE", "-ERR unknown command 'NOPE', with args beginning with: \r\n"),
+        ("EXEC", ABORTED),
+        ("MULTI", OK),
+        ("GET", "-ERR wrong number of arguments for 'get' command\r\n"),
+        ("EXEC", ABORTED),
+        ("MULTI", OK),
+        ("MGET a b", "-CROSSSLOT Keys in request don't hash to the same slot\r\n"),
+        ("EXEC", ABORTED),
+        ("MULTI", OK),
+        ("FLUSHALL", "-ERR Command 'flushall' is not allowed in a transaction\r\n"),
+        ("EXEC", ABORTED),
+        ("MULTI", OK),
+        ("SET a v", QUEUED),
+        ("SET b v", QUEUED),
+        ("EXEC", "-CROSSSLOT Keys in request don't hash to the same slot\r\n"),
+        ("DBSIZE", ":0\r\n"),
+    ]);
+}
+
+#[test]
+fn transactions_do_not_nest_and_can_be_discarded() {
+    check(&[
+        ("EXEC", "-ERR EXEC without MULTI\r\n"),
+        ("DISCARD", "-ERR DISCARD without MULTI\r\n"),
+        ("MULTI", OK),
+        ("MULTI", "-ERR MULTI calls can not be nested\r\n"),
+        ("WATCH k", "-ERR WATCH inside MULTI is not allowed\r\n"),
+        ("SET k v", QUEUED),
+        ("DISCARD", OK),
+        ("GET k", "$-1\r\n"),
+        ("MULTI", OK),
+        ("RESET", "+RESET\r\n"),
+        ("EXEC", "-ERR EXEC without MULTI\r\n"),
+    ]);
+}
+
+#[test]
+fn exec_fails_if_a_watched_key_was_changed_and_only_then() {
+    let server = Server::start();
+    let (mut one, mut other) = (server.connect(), server.connect());
+    let attempt = |one: &mut super::Client| {
+        one.check(&[("MULTI", OK), ("SET k mine", QUEUED)]);
+        one.ask("EXEC")
+    };
+    for change in ["SET k 2", "DEL k", "EXPIRE k 100"] {
+        one.check(&[("SET k 1", OK), ("WATCH k", OK)]);
+        other.ask(change);
+        assert_eq!(attempt(&mut one), "*-1\r\n", "{change}");
+        assert_eq!(attempt(&mut one), "*1\r\n+OK\r\n", "a failed EXEC ends the watch");
+    }
+    one.check(&[("WATCH k {k}none", OK)]);
+    other.check(&[("GET k", "$4\r\nmine\r\n"), ("SET {k}else 1", OK)]);
+    assert_eq!(attempt(&mut one), "*1\r\n+OK\r\n");
+    one.check(&[("WATCH {k}none", OK)]);
+    other.check(&[("SET {k}none 1", OK)]);
+    assert_eq!(attempt(&mut one), "*-1\r\n", "a key that appeared has changed");
+    one.check(&[("WATCH k", OK)]);
+    other.check(&[("SET k 2", OK)]);
+    one.check(&[("UNWATCH", OK)]);
+    assert_eq!(attempt(&mut one), "*1\r\n+OK\r\n");
+}
+
+#[test]
+fn a_transaction_is_bounded() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.check(&[("MULTI", OK)]);
+    let value = vec![b'v'; 1 << 20];
+    let replies: Vec<String> =
+        (0..8).map(|_| client.ask_words(&[b"SET", b"k", &value])).collect();
+    assert_eq!(replies[..7], vec![QUEUED; 7]);
+    assert_eq!(replies[7], "-ERR transaction is too large\r\n");
+    client.check(&[("EXEC", ABORTED)]);
+}
