@@ -1,0 +1,22 @@
+//! A cluster on this machine: `ringcache up` and `ringcache status`.
+
+mod admin;
+mod adopt;
+mod dir;
+mod execute;
+mod movement;
+mod nodes;
+mod observe;
+mod ports;
+mod process;
+mod report;
+mod resource;
+mod run;
+mod screen;
+mod spec;
+mod status;
+mod up;
+mod watch;
+
+pub(crate) use status::{StatusArgs, status};
+pub(crate) use up::{UpArgs, up};

@@ -1,0 +1,57 @@
+//! The table of nodes: on the terminal while `up` runs, and in `ringcache status`.
+
+use ringcache_api::admin::NodeState;
+use ringcache_operator_core::{Observed, ObservedNode, Phase};
+
+use crate::table;
+
+/// One row for each node.
+pub(super) fn table(observed: &Observed) -> String {
+    let header = [
+        "NODE", "STATE", "SLOTS", "ENTRIES", "MEMORY", "LIMIT", "HIT%", "EPOCH", "REDIS", "HTTP",
+    ];
+    table::plain(&header, 2, observed.nodes.iter().map(|node| row(observed, node)))
+}
+
+fn row(observed: &Observed, node: &ObservedNode) -> [String; 10] {
+    let state = observed.state(node);
+    let of = |value: &dyn Fn(&NodeState) -> String| state.map_or_else(|| "-".to_owned(), value);
+    [
+        node.name.clone(),
+        standing(observed, node),
+        of(&|s| s.ownership.owned.iter().map(|&(a, b)| u32::from(b - a) + 1).sum::<u32>().to_string()),
+        of(&|s| s.stats.entries.to_string()),
+        of(&|s| mebibytes(s.stats.used_bytes)),
+        mebibytes(node.template.memory_bytes),
+        of(&|s| hit_percent(s.stats.hits, s.stats.misses)),
+        of(&|s| s.epoch.to_string()),
+        node.ports.resp.to_string(),
+        node.ports.http.to_string(),
+    ]
+}
+
+/// What the platform says of it, if that matters more than what the ring wants of it.
+fn standing(observed: &Observed, node: &ObservedNode) -> String {
+    let member = observed.stored().and_then(|document| {
+        document.members.iter().find(|member| member.uid.uid() == node.uid)
+    });
+    match (node.phase, observed.state(node), member) {
+        (Phase::Exited, ..) => "Gone".to_owned(),
+        (Phase::Stopping, ..) => "Stopping".to_owned(),
+        (_, None, Some(_)) => "Silent".to_owned(),
+        (_, None, None) => "Starting".to_owned(),
+        (_, Some(_), Some(member)) => format!("{:?}", member.state),
+        (_, Some(_), None) => "Spare".to_owned(),
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1}Mi", bytes as f64 / f64::from(1 << 20))
+}
+
+fn hit_percent(hits: u64, misses: u64) -> String {
+    match hits + misses {
+        0 => "-".to_owned(),
+        all => format!("{:.1}", hits as f64 * 100.0 / all as f64),
+    }
+}

@@ -1,0 +1,69 @@
+//! Reads, and only reads: the state directory, the processes, and what each node says of itself.
+
+use anyhow::{Context, Result};
+use ringcache_api::CacheCluster;
+use ringcache_api::document::ClusterRef;
+use ringcache_operator_core::{Observed, ObservedNode, Phase};
+use tokio::task::JoinSet;
+
+use super::admin::AdminClient;
+use super::dir::{NodeRecord, StateDir};
+
+/// Version of the program that new nodes are started with: this one.
+pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+/// Where all nodes of a local cluster are.
+pub(super) const HOST: &str = "127.0.0.1";
+
+/// Which cluster a resource stands for.
+pub(super) fn cluster_ref(cluster: &CacheCluster) -> ClusterRef {
+    let metadata = &cluster.metadata;
+    ClusterRef {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
+        uid: metadata.uid.clone().unwrap_or_default(),
+    }
+}
+
+/// Everything that the planner decides by. All nodes are asked at once, so the slowest one counts.
+pub(super) async fn observe(
+    dir: &StateDir,
+    admin: &AdminClient,
+    cluster: &CacheCluster,
+) -> Result<Observed> {
+    let mut asked = JoinSet::new();
+    for record in dir.records()? {
+        let admin = admin.clone();
+        asked.spawn(async move {
+            let alive = record.process.is_alive();
+            let state = if alive { admin.state(record.ports.admin).await.ok() } else { None };
+            node(record, alive, state)
+        });
+    }
+    let mut nodes = Vec::new();
+    while let Some(node) = asked.join_next().await {
+        nodes.push(node.context("asking a node")?);
+    }
+    nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Observed {
+        cluster: cluster_ref(cluster),
+        generation: cluster.metadata.generation.unwrap_or_default(),
+        program: PROGRAM.to_owned(),
+        document: dir.document()?,
+        nodes,
+    })
+}
+
+fn node(
+    record: NodeRecord,
+    alive: bool,
+    state: Option<ringcache_api::admin::NodeState>,
+) -> ObservedNode {
+    let NodeRecord { name, process: _, uid, ports, template, stopping_since_ms } = record;
+    let phase = match (alive, stopping_since_ms, &state) {
+        (false, ..) => Phase::Exited,
+        (true, Some(_), _) => Phase::Stopping,
+        (true, None, None) => Phase::Starting,
+        (true, None, Some(_)) => Phase::Running,
+    };
+    ObservedNode { name, uid, host: HOST.to_owned(), ports, template, phase, state }
+}

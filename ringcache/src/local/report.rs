@@ -1,0 +1,123 @@
+//! Tells what happened, once: events for the user, and the status for whoever asks.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use anyhow::Result;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use ringcache_api::CacheCluster;
+use ringcache_api::status::{CacheClusterStatus, condition};
+use ringcache_operator_core::{Checked, Observed, ObservedNode, Outcome, Phase, Plan, Violation, status};
+
+use super::dir::StateDir;
+use crate::clock;
+
+/// Now, as Kubernetes writes it.
+pub(super) fn time() -> Time {
+    let seconds = clock::since_1970().as_secs().cast_signed();
+    Time(Timestamp::from_second(seconds).unwrap_or_default())
+}
+
+/// The status that follows from an observation and what was planned.
+pub(super) fn status_of(
+    planned: &Result<Plan<Checked>, Vec<Violation>>,
+    observed: &Observed,
+    previous: Option<&CacheClusterStatus>,
+) -> CacheClusterStatus {
+    let outcome = match planned {
+        Ok(plan) => Outcome::Planned(plan),
+        Err(violations) => Outcome::Refused(violations),
+    };
+    status(outcome, observed, previous, &time())
+}
+
+/// Whether every slot is served.
+pub(super) fn is_ready(status: &CacheClusterStatus) -> bool {
+    status.conditions.iter().any(|c| c.type_ == condition::READY && c.status == "True")
+}
+
+/// What was said and written so far, to say and write only what is new.
+#[derive(Debug, Default)]
+pub(super) struct Reporter {
+    written: Option<CacheCluster>,
+    /// Uids of the nodes that have answered: whether they do now.
+    answering: HashMap<String, bool>,
+    /// Troubles that last: said when they come, and again only after they have gone.
+    troubles: HashSet<String>,
+}
+
+impl Reporter {
+    /// Goes on where an earlier `up` ended.
+    pub(super) fn new(dir: &StateDir) -> Self {
+        // A report that cannot be read only costs the times of its conditions.
+        Self { written: dir.reported().ok().flatten(), ..Self::default() }
+    }
+
+    /// The status as last written.
+    pub(super) fn status(&self) -> Option<&CacheClusterStatus> {
+        self.written.as_ref()?.status.as_ref()
+    }
+
+    /// Writes the resource with its status, if anything in it is new.
+    pub(super) fn write(
+        &mut self,
+        dir: &StateDir,
+        cluster: &CacheCluster,
+        status: CacheClusterStatus,
+    ) -> Result<()> {
+        let cluster = CacheCluster { status: Some(status), ..cluster.clone() };
+        if self.written.as_ref() != Some(&cluster) {
+            dir.write_reported(&cluster)?;
+            self.written = Some(cluster);
+        }
+        Ok(())
+    }
+
+    /// Nodes that have stopped answering, or answer again.
+    pub(super) fn answers(&mut self, observed: &Observed) -> Vec<String> {
+        self.answering.retain(|uid, _| observed.nodes.iter().any(|node| node.uid == *uid));
+        let mut events = Vec::new();
+        for node in observed.nodes.iter().filter(|node| is_expected(node)) {
+            let ObservedNode { name, uid, .. } = node;
+            let answers = observed.state(node).is_some();
+            let before = self.answering.get(uid).copied();
+            match (before, answers) {
+                (Some(true), false) => events.push(format!("{name} does not answer")),
+                (Some(false), true) => events.push(format!("{name} answers again")),
+                _ => {}
+            }
+            if answers || before.is_some() {
+                self.answering.insert(uid.clone(), answers);
+            }
+        }
+        events
+    }
+
+    /// Those of the troubles of this run that the last one did not have.
+    pub(super) fn troubles(&mut self, now: Vec<String>) -> Vec<String> {
+        let before = std::mem::take(&mut self.troubles);
+        self.troubles.extend(now.iter().cloned());
+        now.into_iter().filter(|trouble| !before.contains(trouble)).collect()
+    }
+}
+
+/// Whether the node should answer: one that has ended, or was told to, need not.
+fn is_expected(node: &ObservedNode) -> bool {
+    matches!(node.phase, Phase::Starting | Phase::Running)
+}
+
+/// Lines to copy, for a cluster that is ready.
+pub(super) fn endpoints(node: &ObservedNode, program: &str, spec: &Path) -> String {
+    let (resp, http) = (node.ports.resp, node.ports.http);
+    format!(
+        "\nTalk to it, through any node:\n  \
+         redis-cli -c -p {resp} set greeting hello\n  \
+         curl -X PUT http://127.0.0.1:{http}/cache/greeting -d '{{\"value\":\"hello\"}}'\n  \
+         curl http://127.0.0.1:{http}/cache/greeting\n\
+         Check every reply under load:\n  \
+         {program} verify --seeds 127.0.0.1:{resp}\n\
+         Scale it: edit `nodes:` in {}. Ctrl-C stops it.\n",
+        spec.display()
+    )
+}

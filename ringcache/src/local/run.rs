@@ -1,0 +1,184 @@
+//! The loop of `ringcache up`: the operator's planner over processes of this machine.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use ringcache_api::CacheCluster;
+use ringcache_operator_core::{Checked, Observed, Plan, Step, check, plan, validate};
+
+use super::admin::AdminClient;
+use super::dir::StateDir;
+use super::execute::Executor;
+use super::movement::Movement;
+use super::observe::observe;
+use super::report::{Reporter, endpoints, is_ready, status_of, time};
+use super::screen::Screen;
+use super::spec::{Edit, SpecFile};
+use super::{nodes, resource};
+use crate::clock;
+
+/// Between two runs when the last one has changed something, or an edit waits for its second look.
+const SOON: Duration = Duration::from_millis(20);
+/// Between two runs while something is going on.
+const BUSY: Duration = Duration::from_millis(100);
+/// Between two runs when nothing is, or a step has failed.
+const STEADY: Duration = Duration::from_millis(500);
+
+/// A local cluster and everything that looks after it.
+pub(super) struct Up {
+    pub(super) dir: StateDir,
+    pub(super) admin: AdminClient,
+    pub(super) spec: SpecFile,
+    pub(super) cluster: CacheCluster,
+    pub(super) executor: Executor,
+    pub(super) reporter: Reporter,
+    pub(super) movement: Movement,
+    pub(super) screen: Screen,
+    pub(super) began: Instant,
+    /// Whether the endpoints were printed.
+    pub(super) announced: bool,
+}
+
+impl Up {
+    /// One run from observation to report; how long to wait for the next.
+    pub(super) async fn run(&mut self) -> Result<Duration> {
+        self.follow_edits()?;
+        self.reap()?;
+        let observed = observe(&self.dir, &self.admin, &self.cluster).await?;
+        let intent = validate(&self.cluster).map_err(|problems| anyhow!("{problems:?}"))?;
+        let planned = check(plan(&intent, &observed), &intent, &observed);
+        self.report(&planned, &observed)?;
+        let mut troubles: Vec<String> = match &planned {
+            Ok(_) => Vec::new(),
+            Err(found) => found.iter().map(|v| format!("the plan is refused: {v}")).collect(),
+        };
+        let mut pace = STEADY;
+        if let Ok(plan) = &planned {
+            pace = if plan.poll_soon() { BUSY } else { STEADY };
+            for step in plan.steps() {
+                match self.executor.execute(step, intent.nodes, intent.deleting).await {
+                    Ok(event) => {
+                        pace = pace.min(SOON);
+                        self.executed(step, event, plan, &observed);
+                    }
+                    Err(error) => {
+                        troubles.push(format!("{error:#}"));
+                        // What a node refuses keeps no other step back; after any other failure the rest may be wrong.
+                        if !matches!(step, Step::PushDocument { .. } | Step::Configure { .. }) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        if !troubles.is_empty() {
+            pace = STEADY;
+        }
+        for trouble in self.reporter.troubles(troubles) {
+            self.screen.event(&trouble);
+        }
+        Ok(if self.spec.is_unsettled() { SOON } else { pace })
+    }
+
+    /// From now on everything goes.
+    pub(super) fn delete(&mut self) {
+        self.cluster.metadata.deletion_timestamp = Some(time());
+    }
+
+    fn follow_edits(&mut self) -> Result<()> {
+        let edit = match self.spec.look() {
+            Edit::Accepted(wanted) => resource::apply(Some(&self.cluster), *wanted)
+                .map_err(|error| vec![format!("{}: {error}", self.spec.path().display())]),
+            Edit::Refused(problems) => Err(problems),
+            Edit::None => return Ok(()),
+        };
+        match edit {
+            Ok(mut wanted) => {
+                let changes = resource::difference(&self.cluster, &wanted);
+                let changes =
+                    if changes.is_empty() { "as in force".into() } else { changes.join(", ") };
+                self.screen.event(&format!("{}: {changes}", self.spec.path().display()));
+                self.dir.write_cluster(&wanted)?;
+                wanted.metadata.deletion_timestamp =
+                    self.cluster.metadata.deletion_timestamp.take();
+                self.cluster = wanted;
+            }
+            Err(problems) => {
+                for problem in problems {
+                    self.screen.event(&problem);
+                }
+                self.screen.event("the edit changes nothing: the last good spec stays in force");
+            }
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Result<()> {
+        for event in self.executor.reap()? {
+            self.screen.event(&event);
+        }
+        Ok(())
+    }
+
+    fn executed(
+        &mut self,
+        step: &Step,
+        event: Option<String>,
+        plan: &Plan<Checked>,
+        observed: &Observed,
+    ) {
+        if let Some(event) = event {
+            self.screen.event(&event);
+        }
+        if let Step::WriteDocument { document } = step {
+            let moves = self.movement.document(observed, document, clock::now());
+            let (epoch, operation) = (document.epoch, plan.operation());
+            self.screen.event(&format!("epoch {epoch}: {} {operation}: {moves}", operation.kind()));
+            for note in plan.notes() {
+                self.screen.event(note);
+            }
+        }
+    }
+
+    fn report(
+        &mut self,
+        planned: &Result<Plan<Checked>, Vec<ringcache_operator_core::Violation>>,
+        observed: &Observed,
+    ) -> Result<()> {
+        for event in self.reporter.answers(observed) {
+            self.screen.event(&event);
+        }
+        let settled = planned.as_ref().is_ok_and(|plan| !plan.poll_soon());
+        if let Some(line) = self.movement.observe(observed, settled, clock::now()) {
+            self.screen.event(&line);
+        }
+        let status = status_of(planned, observed, self.reporter.status());
+        let ready = is_ready(&status);
+        self.reporter.write(&self.dir, &self.cluster, status)?;
+        if ready && !self.announced {
+            self.announce(observed);
+        }
+        if self.screen.is_live() {
+            self.screen.show(&nodes::table(observed));
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, observed: &Observed) {
+        let Some(node) = observed.nodes.iter().find(|node| observed.state(node).is_some()) else {
+            return;
+        };
+        self.announced = true;
+        let after = self.began.elapsed().as_secs_f64();
+        self.screen.event(&format!("Ready after {after:.1} s"));
+        let program = std::env::args().next().unwrap_or_else(|| "ringcache".into());
+        self.screen.plain(&endpoints(node, &program, relative(self.spec.path())));
+    }
+}
+
+/// The path as seen from here, when that is shorter.
+fn relative(path: &Path) -> &Path {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path)
+}

@@ -1,0 +1,73 @@
+//! `ringcache status`: what a local cluster is doing, asked of the nodes themselves.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use ringcache_api::CacheCluster;
+use ringcache_api::status::CacheClusterStatus;
+use ringcache_operator_core::{Observed, check, plan, validate};
+use serde_json::json;
+
+use super::admin::AdminClient;
+use super::dir::StateDir;
+use super::observe::{cluster_ref, observe};
+use super::report::{is_ready, status_of};
+use super::nodes;
+use crate::table;
+
+/// Exit code when there is no cluster to report on.
+const ABSENT: u8 = 2;
+
+/// Flags of `ringcache status`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StatusArgs {
+    /// The state directory that `ringcache up` was given
+    #[arg(long, value_name = "DIR", default_value = ".ringcache")]
+    state_dir: PathBuf,
+    /// One JSON object: the `CacheCluster` with its status, and every node as observed
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the state; success if the cluster is Ready, 1 if it is not, 2 if there is none.
+pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
+    let dir = StateDir::new(&args.state_dir);
+    let absent = || {
+        eprintln!("no cluster runs with the state directory {}", args.state_dir.display());
+        Ok(ExitCode::from(ABSENT))
+    };
+    let Some(mut cluster) = dir.cluster()? else { return absent() };
+    let observed = observe(&dir, &AdminClient::new(), &cluster).await?;
+    if observed.nodes.is_empty() && observed.document.is_none() {
+        return absent();
+    }
+    let intent = validate(&cluster).map_err(|problems| anyhow!("{problems:?}"))?;
+    let planned = check(plan(&intent, &observed), &intent, &observed);
+    let previous = dir.reported()?.and_then(|reported| reported.status);
+    let status = status_of(&planned, &observed, previous.as_ref());
+    let ready = is_ready(&status);
+    if args.json {
+        cluster.status = Some(status);
+        println!("{:#}", json!({ "cluster": cluster, "nodes": observed.nodes }));
+    } else {
+        print!("{}", text(&cluster, &status, &observed));
+    }
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn text(cluster: &CacheCluster, status: &CacheClusterStatus, observed: &Observed) -> String {
+    let conditions = status.conditions.iter().map(|c| {
+        [c.type_.clone(), c.status.clone(), c.reason.clone(), c.message.clone()]
+    });
+    let epoch = status.ring.as_ref().map_or_else(|| "none".to_owned(), |r| r.epoch.to_string());
+    format!(
+        "{}: {} of {} nodes ready, ring epoch {epoch}\n\n{}\n{}",
+        cluster_ref(cluster).name,
+        status.ready_nodes,
+        cluster.spec.nodes,
+        table::plain(&["CONDITION", "STATUS", "REASON", "MESSAGE"], 4, conditions),
+        nodes::table(observed),
+    )
+}

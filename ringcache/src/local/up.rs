@@ -1,0 +1,133 @@
+//! `ringcache up`: from its flags to the loop, and to the end of it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fs, io};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ringcache_api::CacheCluster;
+use tokio::time::sleep;
+
+use super::admin::AdminClient;
+use super::dir::StateDir;
+use super::execute::{Executor, free_ports};
+use super::movement::Movement;
+use super::report::Reporter;
+use super::run::Up;
+use super::screen::Screen;
+use super::spec::SpecFile;
+use super::watch::Watch;
+use super::{adopt, observe, ports, resource};
+use crate::clock;
+use crate::signals::Signals;
+
+/// What runs if the user brings no spec.
+const QUICK_START: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml"));
+
+/// Flags of `ringcache up`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpArgs {
+    /// A CacheCluster in YAML, followed while it runs; default: the quick start, kept as DIR/cluster.yaml
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// Where the state is kept: a cluster that still runs is taken over, not started again
+    #[arg(long, value_name = "DIR", default_value = ".ringcache")]
+    state_dir: PathBuf,
+    /// First port: node n speaks the Redis protocol on N+n, HTTP on N+200+n, has its admin API on N+400+n and its bus on
+    /// N+600+n; default: as before, at first 7000
+    #[arg(long, value_name = "N")]
+    base_port: Option<u16>,
+}
+
+/// Runs a local cluster until it is told to stop.
+pub(crate) async fn up(args: &UpArgs) -> Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    let dir = StateDir::new(&args.state_dir);
+    let _lock = dir.take()?;
+    let mut up = start(args, dir)?;
+    let watch = Watch::new(up.spec.path());
+    loop {
+        let pace = up.run().await?;
+        tokio::select! {
+            () = sleep(pace) => {}
+            () = watch.changed() => {}
+            () = signals.recv() => return stop(up, signals).await,
+        }
+    }
+}
+
+fn start(args: &UpArgs, dir: StateDir) -> Result<Up> {
+    let began = clock::now();
+    let mut screen = Screen::new();
+    let mut spec = SpecFile::new(spec_file(args, &dir)?);
+    let wanted = spec.open().context("there is no spec to start with")?;
+    let cluster = resource::apply(dir.cluster()?.as_ref(), wanted)?;
+    dir.write_cluster(&cluster)?;
+    let cluster_uid = observe::cluster_ref(&cluster).uid;
+    for name in adopt::adopt(&dir, &cluster_uid)? {
+        screen.event(&format!("{name} runs without a record and is taken over"));
+    }
+    let records = dir.records()?;
+    let base_of = |name: &str, ports| ports::base(ports, ports::number(name)?);
+    let before = records.iter().find_map(|record| base_of(&record.name, record.ports));
+    let base_port = args.base_port.or(before).unwrap_or(ports::DEFAULT_BASE);
+    if records.is_empty() {
+        check_ports(&cluster, base_port)?;
+    } else {
+        let names: Vec<_> = records.iter().map(|record| record.name.as_str()).collect();
+        screen.event(&format!("found {}: going on with what was planned", names.join(", ")));
+    }
+    let admin = AdminClient::new();
+    let executor = Executor::new(dir.clone(), admin.clone(), cluster_uid, base_port);
+    let reporter = Reporter::new(&dir);
+    let movement = Movement::default();
+    let announced = false;
+    Ok(Up { dir, admin, spec, cluster, executor, reporter, movement, screen, began, announced })
+}
+
+/// The user's file, or the quick start in a file of its own, so that it can be edited like any other.
+fn spec_file(args: &UpArgs, dir: &StateDir) -> Result<PathBuf> {
+    if let Some(file) = &args.file {
+        return Ok(file.clone());
+    }
+    let path = dir.built_in_spec();
+    match fs::File::create_new(&path) {
+        Ok(_) => fs::write(&path, QUICK_START),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+    .with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+/// A taken port is told before anything has been started.
+fn check_ports(cluster: &CacheCluster, base_port: u16) -> Result<()> {
+    let name = observe::cluster_ref(cluster).name;
+    for number in 0..cluster.spec.nodes {
+        free_ports(base_port, &format!("{name}-{number}"))?;
+    }
+    Ok(())
+}
+
+/// Ends every node, then the command. A second Ctrl-C does not wait for them.
+async fn stop(mut up: Up, mut signals: Signals) -> Result<ExitCode> {
+    up.screen.event("stopping… (Ctrl-C again to kill at once)");
+    up.delete();
+    loop {
+        let pace = up.run().await?;
+        if up.dir.records()?.is_empty() {
+            break;
+        }
+        tokio::select! {
+            () = sleep(pace) => {}
+            () = signals.recv() => up.executor.kill_all()?,
+        }
+    }
+    up.screen.show("");
+    up.dir.forget_ring()?;
+    let kept = Path::display(up.dir.path());
+    up.screen.event(&format!("stopped; {kept} keeps the cluster's identity and the logs"));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,57 @@
+//! The command line: a cluster on one machine, its status, and a load that checks every reply.
+
+mod clock;
+mod local;
+mod signals;
+mod table;
+mod verify;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Memory freed by one thread for another does not pile up in it as with the system's allocator, so limits hold.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Elastic distributed caches: run one on this machine, watch it, check it under load.
+#[derive(Parser)]
+#[command(name = "ringcache", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a cluster on this machine from a CacheCluster, and follow edits of it live. Times are UTC
+    Up(local::UpArgs),
+    /// Show a local cluster; exit code 1 if it is not Ready, 2 if there is none
+    Status(local::StatusArgs),
+    /// Put a checking load on a cluster; exit code 1 if any reply was wrong
+    Verify(verify::VerifyArgs),
+    /// Run one cache node: what `up` starts
+    #[command(hide = true)]
+    Node(cache_node::NodeArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Up(args) => block_on(local::up(&args)),
+        Command::Status(args) => block_on(local::status(&args)),
+        Command::Verify(args) => verify::run(&args),
+        Command::Node(args) => {
+            cache_node::run(args).map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}

@@ -1,0 +1,33 @@
+//! How the command line lays tables out: bare columns, numbers to the right.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+/// A table without lines whose columns from `numbers` on are aligned to the right.
+pub(crate) fn plain<R>(header: &[&str], numbers: usize, rows: impl IntoIterator<Item = R>) -> String
+where
+    R: IntoIterator<Item = String>,
+{
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index >= numbers {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn columns_are_aligned_and_lines_end_where_their_text_ends() {
+        let rows = [["web-0", "5461", "ok"], ["web-10", "1", ""]];
+        let rows = rows.map(|row| row.map(String::from));
+        let text = super::plain(&["NODE", "SLOTS", "NOTE"], 1, rows);
+        assert_eq!(text, "NODE    SLOTS  NOTE\nweb-0    5461    ok\nweb-10      1\n");
+    }
+}

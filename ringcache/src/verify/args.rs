@@ -1,0 +1,72 @@
+//! Flags of `ringcache verify`.
+
+use std::ops::RangeInclusive;
+
+use clap::Args;
+
+use super::value::MIN_VALUE_BYTES;
+
+/// Most bytes of a value that the check writes: the nodes' own limit is not far above it.
+const MAX_VALUE_BYTES: usize = 1 << 20;
+
+/// What to check, and how hard to press.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Nodes to learn the cluster from, host:port of the Redis protocol
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) seeds: Vec<String>,
+    /// Seconds of mixed load after all keys are written
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Operations a second, latency counted from the moment each was due; 0 = as many as possible
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+    /// Keys; each is written by one client and read by all
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) keys: u64,
+    /// Sizes of the values in bytes, from..to
+    #[arg(long, default_value = "100..1000", value_parser = sizes)]
+    pub(crate) value_bytes: RangeInclusive<usize>,
+    /// Connections, each with one operation at a time
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) clients: u64,
+    /// Number that all choices follow from, and part of every key; default: another one each time
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// One JSON object at the end on the standard output, progress to the standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let (from, to) = text.split_once("..").unwrap_or((text, text));
+    let number = |t: &str| t.parse::<usize>().map_err(|e| format!("`{t}`: {e}"));
+    let (from, to) = (number(from)?, number(to)?);
+    if from < MIN_VALUE_BYTES || to > MAX_VALUE_BYTES || from > to {
+        return Err(format!(
+            "sizes go from {MIN_VALUE_BYTES} (what a value says about itself) to {MAX_VALUE_BYTES} bytes, the smaller first"
+        ));
+    }
+    Ok(from..=to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_refused_below_and_above_their_limits() {
+        assert_eq!(sizes("100..1000"), Ok(100..=1000));
+        assert_eq!(sizes("100"), Ok(100..=100));
+        let limits = format!("{MIN_VALUE_BYTES}..{MAX_VALUE_BYTES}");
+        assert_eq!(sizes(&limits), Ok(MIN_VALUE_BYTES..=MAX_VALUE_BYTES));
+        for bad in [
+            format!("{}..1000", MIN_VALUE_BYTES - 1),
+            format!("100..{}", MAX_VALUE_BYTES + 1),
+            "200..100".into(),
+            "many".into(),
+        ] {
+            assert!(sizes(&bad).is_err(), "{bad}");
+        }
+    }
+}

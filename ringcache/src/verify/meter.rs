@@ -1,0 +1,222 @@
+//! Counts and latencies: of the running second, of each second gone by, and of the whole load.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::history::Violation;
+
+/// Longest latency that is told apart, in microseconds: longer ones count as this.
+const MAX_LATENCY_US: u64 = 60_000_000;
+/// Problems of which the details are kept: enough to see a pattern.
+const KEPT_PROBLEMS: usize = 20;
+
+/// How many operations, and how many of them contradicted the promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Counts {
+    /// Operations answered, rightly or not.
+    pub(super) operations: u64,
+    /// Operations that the client reported as failed.
+    pub(super) errors: u64,
+    /// Reads without a value where one was acknowledged.
+    pub(super) unexpected_misses: u64,
+    /// Reads of an older value than an acknowledged one.
+    pub(super) old_values: u64,
+    /// Reads of bytes that nobody wrote to the key.
+    pub(super) wrong_values: u64,
+}
+
+impl Counts {
+    /// Whether nothing contradicted the promises.
+    pub(super) fn clean(self) -> bool {
+        Self { operations: 0, ..self } == Self::default()
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        let Self { operations, errors, unexpected_misses, old_values, wrong_values } = other;
+        self.operations += operations;
+        self.errors += errors;
+        self.unexpected_misses += unexpected_misses;
+        self.old_values += old_values;
+        self.wrong_values += wrong_values;
+    }
+}
+
+/// Latencies of some operations, in microseconds; all 0 if there were none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the unit stands last in every name")]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Latency {
+    /// Half of the operations took no longer.
+    pub(super) p50_us: u64,
+    /// 99 of 100 took no longer.
+    pub(super) p99_us: u64,
+    /// The longest.
+    pub(super) max_us: u64,
+}
+
+impl Latency {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        Self {
+            p50_us: histogram.value_at_quantile(0.5),
+            p99_us: histogram.value_at_quantile(0.99),
+            max_us: histogram.max(),
+        }
+    }
+}
+
+/// One second of load.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Second {
+    /// The first is 1.
+    #[serde(rename = "second")]
+    pub(super) number: u64,
+    /// Operations that ended in it.
+    #[serde(flatten)]
+    pub(super) counts: Counts,
+    /// Their latencies.
+    #[serde(flatten)]
+    pub(super) latency: Latency,
+}
+
+/// The operation that took longest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LongestWait {
+    /// How long, in microseconds.
+    pub(super) wait_us: u64,
+    /// When it was sent (with a rate: due), in milliseconds since the load began.
+    pub(super) sent_ms: u64,
+}
+
+/// What one operation came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// As it should be.
+    Right,
+    /// The client reported an error.
+    Error(String),
+    /// The reply contradicts the history.
+    Violation(Violation),
+}
+
+/// Everything recorded of one phase.
+#[derive(Debug)]
+pub(super) struct Record {
+    began: Instant,
+    second: (Counts, Histogram<u64>),
+    /// The seconds gone by.
+    pub(super) seconds: Vec<Second>,
+    all: Histogram<u64>,
+    /// The whole phase.
+    pub(super) counts: Counts,
+    /// The longest operation of the phase.
+    pub(super) longest: LongestWait,
+    /// Details of the first problems.
+    pub(super) problems: Vec<String>,
+}
+
+impl Record {
+    fn new(began: Instant) -> Self {
+        Self {
+            began,
+            second: (Counts::default(), histogram()),
+            seconds: Vec::new(),
+            all: histogram(),
+            counts: Counts::default(),
+            longest: LongestWait::default(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Latencies of the whole phase.
+    pub(super) fn latency(&self) -> Latency {
+        Latency::of(&self.all)
+    }
+
+    fn outcome(&mut self, key: &str, sent: Instant, done: Instant, outcome: &Outcome) {
+        let mut counts = Counts { operations: 1, ..Counts::default() };
+        let problem = match outcome {
+            Outcome::Right => None,
+            Outcome::Error(text) => {
+                counts.errors = 1;
+                Some(format!("error: {text}"))
+            }
+            Outcome::Violation(violation) => {
+                match violation {
+                    Violation::UnexpectedMiss(_) => counts.unexpected_misses = 1,
+                    Violation::OldValue { .. } => counts.old_values = 1,
+                    Violation::WrongValue => counts.wrong_values = 1,
+                }
+                Some(violation.to_string())
+            }
+        };
+        let sent_ms = sent.saturating_duration_since(self.began).as_millis() as u64;
+        if let Some(problem) = problem.filter(|_| self.problems.len() < KEPT_PROBLEMS) {
+            let at = sent_ms as f64 / 1e3;
+            self.problems.push(format!("{key}, sent at {at:.3} s: {problem}"));
+        }
+        let wait_us = done.saturating_duration_since(sent).as_micros() as u64;
+        if wait_us > self.longest.wait_us {
+            self.longest = LongestWait { wait_us, sent_ms };
+        }
+        self.second.0.add(counts);
+        self.second.1.saturating_record(wait_us);
+    }
+
+    /// Ends the running second.
+    fn tick(&mut self) -> Second {
+        let (counts, latencies) =
+            std::mem::replace(&mut self.second, (Counts::default(), histogram()));
+        self.counts.add(counts);
+        #[expect(clippy::expect_used, reason = "Invariant: both have the same bounds")]
+        self.all.add(&latencies).expect("bounds are equal");
+        let number = self.seconds.len() as u64 + 1;
+        let second = Second { number, counts, latency: Latency::of(&latencies) };
+        self.seconds.push(second);
+        second
+    }
+}
+
+#[expect(clippy::expect_used, reason = "Invariant: the bounds are constants that are allowed")]
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(MAX_LATENCY_US, 3).expect("constant bounds")
+}
+
+/// Where all clients record what they see.
+#[derive(Debug)]
+pub(super) struct Meter(Mutex<Record>);
+
+impl Meter {
+    pub(super) fn new(began: Instant) -> Self {
+        Self(Mutex::new(Record::new(began)))
+    }
+
+    /// Forgets everything: another phase begins at `began`.
+    pub(super) fn restart(&self, began: Instant) -> Record {
+        self.with(|record| {
+            let mut done = std::mem::replace(record, Record::new(began));
+            if done.second.0.operations > 0 {
+                done.tick();
+            }
+            done
+        })
+    }
+
+    /// Records an operation on `key`.
+    pub(super) fn record(&self, key: &str, sent: Instant, done: Instant, outcome: &Outcome) {
+        self.with(|record| record.outcome(key, sent, done, outcome));
+    }
+
+    /// Ends the running second and returns it.
+    pub(super) fn tick(&self) -> Second {
+        self.with(Record::tick)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Record) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
