@@ -1,0 +1,49 @@
+//! The workspace as cargo sees it, and how to call cargo.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// The workspace and all its dependencies.
+pub(crate) struct Workspace {
+    /// Folder of the root manifest.
+    pub(crate) root: PathBuf,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
+    /// Every package of the lock file, as `cargo metadata` writes it.
+    pub(crate) packages: Vec<Value>,
+}
+
+impl Workspace {
+    /// Asks cargo about the workspace of the current directory.
+    pub(crate) fn find() -> Result<Self> {
+        let metadata = output(cargo().args(["metadata", "--locked", "--format-version", "1"]))?;
+        let mut metadata: Value = serde_json::from_str(&metadata).context("cargo metadata")?;
+        let path = |key: &str| metadata[key].as_str().map(PathBuf::from).context("cargo metadata");
+        Ok(Self {
+            root: path("workspace_root")?,
+            target: path("target_directory")?,
+            packages: match metadata["packages"].take() {
+                Value::Array(packages) => packages,
+                _ => Vec::new(),
+            },
+        })
+    }
+}
+
+/// The cargo that runs this task, or else the one of the path.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// What `command` writes to standard output; its errors go to ours.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", output.status);
+    String::from_utf8(output.stdout).with_context(|| format!("{command:?}"))
+}

@@ -1,0 +1,158 @@
+//! `cargo xtask test`: the tiers of tests, quick ones first, each step streaming what it prints.
+
+mod needs;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::cargo::{Workspace, cargo};
+use crate::tidy;
+
+/// How much of the world a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tier {
+    /// Nothing but Rust: tidiness, lints, unit and property tests, simulations.
+    T0,
+    /// Real processes on loopback, with stock clients.
+    T1,
+}
+
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped(String),
+}
+
+/// Counts steps over all tiers.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+/// Runs all tiers, or `only` that one; true if nothing failed, with `CI=true` also if nothing was
+/// skipped.
+pub(crate) fn run(workspace: &Workspace, only: Option<Tier>) -> bool {
+    let a_skip_fails = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    let mut tally = Tally::default();
+    let mut lines = Vec::new();
+    for tier in
+        [Tier::T0, Tier::T1].into_iter().filter(|&tier| only.is_none_or(|only| only == tier))
+    {
+        let (outcome, took) = timed(|| match tier {
+            Tier::T0 => t0(workspace, &mut tally),
+            Tier::T1 => t1(workspace, &mut tally),
+        });
+        if a_skip_fails && matches!(outcome, Outcome::Skipped(_)) {
+            tally.failed += 1;
+        }
+        lines.push(tier_line(tier, &outcome, took));
+    }
+    println!("\n{}\n{}", lines.join("\n"), tally.line());
+    tally.failed == 0
+}
+
+fn t0(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    // The tests of `ringcache-tests` start the release binary: they are T1.
+    let test = ["test", "--workspace", "--exclude", "ringcache-tests"];
+    let steps = [
+        tally.step("T0  tidy", || tidy::run(workspace)),
+        tally.step("T0  fmt", || succeeds(cargo().args(["fmt", "--all", "--check"]))),
+        tally.step("T0  clippy", || succeeds(cargo().args(clippy))),
+        tally.step("T0  test", || succeeds(cargo().args(test))),
+    ];
+    if steps.contains(&false) { Outcome::Failed } else { Outcome::Passed }
+}
+
+fn t1(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    let needs = match needs::prepare(workspace) {
+        Ok(needs) => needs,
+        Err(why) => return Outcome::Skipped(format!("{why:#}")),
+    };
+    let build = ["build", "--release", "--package", "ringcache"];
+    let mut test = cargo();
+    test.args(["test", "--package", "ringcache-tests"])
+        .env("RINGCACHE_BIN", workspace.target.join("release/ringcache"))
+        .env("RINGCACHE_PYTHON", needs.python)
+        .env("RINGCACHE_REDIS_CLI", needs.redis_cli);
+    let passed = tally.step("T1  build", || succeeds(cargo().args(build)))
+        && tally.step("T1  test", || succeeds(&mut test));
+    if passed { Outcome::Passed } else { Outcome::Failed }
+}
+
+impl Tally {
+    /// Runs a step between two lines that name it; an error is a failure.
+    fn step(&mut self, name: &str, run: impl FnOnce() -> Result<bool>) -> bool {
+        println!("{name}  running");
+        let (result, took) = timed(run);
+        let passed = result.unwrap_or_else(|error| {
+            eprintln!("{error:#}");
+            false
+        });
+        *(if passed { &mut self.passed } else { &mut self.failed }) += 1;
+        println!("{name}  {}  {}", verdict(passed), seconds(took));
+        passed
+    }
+
+    fn line(&self) -> String {
+        format!("{} passed, {} failed", self.passed, self.failed)
+    }
+}
+
+fn tier_line(tier: Tier, outcome: &Outcome, took: Duration) -> String {
+    match outcome {
+        Outcome::Skipped(why) => format!("{tier:?}  skipped  {why}"),
+        ran => format!("{tier:?}  {}  {}", verdict(matches!(ran, Outcome::Passed)), seconds(took)),
+    }
+}
+
+fn verdict(passed: bool) -> &'static str {
+    if passed { "passed" } else { "failed" }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.0} s", duration.as_secs_f64())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests last as long as they last: no time to pass in"
+)]
+fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = run();
+    (result, start.elapsed())
+}
+
+/// Runs `command` with our own output; whether it succeeded.
+fn succeeds(command: &mut Command) -> Result<bool> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    Ok(status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_counted_by_their_result_and_an_error_is_a_failure() {
+        let mut tally = Tally::default();
+        assert!(tally.step("a", || Ok(true)));
+        assert!(!tally.step("b", || Ok(false)));
+        assert!(!tally.step("c", || anyhow::bail!("no such program")));
+        assert_eq!(tally.line(), "1 passed, 2 failed");
+    }
+
+    #[test]
+    fn a_tier_has_one_line_with_its_time_or_the_reason_why_not() {
+        let took = Duration::from_millis(62_700);
+        assert_eq!(tier_line(Tier::T0, &Outcome::Passed, took), "T0  passed  63 s");
+        assert_eq!(tier_line(Tier::T1, &Outcome::Failed, took), "T1  failed  63 s");
+        let skipped = Outcome::Skipped("no network".to_owned());
+        assert_eq!(tier_line(Tier::T1, &skipped, took), "T1  skipped  no network");
+    }
+}
