@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcache_store::GROUPS;
+use ringcache_store::{GROUPS, allocator};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::memory::{Controller, resident_bytes};
@@ -19,6 +19,8 @@ const SWEEP_SLICE: usize = 64;
 const SWEEP_ROUND: usize = 8192;
 /// Pause between two looks at resident memory.
 const MEMORY_PAUSE: Duration = Duration::from_millis(10);
+/// Looks between two walks of the allocator's free lists: it is locked meanwhile, for milliseconds.
+const RELEASE_PAUSE_ROUNDS: u32 = 5;
 /// Entries evicted in one go before others get a turn.
 const EVICT_SLICE: usize = 64;
 
@@ -56,12 +58,18 @@ async fn sweep(node: &Node) {
 async fn control_memory(node: &Node) {
     let mut controller = Controller::new(node.args.memory_bytes);
     let mut ticks = ticks(MEMORY_PAUSE);
+    let mut release_wait = 0_u32;
     loop {
         ticks.tick().await;
         let Some(resident) = resident_bytes() else { continue };
         let used = node.store.used_bytes();
         let budget = controller.step(resident, used as u64);
         node.store.set_budget(budget);
+        release_wait = release_wait.saturating_sub(1);
+        if controller.is_above_target(resident) && release_wait == 0 {
+            allocator::release_free_pages();
+            release_wait = RELEASE_PAUSE_ROUNDS;
+        }
         // No more than what there is above the budget: a store of nothing but journals is never within it.
         while node.store.used_bytes() > budget {
             let before = node.store.used_bytes();

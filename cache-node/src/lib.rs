@@ -15,6 +15,7 @@ pub mod resp;
 pub mod routes;
 pub mod slots;
 mod start;
+mod ttl;
 
 pub use args::NodeArgs;
 pub use start::{RunError, run};

@@ -2,9 +2,6 @@
 
 use clap::Parser;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A Ringcache node: one member of a cache cluster
 #[derive(Parser)]
 #[command(name = "cache-node", version, about)]

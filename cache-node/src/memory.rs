@@ -8,15 +8,16 @@ const FIXED_BYTES: u64 = 12 << 20;
 /// and the answers of the HTTP API (6 and 3, see their pools), and changes in flight during handovers.
 const STORE_PERCENT: u64 = 78;
 
-/// Resident memory above the limit by more than this share of it, 1 in so many, lowers the budget: 2 percent.
-const TOLERANCE: u64 = 50;
-/// Resident memory below the limit by more than this share of it, 1 in so many, lets the budget rise: 3 percent.
-const ROOM: u64 = 33;
-/// The budget rises by this share of its full size in one step, 1 in so many: from nothing to full in about 25 s.
-const RISE: u64 = 256;
-/// Steps that a lowered budget is given to show, since the allocator returns pages late: without, the same excess
-/// would be subtracted again and again.
-const SETTLE_STEPS: u32 = 5;
+/// Resident memory above this percentage of the limit lowers the budget, and below [`ROOM_PERCENT`] lets it rise.
+const TARGET_PERCENT: u64 = 98;
+const ROOM_PERCENT: u64 = 95;
+/// Bytes by which the budget falls for each byte of excess: entries lie scattered over the allocator's pages, and a page
+/// is given back only when its last one goes. With 1, values that suddenly become larger pushed a node 30 % over its limit.
+const GAIN: u64 = 2;
+/// The budget rises by this share of its full size in one step, 1 in so many: from nothing to full in about 20 s.
+const RISE: u64 = 2000;
+/// Steps that a lowered budget is given to show: without, the same excess would be subtracted again and again.
+const SETTLE_STEPS: u32 = 3;
 /// The budget never falls below this share of its full size, 1 in so many: then it is not the store that takes the memory.
 const FLOOR: u64 = 8;
 
@@ -54,21 +55,31 @@ impl Controller {
         Self { limit_bytes, full_bytes, budget_bytes: full_bytes, seen_bytes: 0, settling: 0 }
     }
 
-    /// One step, to be taken every 100 ms: the budget for resident memory and used bytes of the store as they are now.
+    /// Whether so much resident memory makes the budget fall.
+    pub fn is_above_target(&self, resident_bytes: u64) -> bool {
+        resident_bytes > self.target_bytes()
+    }
+
+    fn target_bytes(&self) -> u64 {
+        self.limit_bytes / 100 * TARGET_PERCENT
+    }
+
+    /// One step, to be taken every 10 ms: the budget for resident memory and used bytes of the store as they are now.
     pub fn step(&mut self, resident_bytes: u64, used_bytes: u64) -> usize {
+        let target = self.target_bytes();
         self.settling = self.settling.saturating_sub(1);
-        if resident_bytes > self.limit_bytes + self.limit_bytes / TOLERANCE {
+        if resident_bytes > target {
             // While a lowering settles only what has come on top of it counts.
-            let known = if self.settling > 0 { self.seen_bytes } else { self.limit_bytes };
-            let excess = resident_bytes.saturating_sub(known.max(self.limit_bytes));
+            let known = if self.settling > 0 { self.seen_bytes.max(target) } else { target };
+            let excess = resident_bytes.saturating_sub(known);
             if excess > 0 {
                 // From what is used: a budget that the store has not reached would be lowered without effect.
-                let lowered = self.budget_bytes.min(used_bytes).saturating_sub(excess);
+                let lowered = self.budget_bytes.min(used_bytes).saturating_sub(excess * GAIN);
                 self.budget_bytes = lowered.max(self.full_bytes / FLOOR).min(self.budget_bytes);
                 self.seen_bytes = resident_bytes;
                 self.settling = SETTLE_STEPS;
             }
-        } else if resident_bytes < self.limit_bytes - self.limit_bytes / ROOM {
+        } else if resident_bytes < self.limit_bytes / 100 * ROOM_PERCENT {
             self.budget_bytes = (self.budget_bytes + self.full_bytes / RISE).min(self.full_bytes);
         }
         usize::try_from(self.budget_bytes).unwrap_or(usize::MAX)
@@ -97,40 +108,39 @@ mod tests {
         assert_eq!(budget(8 * MIB), (8 * MIB / 16) as usize);
     }
 
+    const TARGET: u64 = LIMIT / 100 * TARGET_PERCENT;
+
     #[test]
-    fn at_the_tolerance_nothing_happens_and_one_byte_above_the_budget_falls_by_the_excess() {
+    fn at_the_target_nothing_happens_and_one_byte_above_the_budget_falls_by_twice_that() {
         let used = full() as u64;
-        let at = LIMIT + LIMIT / 50;
-        assert_eq!(Controller::new(LIMIT).step(at, used), full());
-        let excess = (at + 1 - LIMIT) as usize;
-        assert_eq!(Controller::new(LIMIT).step(at + 1, used), full() - excess);
+        assert_eq!(Controller::new(LIMIT).step(TARGET, used), full());
+        assert_eq!(Controller::new(LIMIT).step(TARGET + 1, used), full() - 2);
     }
 
     #[test]
     fn a_store_below_its_budget_is_lowered_from_what_it_uses() {
         let mut controller = Controller::new(LIMIT);
         let used = 500 * MIB;
-        assert_eq!(controller.step(LIMIT + 100 * MIB, used), (400 * MIB) as usize);
+        assert_eq!(controller.step(TARGET + 100 * MIB, used), (300 * MIB) as usize);
     }
 
     #[test]
     fn the_same_excess_is_not_subtracted_again_until_it_had_time_to_show() {
         let mut controller = Controller::new(LIMIT);
-        let used = full() as u64;
-        let high = LIMIT + 30 * MIB;
-        let lowered = controller.step(high, used);
+        let high = TARGET + 30 * MIB;
+        let lowered = controller.step(high, full() as u64);
         for _ in 1..SETTLE_STEPS {
             assert_eq!(controller.step(high, lowered as u64), lowered);
         }
-        assert_eq!(controller.step(high, lowered as u64), lowered - (30 * MIB) as usize);
+        assert_eq!(controller.step(high, lowered as u64), lowered - (60 * MIB) as usize);
     }
 
     #[test]
     fn what_comes_on_top_while_a_lowering_settles_counts_at_once() {
         let mut controller = Controller::new(LIMIT);
-        let lowered = controller.step(LIMIT + 30 * MIB, full() as u64);
-        let lower = controller.step(LIMIT + 50 * MIB, lowered as u64);
-        assert_eq!(lower, lowered - (20 * MIB) as usize);
+        let lowered = controller.step(TARGET + 30 * MIB, full() as u64);
+        let lower = controller.step(TARGET + 50 * MIB, lowered as u64);
+        assert_eq!(lower, lowered - (40 * MIB) as usize);
     }
 
     #[test]
@@ -146,24 +156,23 @@ mod tests {
     #[test]
     fn the_budget_rises_slowly_to_its_full_size_and_no_further() {
         let mut controller = Controller::new(LIMIT);
-        let lowered = controller.step(LIMIT + 200 * MIB, full() as u64);
-        let raised = controller.step(LIMIT / 2, lowered as u64);
-        assert_eq!(raised, lowered + full() / RISE as usize);
-        let mut last = raised;
+        let lowered = controller.step(TARGET + 200 * MIB, full() as u64);
+        let mut last = lowered;
         for _ in 0..RISE {
             let next = controller.step(LIMIT / 2, last as u64);
-            assert!(next >= last);
+            assert!(next >= last && next - last <= full() / RISE as usize);
             last = next;
         }
+        assert!(lowered < full());
         assert_eq!(last, full());
     }
 
     #[test]
-    fn between_room_and_tolerance_the_budget_stays() {
+    fn between_room_and_target_the_budget_stays() {
         let mut controller = Controller::new(LIMIT);
-        let lowered = controller.step(LIMIT + 200 * MIB, full() as u64);
-        assert_eq!(controller.step(LIMIT, lowered as u64), lowered);
-        assert_eq!(controller.step(LIMIT - LIMIT / 33, lowered as u64), lowered);
+        let lowered = controller.step(TARGET + 200 * MIB, full() as u64);
+        assert_eq!(controller.step(TARGET, lowered as u64), lowered);
+        assert_eq!(controller.step(LIMIT / 100 * ROOM_PERCENT, lowered as u64), lowered);
     }
 
     #[test]

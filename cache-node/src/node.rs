@@ -22,6 +22,8 @@ const GROUPS: usize = (SLOTS >> 4) as usize;
 /// A parked or ownerless slot is waited for this long before the client gets an error: longer than any handover, shorter
 /// than the time-outs of stock clients.
 pub const WAIT: Duration = Duration::from_secs(3);
+/// A slot whose changes wait in so long a queue for their new owner takes no more writes: they wait, none is lost.
+pub const MAX_JOURNAL_BYTES: usize = 1 << 20;
 
 /// A node: identity, data, routes, counters. Shared by every thread through an `Arc`.
 pub struct Node {
@@ -61,7 +63,12 @@ pub enum Admission<'a> {
 
 impl Node {
     /// A node that owns nothing and knows nobody but itself.
-    pub fn new(args: NodeArgs, incarnation: Incarnation, hash_seed: u64, control: mpsc::Sender<Request>) -> Arc<Self> {
+    pub fn new(
+        args: NodeArgs,
+        incarnation: Incarnation,
+        hash_seed: u64,
+        control: mpsc::Sender<Request>,
+    ) -> Arc<Self> {
         let budget_bytes = crate::memory::budget(args.memory_bytes);
         let node_id = node_id(&incarnation);
         let me = Peer {
@@ -102,7 +109,11 @@ impl Node {
                 drop(guard);
                 let routes = self.routes.load();
                 // "Mine" in the routes but not yet open, or nobody's: an adoption is on its way.
-                if routes.owner_index(slot).is_none() || routes.is_mine(slot) { Admission::Wait } else { Admission::Elsewhere }
+                if routes.owner_index(slot).is_none() || routes.is_mine(slot) {
+                    Admission::Wait
+                } else {
+                    Admission::Elsewhere
+                }
             }
         }
     }
@@ -136,14 +147,12 @@ impl Node {
 /// The incarnation as the 40 hex characters that Redis clients expect of a node id.
 pub fn node_id(incarnation: &Incarnation) -> String {
     // FNV-1a over the incarnation with a different offset for each part: an id, not a secret.
-    let mut id = String::with_capacity(40);
-    for part in 0_u64..3 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        for byte in incarnation.0.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        id.push_str(&format!("{hash:016x}"));
-    }
-    id.truncate(40);
-    id
+    let part = |part: u64| {
+        let offset = 0xcbf2_9ce4_8422_2325_u64 ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        incarnation
+            .0
+            .bytes()
+            .fold(offset, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    };
+    format!("{:016x}{:016x}{:08x}", part(0), part(1), part(2) >> 32)
 }

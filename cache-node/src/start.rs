@@ -1,6 +1,6 @@
 //! Starting and stopping: ports, threads, signals.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,8 +48,14 @@ pub enum RunError {
 /// SIGTERM: not ready, but it serves and forwards until it owns nothing and clients have turned elsewhere, or the grace
 /// period ends. SIGINT, or a second signal: it stops at once.
 pub fn run(args: NodeArgs) -> Result<(), RunError> {
+    ringcache_store::allocator::use_one_arena();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(io::stderr)
+        .init();
     let listen = |port, purpose| {
         let address = SocketAddr::new(args.bind, port);
         let listener = TcpListener::bind(address).and_then(|l| l.set_nonblocking(true).map(|()| l));
@@ -166,7 +172,10 @@ async fn drained(node: &Node) {
         let Ok((_, _, ownership)) = answer.await else { return };
         let last = node.counters.last_request_ms.load(Ordering::Relaxed);
         let quiet_ms = node.clock.monotonic_ms().saturating_sub(last);
-        if ownership.owned.is_empty() && ownership.sealed.is_empty() && quiet_ms >= QUIET.as_millis() as u64 {
+        if ownership.owned.is_empty()
+            && ownership.sealed.is_empty()
+            && quiet_ms >= QUIET.as_millis() as u64
+        {
             return;
         }
     }

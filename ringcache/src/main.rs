@@ -12,10 +12,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Memory freed by one thread for another does not pile up in it as with the system's allocator, so limits hold.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Elastic distributed caches: run one on this machine, watch it, check it under load.
 #[derive(Parser)]
 #[command(name = "ringcache", version)]

@@ -8,17 +8,16 @@ use ringcache_ring::key_slot;
 use ringcache_store::{Millis, SlotGuard};
 
 use super::answer::{self, Found};
-use super::expiry::{default_deadline, seconds_left};
+use super::expiry::seconds_left;
 use super::peers::{self, Failure};
 use super::pool::Lease;
 use super::problem::Problem;
 use super::{Answer, Api, MAX_HOPS, Relayed, json, key};
 use crate::counters::count;
-use crate::node::{Admission, WAIT};
+use crate::node::{Admission, MAX_JOURNAL_BYTES, WAIT};
 use crate::routes::Peer;
+use crate::ttl::default_deadline;
 
-/// A slot that is handed over and has so many bytes of changes still to be sent takes no more writes until there are fewer.
-const MAX_JOURNAL_BYTES: usize = 1 << 20;
 /// Entries evicted in one go before other requests get a turn.
 const EVICT_SLICE: usize = 64;
 /// Goes for the room of one value: far more than the entries that the largest value can displace.

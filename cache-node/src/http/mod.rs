@@ -11,7 +11,6 @@ mod hash;
 mod json;
 mod key;
 mod listener;
-
 mod peers;
 mod pool;
 mod problem;

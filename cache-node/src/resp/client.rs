@@ -1,7 +1,6 @@
 //! Who is connected: what `CLIENT LIST` shows, and the way to end a connection from outside of it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -117,16 +116,14 @@ impl Client {
         if flags.is_empty() {
             flags.push('N');
         }
-        let queued = queued.map_or(-1, |queued| queued as i64);
+        let queued = queued.map_or_else(|| "-1".to_owned(), |queued| queued.to_string());
         let resp = proto_number(proto);
         let (id, addr, laddr, age) = (self.id, self.addr, self.laddr, self.age(monotonic_ms));
-        let mut line = format!("id={id} addr={addr} laddr={laddr} name={name} age={age} idle={idle} ");
-        let _ = write!(
-            line,
-            "flags={flags} db=0 sub=0 psub=0 ssub=0 multi={queued} cmd={last_command} user=default \
-             redir=-1 resp={resp} lib-name={lib_name} lib-ver={lib_version}\n"
-        );
-        line
+        format!(
+            "id={id} addr={addr} laddr={laddr} name={name} age={age} idle={idle} flags={flags} \
+             db=0 sub=0 psub=0 ssub=0 multi={queued} cmd={last_command} user=default redir=-1 \
+             resp={resp} lib-name={lib_name} lib-ver={lib_version}\n"
+        )
     }
 }
 

@@ -3,25 +3,20 @@
 //! Both buffers are bounded: nothing is read while replies wait to be written, and no request is run while more than
 //! [`HIGH_MARK`] of them do. What all connections hold together is bounded by [`super::buffers`].
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BufMut as _;
-use ringcache_store::Millis;
-use ringcache_wire::reply::{Proto, ReplyWriter};
-use ringcache_wire::request::{Args, Limits, Parsed, RequestParser};
+use ringcache_wire::reply::Proto;
+use ringcache_wire::request::{Limits, Parsed, RequestParser};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::buffers::Lease;
 use super::client::Client;
-use super::dispatch::{Outcome, dispatch};
-use super::forward::{self, Forwarded, Lost};
-use super::redirect::{self, Redirect};
-use super::session::{Replies, Session};
+use super::executor::Executor;
+use super::session::Session;
 use super::workers::{Origin, Worker};
 use crate::counters::count;
-use crate::node::WAIT;
 
 /// Bytes of one read: the least, and the most while a client keeps the connection full.
 const MIN_READ: usize = 4 << 10;
@@ -31,14 +26,12 @@ const HIGH_MARK: usize = 64 << 10;
 /// Capacity of the output buffer that an idle connection keeps.
 const IDLE_OUTPUT: usize = 4 << 10;
 /// A client that takes no byte of its replies for so long is gone.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 /// The same while connections hold more memory than they may.
-const STALLED_UNDER_PRESSURE: Duration = Duration::from_secs(1);
+const STALLED_UNDER_PRESSURE: Duration = Duration::from_secs(3);
 /// How often a connection looks whether it may hold more memory again, and for how long at most.
 const PRESSURE_PAUSE: Duration = Duration::from_millis(10);
 const PRESSURE_TURNS: u32 = 200;
-/// Pause before a request is sent again to an owner that could not be reached.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// The text that no client retries, unlike `BUSY`, `TRYAGAIN` and `LOADING`.
 const OVERLOADED: &str = "OVERLOADED retry-after-ms=100";
 
@@ -253,178 +246,5 @@ impl Connection<'_> {
     fn account_memory(&mut self) {
         let queued = self.executor.session.transaction.as_ref().map_or(0, |queued| queued.bytes);
         self.lease.hold(self.input.capacity() + self.executor.out.capacity() + queued);
-    }
-}
-
-/// The part of a connection that runs requests; apart from the input, which requests point into.
-struct Executor<'a> {
-    worker: &'a Worker,
-    session: Session,
-    out: Vec<u8>,
-}
-
-impl Executor<'_> {
-    fn reply(&mut self) -> ReplyWriter<'_> {
-        ReplyWriter::new(&mut self.out, self.session.proto)
-    }
-
-    /// Answers one request. True if the connection is to be closed.
-    async fn answer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
-        let mark = self.out.len();
-        let replies = self.session.replies;
-        self.session.commands += 1;
-        let close = if self.session.client.is_peer {
-            self.answer_peer(args, now).await
-        } else {
-            match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
-                Outcome::Done => false,
-                Outcome::Close => true,
-                unserved => {
-                    self.answer_later(args, 0, unserved, now).await;
-                    false
-                }
-            }
-        };
-        if replies != Replies::On {
-            self.suppress(mark, replies);
-        }
-        close
-    }
-
-    /// Answers a request that another node forwards.
-    async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
-        let Some(Forwarded { hops, request, transaction }) = forward::unwrap(args) else {
-            self.reply().error("ERR not a forwarded request");
-            return true;
-        };
-        self.session.transaction = transaction;
-        let args = request.as_args();
-        match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
-            Outcome::Done => false,
-            Outcome::Close => true,
-            unserved => {
-                self.answer_later(args, hops, unserved, now).await;
-                false
-            }
-        }
-    }
-
-    /// Answers a request that could not be run at once: waits for its slot, forwards it, or redirects the client. It
-    /// holds up the later requests of the same connection, so that replies keep their order.
-    async fn answer_later(
-        &mut self,
-        args: Args<'_>,
-        hops: u8,
-        unserved: Outcome,
-        now: &mut Millis,
-    ) {
-        let node = self.worker.node();
-        let started_ms = node.clock.monotonic_ms();
-        let mut outcome = unserved;
-        let mut has_waited = false;
-        loop {
-            let waited = Duration::from_millis(node.clock.monotonic_ms() - started_ms);
-            let slot = match outcome {
-                Outcome::Done | Outcome::Close => return,
-                Outcome::Wait(slot) => slot,
-                Outcome::Elsewhere(slot) => {
-                    if self.send_elsewhere(args, slot, hops, waited).await {
-                        return self.end_exec();
-                    }
-                    slot
-                }
-            };
-            if waited >= WAIT {
-                self.reply().error("CLUSTERDOWN Hash slot not served");
-                return self.end_exec();
-            }
-            if !has_waited {
-                count(&node.counters.waited);
-                has_waited = true;
-            }
-            node.changed(slot).await;
-            *now = node.clock.unix_ms();
-            outcome = dispatch(self.worker, &mut self.session, args, *now, &mut self.out);
-        }
-    }
-
-    /// A request that was answered without being run here ends the transaction, if there is one: it was `EXEC`, since
-    /// everything else is queued.
-    fn end_exec(&mut self) {
-        if self.session.transaction.is_some() {
-            self.session.end_transaction();
-        }
-    }
-
-    /// Forwards a request or redirects the client. False if neither can be done now.
-    async fn send_elsewhere(
-        &mut self,
-        args: Args<'_>,
-        slot: u16,
-        hops: u8,
-        waited: Duration,
-    ) -> bool {
-        let node = self.worker.node();
-        let waited_ms = waited.as_millis() as u64;
-        let departed_requests = &mut self.session.departed_requests;
-        let to = match redirect::decide(node, slot, hops, departed_requests, waited_ms) {
-            Redirect::Wait => return false,
-            Redirect::Moved(error) => {
-                self.reply().error(&error);
-                return true;
-            }
-            Redirect::Forward(to) => to,
-        };
-        let request = forward::wrap(hops + 1, args, self.session.transaction.as_ref());
-        let answer = self.worker.forwarder.send(to, self.session.proto, hops + 1, request);
-        let left = WAIT.saturating_sub(waited);
-        let lost = match tokio::time::timeout(left, answer).await {
-            Ok(Ok(reply)) => {
-                count(&node.counters.forwarded);
-                self.out.extend_from_slice(&reply);
-                return true;
-            }
-            Ok(Err(lost)) => lost,
-            Err(_) => Lost::Unknown,
-        };
-        if lost == Lost::NotSent || forward::is_repeatable(args) {
-            tokio::time::sleep(RETRY_PAUSE).await;
-            return false;
-        }
-        let error = format!("CLUSTERDOWN the owner of slot {slot} cannot be reached");
-        self.reply().error(&error);
-        true
-    }
-
-    /// Takes back the reply since `mark` to a request before which `CLIENT REPLY` was not `ON`.
-    fn suppress(&mut self, mark: usize, before: Replies) {
-        match self.session.replies {
-            // The request itself turned replies on: that is answered.
-            Replies::On => return,
-            Replies::SkipNext if before == Replies::SkipNext => self.session.replies = Replies::On,
-            Replies::SkipNext | Replies::Off => {}
-        }
-        self.out.truncate(mark);
-    }
-
-    /// Brings the shared counters up to date: once a batch, not once a request.
-    fn account(&mut self) {
-        let Self { worker, session, .. } = self;
-        if session.commands == 0 {
-            return;
-        }
-        let node = worker.node();
-        let now_ms = node.clock.monotonic_ms().max(1);
-        node.counters.commands.fetch_add(session.commands, Ordering::Relaxed);
-        session.commands = 0;
-        if session.asked_for_key {
-            node.counters.last_request_ms.store(now_ms, Ordering::Relaxed);
-            session.asked_for_key = false;
-        }
-        session.client.shown(|shown| {
-            shown.active_ms = now_ms;
-            shown.last_command = session.last_command;
-            shown.queued = session.transaction.as_ref().map(|queued| queued.queue.len());
-        });
     }
 }

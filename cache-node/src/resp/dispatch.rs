@@ -1,6 +1,8 @@
 //! From a request to its reply: looks the command up, asks for the slot of its keys, runs it. Synchronous: whatever has
 //! to wait is the connection's business.
 
+use std::fmt::Write as _;
+
 use ringcache_store::{MAX_KEY_BYTES, Millis, SlotGuard};
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
@@ -10,14 +12,11 @@ use super::commands::{self, Handler, KeyedFn, transaction};
 use super::error::CommandError;
 use super::session::Session;
 use super::workers::Worker;
-use crate::node::{Admission, Node};
+use crate::node::{Admission, MAX_JOURNAL_BYTES, Node};
 
 /// Bytes of one reply at most. A reply is written as a whole, so without this an `MGET` of one key, named a million
 /// times, would take a terabyte.
 pub(super) const MAX_REPLY_BYTES: usize = 32 << 20;
-
-/// A slot whose changes wait in so long a queue for their new owner takes no more writes: they wait, none is lost.
-const MAX_JOURNAL_BYTES: usize = 1 << 20;
 
 /// Entries that a writer evicts at a time, and how often at most before its answer. A value of a megabyte may have to
 /// displace thousands of small ones.
@@ -58,6 +57,11 @@ impl Call<'_> {
         ReplyWriter::new(self.out, self.session.proto)
     }
 
+    /// Replies with a number of things.
+    pub(super) fn reply_count(&mut self, count: usize) {
+        self.reply().integer((count as u64).cast_signed());
+    }
+
     /// The same request in a buffer and session that the borrow checker knows to be shorter lived.
     pub(super) fn reborrow(&mut self) -> Call<'_> {
         Call {
@@ -79,6 +83,13 @@ pub(super) struct Keyed<'a, 'guard> {
     pub(super) now: Millis,
     pub(super) no_touch: bool,
     pub(super) reply: ReplyWriter<'a>,
+}
+
+impl Keyed<'_, '_> {
+    /// Replies with a number of things.
+    pub(super) fn reply_count(&mut self, count: usize) {
+        self.reply.integer((count as u64).cast_signed());
+    }
 }
 
 /// Answers one request, or says why it cannot be answered now. `args` has at least one element.
@@ -216,7 +227,7 @@ fn unknown_command(args: Args<'_>) -> String {
             break;
         }
         let max = MAX_QUOTED - beginning.len();
-        beginning.push_str(&format!("'{}' ", quote(arg, max)));
+        let _ = write!(beginning, "'{}' ", quote(arg, max));
     }
     let name = quote(&args[0], MAX_QUOTED);
     format!("ERR unknown command '{name}', with args beginning with: {beginning}")

@@ -133,21 +133,10 @@ pub(super) fn unwrap(args: Args<'_>) -> Option<Forwarded> {
     Some(Forwarded { hops, request, transaction: Some(transaction) })
 }
 
-/// Whether running a request twice leaves what running it once does, so that it may be sent again when it is not known
-/// whether it was run.
-pub(super) fn is_repeatable(args: Args<'_>) -> bool {
-    let Some(spec) = args.get(0).and_then(lookup) else { return false };
-    match spec.id {
-        Command::Set => !args.iter().skip(3).any(|option| {
-            ["NX", "XX", "GET"].iter().any(|word| option.eq_ignore_ascii_case(word.as_bytes()))
-        }),
-        Command::Setex | Command::Psetex | Command::Mset | Command::Del | Command::Unlink => true,
-        _ => spec.has_flag("readonly"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ringcache_wire::request::{Limits, RequestParser};
+
     use super::*;
 
     fn owned(words: &[&str]) -> OwnedArgs {
@@ -159,7 +148,7 @@ mod tests {
     }
 
     fn sent(request: &[u8]) -> OwnedArgs {
-        let mut parser = ringcache_wire::request::RequestParser::new(Default::default());
+        let mut parser = RequestParser::new(Limits::default());
         parser.parse(request).unwrap();
         OwnedArgs::new(parser.args(request).iter())
     }
@@ -203,15 +192,5 @@ mod tests {
         ] {
             assert!(unwrap(owned(broken).as_args()).is_none(), "{broken:?}");
         }
-    }
-
-    #[test]
-    fn only_what_may_run_twice_is_sent_again() {
-        let repeatable = |command: &[&str]| is_repeatable(owned(command).as_args());
-        assert!(repeatable(&["get", "k"]) && repeatable(&["SET", "k", "v", "EX", "9"]));
-        assert!(repeatable(&["DEL", "k"]));
-        assert!(!repeatable(&["SET", "k", "v", "nx"]) && !repeatable(&["SET", "k", "v", "GET"]));
-        assert!(!repeatable(&["INCR", "k"]) && !repeatable(&["GETDEL", "k"]));
-        assert!(!repeatable(&["EXEC"]));
     }
 }

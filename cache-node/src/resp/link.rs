@@ -22,7 +22,7 @@ const READ: usize = 64 << 10;
 /// A node that does not accept a connection within this time is as good as gone: the request is tried again anyway.
 const CONNECT: Duration = Duration::from_millis(500);
 /// A link that nobody used for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// What a reply may have beyond the bytes that the other node bounds: headers of aggregates.
 const HEADERS: usize = 4 << 20;
 
@@ -47,7 +47,9 @@ pub(super) async fn run(key: LinkKey, mut jobs: mpsc::Receiver<Job>) {
         Ok(Err(error)) => {
             tracing::debug!(host = key.to.host, port = key.to.port, %error, "no forward link");
         }
-        Err(_) => tracing::debug!(host = key.to.host, port = key.to.port, "no forward link in time"),
+        Err(_) => {
+            tracing::debug!(host = key.to.host, port = key.to.port, "no forward link in time");
+        }
     }
     jobs.close();
     while let Some(job) = jobs.recv().await {
@@ -172,7 +174,8 @@ impl Link {
         loop {
             let input = self.input.get(done..).unwrap_or_default();
             let scanned = self.scanner.scan(input);
-            let Some(length) = scanned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
+            let Some(length) =
+                scanned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
             else {
                 break;
             };

@@ -11,6 +11,7 @@ mod commands;
 mod connection;
 mod dispatch;
 mod error;
+mod executor;
 mod forward;
 mod link;
 mod redirect;

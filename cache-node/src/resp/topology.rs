@@ -34,7 +34,8 @@ impl Topology {
     /// they have to wait for a whole one.
     pub(super) fn views(&self, node: &Node) -> Option<Arc<Views>> {
         let routes = node.routes.load();
-        if let Some(views) = self.views.load_full().filter(|views| views.revision == routes.revision)
+        if let Some(views) =
+            self.views.load_full().filter(|views| views.revision == routes.revision)
         {
             return Some(views);
         }
@@ -57,7 +58,8 @@ impl Views {
 
     fn new(routes: &Routes, me: &str) -> Option<Self> {
         let ranges = routes.ranges();
-        let covered: usize = ranges.iter().map(|(first, last, _)| usize::from(last - first) + 1).sum();
+        let covered: usize =
+            ranges.iter().map(|(first, last, _)| usize::from(last - first) + 1).sum();
         if covered != usize::from(SLOTS) {
             return None;
         }
@@ -129,11 +131,9 @@ fn write_shards<'a>(
         reply.bulk(peer.node_id.as_bytes());
         reply.bulk(b"port");
         reply.integer(peer.ports.resp.into());
-        for (name, value) in [
-            ("ip", peer.host.as_str()),
-            ("endpoint", peer.host.as_str()),
-            ("role", "master"),
-        ] {
+        for (name, value) in
+            [("ip", peer.host.as_str()), ("endpoint", peer.host.as_str()), ("role", "master")]
+        {
             reply.bulk(name.as_bytes());
             reply.bulk(value.as_bytes());
         }
@@ -152,9 +152,10 @@ fn nodes(shards: &BTreeMap<&str, Shard<'_>>, me: &str, epoch: u64) -> String {
         let (host, resp, bus) = (&peer.host, peer.ports.resp, peer.ports.bus);
         let _ = write!(lines, "{id} {host}:{resp}@{bus} {flags} - 0 0 {epoch} connected");
         for (first, last) in ranges {
-            let _ = match first == last {
-                true => write!(lines, " {first}"),
-                false => write!(lines, " {first}-{last}"),
+            let _ = if first == last {
+                write!(lines, " {first}")
+            } else {
+                write!(lines, " {first}-{last}")
             };
         }
         lines.push('\n');

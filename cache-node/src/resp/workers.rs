@@ -87,7 +87,8 @@ pub fn spawn(node: Arc<Node>, listener: TcpListener) -> io::Result<Workers> {
         let (inbox, arrivals) = mpsc::channel(INBOX);
         let load = Arc::new(AtomicUsize::new(0));
         inboxes.push(Inbox { sockets: inbox, load: Arc::clone(&load) });
-        let worker = Arc::new(Worker { shared: Arc::clone(&shared), forwarder: Forwarder::default() });
+        let worker =
+            Arc::new(Worker { shared: Arc::clone(&shared), forwarder: Forwarder::default() });
         let runtime = runtime()?;
         threads.push(
             thread::Builder::new()
@@ -193,11 +194,7 @@ impl Inboxes {
     }
 }
 
-async fn accept(
-    shared: Arc<Shared>,
-    listener: tokio::net::TcpListener,
-    inboxes: Arc<Inboxes>,
-) {
+async fn accept(shared: Arc<Shared>, listener: tokio::net::TcpListener, inboxes: Arc<Inboxes>) {
     let mut stop = shared.stop.subscribe();
     loop {
         let accepted = tokio::select! {
@@ -206,28 +203,28 @@ async fn accept(
         };
         let node = &shared.node;
         match accepted {
-            Ok((socket, _)) => match Permit::take(node) {
-                Some(permit) => {
-                    count(&node.counters.connections_total);
-                    match socket.into_std() {
-                        Ok(socket) => {
-                            let permit = Some(permit);
-                            inboxes.put(Arrival { socket, origin: Origin::Client, permit });
-                        }
-                        Err(error) => tracing::warn!(%error, "an accepted connection was lost"),
-                    }
-                }
-                None => {
-                    count(&node.counters.connections_rejected);
-                    // A socket just accepted takes a few bytes at once; if not, the client sees the close.
-                    let _ = socket.try_write(b"-ERR max number of clients reached\r\n");
-                }
-            },
+            Ok((socket, _)) => welcome(node, socket, &inboxes),
             Err(error) => {
                 tracing::warn!(%error, "accepting a client failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+fn welcome(node: &Arc<Node>, socket: tokio::net::TcpStream, inboxes: &Inboxes) {
+    let Some(permit) = Permit::take(node) else {
+        count(&node.counters.connections_rejected);
+        // A socket just accepted takes a few bytes at once; if not, the client sees the close.
+        let _ = socket.try_write(b"-ERR max number of clients reached\r\n");
+        return;
+    };
+    count(&node.counters.connections_total);
+    match socket.into_std() {
+        Ok(socket) => {
+            inboxes.put(Arrival { socket, origin: Origin::Client, permit: Some(permit) });
+        }
+        Err(error) => tracing::warn!(%error, "an accepted connection was lost"),
     }
 }
 

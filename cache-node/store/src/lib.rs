@@ -8,6 +8,7 @@
 //! The store does not decide *whether* a request may run on a slot; it only keeps the answer
 //! ([`Access`]) next to the data, so that both are read under the same lock.
 
+pub mod allocator;
 mod guard;
 mod handover;
 mod item;

@@ -1,20 +1,18 @@
-//! What an allocation really takes: its size rounded up to the allocator's size class.
+//! What an allocation really takes: its size, the allocator's header, rounded up.
 
-/// Above this size mimalloc gives each block pages of its own instead of a size class
-/// (`MI_LARGE_MAX_OBJ_SIZE`).
-const LARGEST_CLASS_BYTES: usize = 512 * 1024;
+/// Bytes that the allocator keeps before each block (`CHUNK_HDR_SZ` less the part that overlaps the neighbour).
+const HEADER_BYTES: usize = 8;
+/// Blocks are multiples of this (`MALLOC_ALIGNMENT`).
+const STEP_BYTES: usize = 16;
+/// No block is smaller (`MINSIZE`).
+const SMALLEST_BYTES: usize = 32;
 
-/// Blocks above the largest class occupy whole arena slices (`MI_ARENA_SLICE_SIZE`).
-const SLICE_BYTES: usize = 64 * 1024;
-
-/// Bytes that mimalloc v3 takes for an allocation of `bytes` bytes: steps of 16 up to 128, then
-/// four classes per power of two (`mi_bin` in its `page-queue.c`), then whole slices.
+/// Bytes that the GNU allocator takes for an allocation of `bytes` bytes (`request2size` in glibc's `malloc.c`).
 pub(crate) fn allocated_bytes(bytes: usize) -> usize {
-    match bytes {
-        0..=128 => bytes.next_multiple_of(16),
-        129..=LARGEST_CLASS_BYTES => bytes.next_multiple_of(1 << ((bytes - 1).ilog2() - 2)),
-        _ => bytes.next_multiple_of(SLICE_BYTES),
+    if bytes == 0 {
+        return 0;
     }
+    (bytes + HEADER_BYTES).next_multiple_of(STEP_BYTES).max(SMALLEST_BYTES)
 }
 
 #[cfg(test)]
@@ -22,28 +20,11 @@ mod tests {
     use super::allocated_bytes;
 
     #[test]
-    fn sizes_round_up_to_the_next_class_and_a_class_is_its_own_size() {
-        let cases = [
-            (0, 0),
-            (1, 16),
-            (16, 16),
-            (17, 32),
-            (128, 128),
-            (129, 160),
-            (160, 160),
-            (161, 192),
-            (224, 224),
-            (225, 256),
-            (256, 256),
-            (257, 320),
-            (1025, 1280),
-            (512 * 1024 - 1, 512 * 1024),
-            (512 * 1024, 512 * 1024),
-            (512 * 1024 + 1, 576 * 1024),
-            (1024 * 1024 + 1, 1088 * 1024),
-        ];
-        for (bytes, class) in cases {
-            assert_eq!(allocated_bytes(bytes), class, "for {bytes} bytes");
+    fn sizes_round_up_to_whole_steps_with_their_header() {
+        let cases =
+            [(0, 0), (1, 32), (24, 32), (25, 48), (40, 48), (41, 64), (1 << 20, (1 << 20) + 16)];
+        for (bytes, taken) in cases {
+            assert_eq!(allocated_bytes(bytes), taken, "for {bytes} bytes");
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn client(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         }
         "client|id" => {
             let id = call.session.client.id;
-            call.reply().integer(id as i64);
+            call.reply().integer(id.cast_signed());
             return Ok(Outcome::Done);
         }
         "client|info" => {
@@ -178,7 +178,7 @@ fn kill(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         call.reply().simple("OK");
         return Ok(Outcome::Done);
     }
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     let me = call.session.client.id;
@@ -210,7 +210,7 @@ fn kill(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     }
     clients.retain(|client| !skips_me || client.id != me);
     kill_all(&clients);
-    call.reply().integer(clients.len() as i64);
+    call.reply_count(clients.len());
     Ok(Outcome::Done)
 }
 

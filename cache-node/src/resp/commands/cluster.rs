@@ -17,7 +17,7 @@ pub(super) fn cluster(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             let guard = call.node().store.lock(slot);
             let keys = if guard.access() == Access::Open { guard.len() } else { 0 };
             drop(guard);
-            call.reply().integer(keys as i64);
+            call.reply_count(keys);
         }
         "cluster|getkeysinslot" => get_keys_in_slot(call)?,
         "cluster|keyslot" => call.reply().integer(ringcache_ring::key_slot(&args[2]).into()),
@@ -62,7 +62,11 @@ fn get_keys_in_slot(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut keys: Vec<Vec<u8>> = Vec::new();
     let guard = call.node().store.lock(slot);
     if guard.access() == Access::Open && max > 0 {
-        let mut keep = |key: &[u8]| if keys.len() < max { keys.push(key.to_vec()) };
+        let mut keep = |key: &[u8]| {
+            if keys.len() < max {
+                keys.push(key.to_vec());
+            }
+        };
         guard.scan(None, max, call.now, &mut keep);
     }
     drop(guard);

@@ -15,7 +15,7 @@ pub(super) fn command(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         return Ok(Outcome::Done);
     }
     match subcommand(call)?.name {
-        "command|count" => call.reply().integer(COMMANDS.len() as i64),
+        "command|count" => call.reply_count(COMMANDS.len()),
         "command|docs" if args.len() == 2 => docs(&mut call.reply(), COMMANDS.iter()),
         "command|docs" => docs(&mut call.reply(), args.iter().skip(2).filter_map(lookup)),
         "command|getkeys" => get_keys(call)?,
@@ -37,10 +37,7 @@ fn info(call: &mut Call<'_>, specs: impl ExactSizeIterator<Item = Option<&'stati
     }
 }
 
-fn docs<'a>(
-    reply: &mut ReplyWriter<'_>,
-    specs: impl Iterator<Item = &'a CommandSpec> + Clone,
-) {
+fn docs<'a>(reply: &mut ReplyWriter<'_>, specs: impl Iterator<Item = &'a CommandSpec> + Clone) {
     reply.map(specs.clone().count());
     for spec in specs {
         reply.bulk(spec.name.as_bytes());
@@ -83,16 +80,14 @@ fn group(spec: &CommandSpec) -> &'static str {
 
 fn get_keys(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
-    let argc = args.len() - 2;
-    let spec =
-        lookup(&args[2]).ok_or(CommandError::Other("ERR Invalid command specified"))?;
+    let spec = lookup(&args[2]).ok_or(CommandError::Other("ERR Invalid command specified"))?;
     if spec.keys.first == 0 {
         return Err(CommandError::Other("ERR The command has no key arguments"));
     }
-    if !spec.accepts(argc) {
+    if !spec.accepts(args.len() - 2) {
         return Err(CommandError::Other("ERR Invalid number of arguments specified for command"));
     }
-    let positions = spec.key_positions(argc);
+    let positions = spec.key_positions(args.len() - 2);
     let mut reply = call.reply();
     reply.array(positions.len());
     for position in positions {
@@ -127,7 +122,9 @@ fn filter(args: Args<'_>) -> Result<Filter<'_>, CommandError> {
     match kind {
         kind if kind.eq_ignore_ascii_case(b"MODULE") => Ok(Box::new(|_| false)),
         kind if kind.eq_ignore_ascii_case(b"ACLCAT") => Ok(Box::new(move |spec| {
-            spec.acl_categories().any(|category| category[1..].as_bytes().eq_ignore_ascii_case(text))
+            spec.acl_categories().any(|category| {
+                category.trim_start_matches('@').as_bytes().eq_ignore_ascii_case(text)
+            })
         })),
         kind if kind.eq_ignore_ascii_case(b"PATTERN") => {
             Ok(Box::new(move |spec| glob::matches(text, spec.name.as_bytes())))

@@ -10,9 +10,9 @@ pub(super) fn config(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let args = call.args;
     let mut parameters = parameters(call.node());
     parameters.retain(|(name, _)| {
-        args.iter().skip(2).any(|pattern| {
-            glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes())
-        })
+        args.iter()
+            .skip(2)
+            .any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
     });
     let mut reply = call.reply();
     reply.map(parameters.len());

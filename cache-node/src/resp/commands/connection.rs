@@ -77,9 +77,7 @@ fn check_user(user: &[u8]) -> Result<(), CommandError> {
     if user == b"default" {
         Ok(())
     } else {
-        Err(CommandError::Other(
-            "WRONGPASS invalid username-password pair or user is disabled.",
-        ))
+        Err(CommandError::Other("WRONGPASS invalid username-password pair or user is disabled."))
     }
 }
 
@@ -134,7 +132,7 @@ pub(super) fn hello(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     reply.bulk(b"proto");
     reply.integer(proto_number(proto));
     reply.bulk(b"id");
-    reply.integer(id as i64);
+    reply.integer(id.cast_signed());
     reply.bulk(b"mode");
     reply.bulk(b"cluster");
     reply.bulk(b"role");

@@ -87,7 +87,11 @@ mod tests {
             ("99999999999999999999", "1", "100000000000000000000"),
             (".5", "5.", "5.5"),
         ] {
-            assert_eq!(add(left.as_bytes(), right.as_bytes()).as_deref(), Ok(sum), "{left} {right}");
+            assert_eq!(
+                add(left.as_bytes(), right.as_bytes()).as_deref(),
+                Ok(sum),
+                "{left} {right}"
+            );
         }
     }
 

@@ -22,64 +22,67 @@ pub(super) fn pexpireat(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
     set(call, Unit::PXAT, "pexpireat")
 }
 
-/// `NX`, `XX`, `GT`, `LT`.
-#[derive(Default)]
-struct Conditions {
-    absent: bool,
-    present: bool,
-    greater: bool,
-    less: bool,
+/// When a deadline may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// `NX`: only where there is none.
+    Absent,
+    /// `XX`: only where there is one.
+    Present,
+    /// `GT`: only by a later one.
+    Later,
+    /// `LT`: only by an earlier one.
+    Earlier,
 }
 
-impl Conditions {
-    fn parse(call: &Keyed<'_, '_>) -> Result<Self, CommandError> {
-        let mut conditions = Self::default();
-        for option in call.args.iter().skip(3) {
-            let is = |word: &str| option.eq_ignore_ascii_case(word.as_bytes());
-            let condition = match () {
-                () if is("NX") => &mut conditions.absent,
-                () if is("XX") => &mut conditions.present,
-                () if is("GT") => &mut conditions.greater,
-                () if is("LT") => &mut conditions.less,
-                () => {
-                    let option = String::from_utf8_lossy(option);
-                    return Err(CommandError::Quoting(format!("ERR Unsupported option {option}")));
-                }
-            };
-            *condition = true;
-        }
-        let Self { absent, present, greater, less } = conditions;
-        if absent && (present || greater || less) {
-            return Err(CommandError::Other(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
-        }
-        if greater && less {
-            return Err(CommandError::Other(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
-        }
-        Ok(conditions)
+/// The conditions at the end of a request; all of them have to hold.
+fn conditions(call: &Keyed<'_, '_>) -> Result<Vec<Condition>, CommandError> {
+    use Condition::{Absent, Earlier, Later, Present};
+    let words = [("NX", Absent), ("XX", Present), ("GT", Later), ("LT", Earlier)];
+    let mut conditions = Vec::new();
+    for option in call.args.iter().skip(3) {
+        let known = words.iter().find(|(word, _)| option.eq_ignore_ascii_case(word.as_bytes()));
+        let (_, condition) = known.ok_or_else(|| {
+            let option = String::from_utf8_lossy(option);
+            CommandError::Quoting(format!("ERR Unsupported option {option}"))
+        })?;
+        conditions.push(*condition);
     }
+    if conditions.contains(&Absent) && conditions.iter().any(|condition| *condition != Absent) {
+        return Err(CommandError::Other(
+            "ERR NX and XX, GT or LT options at the same time are not compatible",
+        ));
+    }
+    if conditions.contains(&Later) && conditions.contains(&Earlier) {
+        return Err(CommandError::Other(
+            "ERR GT and LT options at the same time are not compatible",
+        ));
+    }
+    Ok(conditions)
+}
 
-    /// Whether the deadline may be replaced by `new`. No deadline counts as infinitely late.
-    fn allow(&self, old: Option<Millis>, new: i64) -> bool {
+impl Condition {
+    /// Whether `old` may be replaced by `new`. No deadline is later than any.
+    fn allows(self, old: Option<Millis>, new: i64) -> bool {
         let old_ms = old.map(|old| i64::try_from(old).unwrap_or(i64::MAX));
-        !(self.absent && old.is_some()
-            || self.present && old.is_none()
-            || self.greater && old_ms.is_none_or(|old| new <= old)
-            || self.less && old_ms.is_some_and(|old| new >= old))
+        match self {
+            Self::Absent => old.is_none(),
+            Self::Present => old.is_some(),
+            Self::Later => old_ms.is_some_and(|old| new > old),
+            Self::Earlier => old_ms.is_none_or(|old| new < old),
+        }
     }
 }
 
 fn set(call: &mut Keyed<'_, '_>, unit: Unit, command: &'static str) -> Result<(), CommandError> {
     let args = call.args;
-    let conditions = Conditions::parse(call)?;
+    let conditions = conditions(call)?;
     let new = unit.point(&args[2], call.now, command)?;
     let old = call.slot.peek(&args[1], call.now).map(|entry| entry.deadline);
     // A deadline before 1970 is over as well.
     let deadline = Some(u64::try_from(new).unwrap_or(0));
-    let is_set = old.is_some_and(|old| conditions.allow(old, new))
+    let is_set = old
+        .is_some_and(|old| conditions.iter().all(|condition| condition.allows(old, new)))
         && call.slot.set_deadline(&args[1], deadline, call.now);
     call.reply.integer(is_set.into());
     Ok(())

@@ -16,13 +16,12 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
             (_, []) => return false,
             (_, [byte, later @ ..]) => match_byte(pattern, *byte).map(|rest| (rest, later)),
         };
-        (pattern, text) = match next {
-            Some(next) => next,
-            None => {
-                let Some((behind_star, [_, later @ ..])) = retry else { return false };
-                retry = Some((behind_star, later));
-                (behind_star, later)
-            }
+        (pattern, text) = if let Some(next) = next {
+            next
+        } else {
+            let Some((behind_star, [_, later @ ..])) = retry else { return false };
+            retry = Some((behind_star, later));
+            (behind_star, later)
         };
     }
 }

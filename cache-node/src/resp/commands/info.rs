@@ -11,11 +11,15 @@ use crate::resp::error::CommandError;
 /// cluster in another way.
 pub(super) const REDIS_VERSION: &str = "7.4.0";
 
+/// Appends the fields of a section.
+type WriteFields = fn(&mut Section<'_, '_>);
+
 /// The sections, in the order they are printed.
-const SECTIONS: &[(&str, fn(&mut Section<'_, '_>))] = &[
+const SECTIONS: &[(&str, WriteFields)] = &[
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
+    ("Persistence", persistence),
     ("Stats", stats),
     ("Replication", replication),
     ("Cluster", cluster),
@@ -76,9 +80,7 @@ fn server(section: &mut Section<'_, '_>) {
 fn clients(section: &mut Section<'_, '_>) {
     let node = section.call.node();
     section.counter("connected_clients", &node.counters.connections);
-    section.field("cluster_connections", 0);
     section.field("maxclients", node.args.max_clients);
-    section.field("blocked_clients", 0);
 }
 
 fn memory(section: &mut Section<'_, '_>) {
@@ -86,6 +88,11 @@ fn memory(section: &mut Section<'_, '_>) {
     section.field("used_memory", stats.used_bytes);
     section.field("maxmemory", stats.budget_bytes);
     section.field("maxmemory_policy", "allkeys-lru");
+}
+
+/// A node has nothing to load; ioredis and others ask before they use a connection.
+fn persistence(section: &mut Section<'_, '_>) {
+    section.field("loading", 0);
 }
 
 fn stats(section: &mut Section<'_, '_>) {
@@ -113,6 +120,7 @@ fn cluster(section: &mut Section<'_, '_>) {
 fn keyspace(section: &mut Section<'_, '_>) {
     let keys = owned_keys(section.call.node());
     if keys > 0 {
+        // How many of them expire is not counted; exporters read the line only if it has the field.
         section.field("db0", format_args!("keys={keys},expires=0,avg_ttl=0"));
     }
 }

@@ -30,6 +30,6 @@ fn count(
 ) -> Result<(), CommandError> {
     let args = call.args;
     let counted = args.iter().skip(1).filter(|key| is_counted(call, key)).count();
-    call.reply.integer(counted as i64);
+    call.reply_count(counted);
     Ok(())
 }

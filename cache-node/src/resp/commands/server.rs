@@ -18,7 +18,7 @@ pub(super) fn time(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 
 pub(super) fn dbsize(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let keys = owned_keys(call.node());
-    call.reply().integer(keys as i64);
+    call.reply_count(keys);
     Ok(Outcome::Done)
 }
 
@@ -26,7 +26,9 @@ pub(super) fn dbsize(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 pub(super) fn owned_keys(node: &Node) -> usize {
     let keys_in = |slot| {
         let slot = node.store.lock(slot);
-        matches!(slot.access(), Access::Open | Access::Parked).then(|| slot.len()).unwrap_or_default()
+        matches!(slot.access(), Access::Open | Access::Parked)
+            .then(|| slot.len())
+            .unwrap_or_default()
     };
     (0..SLOTS).map(keys_in).sum()
 }
@@ -34,9 +36,8 @@ pub(super) fn owned_keys(node: &Node) -> usize {
 /// `FLUSHALL` and `FLUSHDB`: clears the slots that this node owns. A parked one is waited for; then all of it is done
 /// again, which is as good as once.
 pub(super) fn flush(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    let is_mode = |mode: &[u8]| {
-        mode.eq_ignore_ascii_case(b"ASYNC") || mode.eq_ignore_ascii_case(b"SYNC")
-    };
+    let is_mode =
+        |mode: &[u8]| mode.eq_ignore_ascii_case(b"ASYNC") || mode.eq_ignore_ascii_case(b"SYNC");
     match (call.args.get(1), call.args.len()) {
         (None, _) => {}
         (Some(mode), 2) if is_mode(mode) => {}

@@ -36,7 +36,8 @@ pub(super) fn set(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
     let (key, value) = (&args[1], &args[2]);
     let options = parse(args, call.now)?;
     check_value(value)?;
-    if options == (Options { condition: Condition::Always, deadline: Deadline::Default, get: false })
+    if options
+        == (Options { condition: Condition::Always, deadline: Deadline::Default, get: false })
     {
         call.write(key, value);
         call.reply.simple("OK");
@@ -77,7 +78,8 @@ fn parse(args: Args<'_>, now: Millis) -> Result<Options, CommandError> {
     let mut position = 3;
     while let Some(option) = args.get(position) {
         let is = |word: &str| option.eq_ignore_ascii_case(word.as_bytes());
-        let units = [("EX", Unit::EX), ("PX", Unit::PX), ("EXAT", Unit::EXAT), ("PXAT", Unit::PXAT)];
+        let units =
+            [("EX", Unit::EX), ("PX", Unit::PX), ("EXAT", Unit::EXAT), ("PXAT", Unit::PXAT)];
         if is("GET") {
             options.get = true;
         } else if is("NX") && options.condition != Condition::IfPresent {

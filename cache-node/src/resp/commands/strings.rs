@@ -2,9 +2,10 @@
 
 use ringcache_store::{Entry, MAX_VALUE_BYTES};
 
-use super::time_to_live::{Unit, default_deadline};
+use super::time_to_live::Unit;
 use crate::resp::dispatch::{Keyed, MAX_REPLY_BYTES};
 use crate::resp::error::CommandError;
+use crate::ttl::default_deadline;
 
 impl Keyed<'_, '_> {
     /// Looks a key up for a command that reads it.
@@ -143,6 +144,6 @@ pub(super) fn getex(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
 pub(super) fn strlen(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
     let args = call.args;
     let length = call.read(&args[1]).map_or(0, |entry| entry.value.len());
-    call.reply.integer(length as i64);
+    call.reply_count(length);
     Ok(())
 }

@@ -1,6 +1,5 @@
-//! Deadlines: from the arguments of a command, or from the cluster's default.
+//! Deadlines from the arguments of a command.
 
-use ringcache_api::admin::Settings;
 use ringcache_store::Millis;
 use ringcache_wire::number::parse_i64;
 
@@ -43,24 +42,11 @@ impl Unit {
     ) -> Result<Millis, CommandError> {
         let point = self.point(number, now, command)?;
         let is_positive = number.first().is_some_and(|digit| matches!(digit, b'1'..=b'9'));
-        u64::try_from(point).ok().filter(|_| is_positive).ok_or(CommandError::InvalidExpire(command))
+        u64::try_from(point)
+            .ok()
+            .filter(|_| is_positive)
+            .ok_or(CommandError::InvalidExpire(command))
     }
-}
-
-/// The deadline of an entry written without one. Shortened by up to the configured share, so that entries written
-/// together do not expire together: by how much comes from key and time.
-pub(super) fn default_deadline(settings: Settings, key: &[u8], now: Millis) -> Option<Millis> {
-    let ttl_ms = u64::from(settings.ttl_default_seconds) * 1000;
-    if ttl_ms == 0 {
-        return None;
-    }
-    let widest = ttl_ms * u64::from(settings.ttl_jitter_percent) / 100;
-    // FNV-1a, then a multiplication to bring its upper bits into play; quality hardly matters for a spread.
-    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64 ^ now, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    let shortened = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % (widest + 1);
-    Some(now + ttl_ms - shortened)
 }
 
 #[cfg(test)]
@@ -78,28 +64,5 @@ mod tests {
         assert_eq!(Unit::EX.deadline(b"-1", 5000, "set"), invalid);
         assert_eq!(Unit::EX.deadline(b"2", 5000, "set"), Ok(7000));
         assert_eq!(Unit::EX.deadline(b"x", 5000, "set"), Err(CommandError::NotAnInteger));
-    }
-
-    #[test]
-    fn the_default_is_shortened_by_no_more_than_its_share_and_spreads_over_it() {
-        let settings = Settings { ttl_default_seconds: 100, ttl_jitter_percent: 20 };
-        let now = 1_700_000_000_000;
-        let ttls: Vec<u64> = (0..1000_u32)
-            .filter_map(|key| default_deadline(settings, &key.to_le_bytes(), now))
-            .map(|deadline| deadline - now)
-            .collect();
-        assert!(ttls.iter().all(|ttl| (80_000..=100_000).contains(ttl)));
-        for eighth in 0..8 {
-            let from = 80_000 + eighth * 2500;
-            let share = ttls.iter().filter(|ttl| (from..from + 2500).contains(*ttl)).count();
-            assert!((60..200).contains(&share), "{share} of 1000 from {from} ms");
-        }
-    }
-
-    #[test]
-    fn without_a_default_entries_stay_and_without_jitter_it_is_exact() {
-        assert_eq!(default_deadline(Settings::default(), b"k", 7), None);
-        let settings = Settings { ttl_default_seconds: 3, ttl_jitter_percent: 0 };
-        assert_eq!(default_deadline(settings, b"k", 7), Some(3007));
     }
 }

@@ -52,9 +52,7 @@ pub(super) fn multi(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 }
 
 pub(super) fn discard(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    call.session
-        .end_transaction()
-        .ok_or(CommandError::Other("ERR DISCARD without MULTI"))?;
+    call.session.end_transaction().ok_or(CommandError::Other("ERR DISCARD without MULTI"))?;
     call.reply().simple("OK");
     Ok(Outcome::Done)
 }

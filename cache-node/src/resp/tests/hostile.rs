@@ -38,7 +38,7 @@ fn a_protocol_error_is_answered_and_closes_only_its_connection() {
 fn an_endless_line_is_refused_at_its_limit() {
     let server = Server::start();
     let mut client = server.connect();
-    client.send(&[b'x'; (64 << 10) + 2]);
+    client.send(&vec![b'x'; (64 << 10) + 2]);
     assert_eq!(client.receive(), b"-ERR Protocol error: too big inline request\r\n");
 }
 
@@ -65,7 +65,9 @@ fn requests_that_arrive_byte_by_byte_are_served() {
 #[test]
 fn half_a_request_and_an_end_leave_nothing_behind() {
     let server = Server::start();
-    for bytes in [&b"*2\r\n$3\r\nGET\r\n$1"[..], b"GET", b"*", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\nv"] {
+    for bytes in
+        [&b"*2\r\n$3\r\nGET\r\n$1"[..], b"GET", b"*", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\nv"]
+    {
         let mut client = server.connect();
         client.send(bytes);
     }

@@ -10,7 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringcache_api::Incarnation;
 use ringcache_ring::SLOTS;
@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Workers, spawn};
 use crate::args::NodeArgs;
 use crate::bus;
+use crate::clock::Clock;
 use crate::node::Node;
 use crate::routes::{Peer, Routes};
 
@@ -108,7 +109,7 @@ fn serve_bus(
             listener.set_nonblocking(true).unwrap();
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             tokio::select! {
-                _ = bus::listen(node, listener, workers, mpsc::channel(1).0) => {}
+                () = bus::listen(node, listener, workers, mpsc::channel(1).0) => {}
                 _ = stopped => {}
             }
         });
@@ -169,7 +170,7 @@ impl Client {
                 let rest = self.input.split_off(length);
                 return std::mem::replace(&mut self.input, rest);
             }
-            let mut chunk = [0; 64 << 10];
+            let mut chunk = [0; 16 << 10];
             let read = self.socket.read(&mut chunk).unwrap();
             if read == 0 {
                 return std::mem::take(&mut self.input);
@@ -226,11 +227,17 @@ fn check(cases: &[(&str, &str)]) {
     Client::connect_resp3(server.addr).check(&cases);
 }
 
+impl Clock {
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.monotonic_ms())
+    }
+}
+
 /// Waits until the condition holds.
 fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let clock = Clock::start();
     while !condition() {
-        assert!(Instant::now() < deadline, "still not: {what}");
+        assert!(clock.elapsed() < PATIENCE, "still not: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -109,8 +109,7 @@ fn a_transaction_is_bounded() {
     let mut client = server.connect();
     client.check(&[("MULTI", OK)]);
     let value = vec![b'v'; 1 << 20];
-    let replies: Vec<String> =
-        (0..8).map(|_| client.ask_words(&[b"SET", b"k", &value])).collect();
+    let replies: Vec<String> = (0..8).map(|_| client.ask_words(&[b"SET", b"k", &value])).collect();
     assert_eq!(replies[..7], vec![QUEUED; 7]);
     assert_eq!(replies[7], "-ERR transaction is too large\r\n");
     client.check(&[("EXEC", ABORTED)]);
