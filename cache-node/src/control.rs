@@ -33,7 +33,9 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Not newer than the one in force.
-    #[error("the ring document has epoch {offered}, which is not above {current}, the epoch in force")]
+    #[error(
+        "the ring document has epoch {offered}, which is not above {current}, the epoch in force"
+    )]
     StaleEpoch {
         /// Epoch of the refused document.
         offered: u64,
@@ -41,7 +43,9 @@ pub enum Refusal {
         current: u64,
     },
     /// Of another cluster.
-    #[error("the ring document belongs to the cluster with uid `{offered}`; this node belongs to `{own}`")]
+    #[error(
+        "the ring document belongs to the cluster with uid `{offered}`; this node belongs to `{own}`"
+    )]
     OtherCluster {
         /// Uid in the refused document.
         offered: String,
@@ -67,7 +71,11 @@ impl Control {
     }
 
     /// Runs until every other thread has stopped asking.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut inbox: mpsc::Receiver<Inbound>) {
+    pub async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut inbox: mpsc::Receiver<Inbound>,
+    ) {
         let mut inbound = Vec::with_capacity(BATCH);
         loop {
             let tick = if self.cluster.is_busy() { BUSY_TICK } else { IDLE_TICK };
@@ -97,7 +105,8 @@ impl Control {
                 let _ = reply.send(self.push(&document));
             }
             Request::Ownership(reply) => {
-                let checksum = self.cluster.document().map_or_else(String::new, |d| d.checksum.clone());
+                let checksum =
+                    self.cluster.document().map_or_else(String::new, |d| d.checksum.clone());
                 let _ = reply.send((self.cluster.epoch(), checksum, self.cluster.ownership()));
             }
         }
@@ -138,7 +147,11 @@ impl Control {
     fn learn(&mut self, document: &Arc<Document>) {
         let mut slots = NodeSlots::new(&self.node);
         if self.cluster.learn(document, &mut slots) {
-            info!(epoch = document.epoch, members = document.members.len(), "ring document accepted");
+            info!(
+                epoch = document.epoch,
+                members = document.members.len(),
+                "ring document accepted"
+            );
             self.links.follow(document);
         }
     }

@@ -58,7 +58,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Tier>) -> bool {
 fn t0(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     // The tests of `ringcache-tests` start the release binary: they are T1.
-    let test = ["test", "--workspace", "--exclude", "ringcache-tests"];
+    let test = ["test", "--workspace", "--exclude", "ringcache-tests", "--no-fail-fast"];
     let steps = [
         tally.step("T0  tidy", || tidy::run(workspace)),
         tally.step("T0  fmt", || succeeds(cargo().args(["fmt", "--all", "--check"]))),
@@ -75,7 +75,7 @@ fn t1(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     };
     let build = ["build", "--release", "--package", "ringcache"];
     let mut test = cargo();
-    test.args(["test", "--package", "ringcache-tests"])
+    test.args(["test", "--package", "ringcache-tests", "--no-fail-fast", "--", "--nocapture"])
         .env("RINGCACHE_BIN", workspace.target.join("release/ringcache"))
         .env("RINGCACHE_PYTHON", needs.python)
         .env("RINGCACHE_REDIS_CLI", needs.redis_cli);

@@ -189,10 +189,10 @@ async fn the_state_says_who_the_node_is_what_it_owns_and_what_it_holds() {
     assert_eq!((state.epoch, state.checksum), (7, pushed.checksum));
     assert_eq!(state.ownership.owned, [(0, 99), (200, 200)]);
     assert_eq!(state.settings, Settings::default());
-    let stats = state.stats;
-    assert_eq!((stats.entries, stats.hits, stats.misses), (1, 1, 1));
-    assert_eq!((stats.limit_bytes, stats.idle_ms), (268_435_456, None));
-    assert!(stats.used_bytes > 0 && stats.resident_bytes > 0);
+    let held = state.stats;
+    assert_eq!((held.entries, held.hits, held.misses), (1, 1, 1));
+    assert_eq!((held.limit_bytes, held.idle_ms), (268_435_456, None));
+    assert!(held.used_bytes > 0 && held.resident_bytes > 0);
 }
 
 #[tokio::test]

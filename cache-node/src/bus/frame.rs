@@ -26,7 +26,8 @@ impl Frame {
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
-        let mut encoded = postcard::to_extend(self, std::mem::take(out)).map_err(io::Error::other)?;
+        let mut encoded =
+            postcard::to_extend(self, std::mem::take(out)).map_err(io::Error::other)?;
         let length = (encoded.len() - start - 4) as u32;
         encoded[start..start + 4].copy_from_slice(&length.to_be_bytes());
         *out = encoded;
@@ -34,10 +35,15 @@ impl Frame {
     }
 
     /// Reads the next frame; `buffer` is kept between calls.
-    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> io::Result<Self> {
+    pub(super) async fn read(
+        stream: &mut (impl AsyncRead + Unpin),
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Self> {
         let length = stream.read_u32().await? as usize;
         if length > MAX_FRAME_BYTES {
-            return Err(io::Error::other(format!("a frame of {length} bytes; at most {MAX_FRAME_BYTES} are allowed")));
+            return Err(io::Error::other(format!(
+                "a frame of {length} bytes; at most {MAX_FRAME_BYTES} are allowed"
+            )));
         }
         buffer.resize(length, 0);
         stream.read_exact(buffer).await?;

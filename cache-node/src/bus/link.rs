@@ -30,7 +30,7 @@ type Queued = (Arc<Document>, Message);
 pub struct Links {
     me: Incarnation,
     inbox: mpsc::Sender<Inbound>,
-    links: HashMap<Incarnation, Link>,
+    peers: HashMap<Incarnation, Link>,
 }
 
 struct Link {
@@ -43,12 +43,12 @@ struct Link {
 impl Links {
     /// No links yet. `inbox` is told when one comes up.
     pub fn new(me: Incarnation, inbox: mpsc::Sender<Inbound>) -> Self {
-        Self { me, inbox, links: HashMap::new() }
+        Self { me, inbox, peers: HashMap::new() }
     }
 
     /// Starts links to new members and ends those to former ones.
     pub fn follow(&mut self, document: &Document) {
-        self.links.retain(|peer, link| {
+        self.peers.retain(|peer, link| {
             let stays = document.incarnation(peer).is_some() && !document.gone.contains(peer);
             if !stays {
                 link.task.abort();
@@ -57,17 +57,18 @@ impl Links {
         });
         for member in &document.members {
             let wanted = member.uid != self.me && !document.gone.contains(&member.uid);
-            if wanted && !self.links.contains_key(&member.uid) {
+            if wanted && !self.peers.contains_key(&member.uid) {
                 let (queue, queued) = mpsc::unbounded_channel();
-                let task = tokio::spawn(run(self.me.clone(), member.clone(), queued, self.inbox.clone()));
-                self.links.insert(member.uid.clone(), Link { queue, task });
+                let task =
+                    tokio::spawn(run(self.me.clone(), member.clone(), queued, self.inbox.clone()));
+                self.peers.insert(member.uid.clone(), Link { queue, task });
             }
         }
     }
 
     /// Queues a message under the document in force. Whoever is no member is not reached.
     pub fn send(&self, to: &Incarnation, document: &Arc<Document>, message: Message) {
-        if let Some(link) = self.links.get(to) {
+        if let Some(link) = self.peers.get(to) {
             // Fails only while the task is ending: then the peer is no member any more.
             let _ = link.queue.send((Arc::clone(document), message));
         }
@@ -76,7 +77,7 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        for link in self.links.values() {
+        for link in self.peers.values() {
             link.task.abort();
         }
     }
@@ -121,7 +122,10 @@ async fn connect(me: &Incarnation, peer: &Member) -> io::Result<TcpStream> {
 }
 
 /// Sends until the connection fails, or returns when the link is no longer wanted.
-async fn pump(mut stream: TcpStream, queued: &mut mpsc::UnboundedReceiver<Queued>) -> io::Result<()> {
+async fn pump(
+    mut stream: TcpStream,
+    queued: &mut mpsc::UnboundedReceiver<Queued>,
+) -> io::Result<()> {
     let (mut out, mut batch, mut epoch) = (Vec::new(), Vec::new(), 0);
     while queued.recv_many(&mut batch, BATCH).await > 0 {
         out.clear();

@@ -21,11 +21,17 @@ const MAX_HANDSHAKE_BYTES: usize = 512;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Accepts on the bus port for ever.
-pub async fn listen(node: Arc<Node>, listener: TcpListener, workers: Arc<Workers>, inbox: mpsc::Sender<Inbound>) {
+pub async fn listen(
+    node: Arc<Node>,
+    listener: TcpListener,
+    workers: Arc<Workers>,
+    inbox: mpsc::Sender<Inbound>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (node, workers, inbox) = (Arc::clone(&node), Arc::clone(&workers), inbox.clone());
+                let (node, workers, inbox) =
+                    (Arc::clone(&node), Arc::clone(&workers), inbox.clone());
                 tokio::spawn(async move {
                     if let Err(error) = serve(&node, stream, &workers, inbox).await {
                         debug!(%error, "bus connection ended");
@@ -54,7 +60,10 @@ async fn serve(
     match words.as_slice() {
         ["ringcache-bus", v, from, to] if *v == version => {
             if *to != node.incarnation.0 {
-                return Err(io::Error::other(format!("{from} wants {to}, this is {}", node.incarnation)));
+                return Err(io::Error::other(format!(
+                    "{from} wants {to}, this is {}",
+                    node.incarnation
+                )));
             }
             messages(stream, Incarnation((*from).to_owned()), inbox).await
         }
@@ -83,16 +92,23 @@ async fn handshake(stream: &mut TcpStream) -> io::Result<String> {
     }
 }
 
-async fn messages(mut stream: TcpStream, from: Incarnation, inbox: mpsc::Sender<Inbound>) -> io::Result<()> {
+async fn messages(
+    mut stream: TcpStream,
+    from: Incarnation,
+    inbox: mpsc::Sender<Inbound>,
+) -> io::Result<()> {
     let (mut buffer, mut document) = (Vec::new(), None);
     loop {
         match Frame::read(&mut stream, &mut buffer).await? {
             Frame::Document(json) => {
-                document = Some(Arc::new(Document::parse(json.as_bytes()).map_err(io::Error::other)?));
+                document =
+                    Some(Arc::new(Document::parse(json.as_bytes()).map_err(io::Error::other)?));
             }
             Frame::Messages(messages) if messages.is_empty() => {}
             Frame::Messages(messages) => {
-                let document = document.clone().ok_or_else(|| io::Error::other("a message without a document"))?;
+                let document = document
+                    .clone()
+                    .ok_or_else(|| io::Error::other("a message without a document"))?;
                 let inbound = Inbound::Messages(from.clone(), document, messages);
                 if inbox.send(inbound).await.is_err() {
                     return Ok(()); // the node is stopping

@@ -62,7 +62,7 @@ fn assigned(
     Some(ranges.collect())
 }
 
-/// Who holds each slot, as an index into `owners`: who says so; else who may have received it; else who should own it. What a
+/// Who holds each slot, as an index into `owners`: who says so; else who should own it. What a
 /// replaced member holds counts as its heir's.
 #[expect(clippy::large_stack_arrays, reason = "64 KiB, once, in a call chain without recursion")]
 fn holders(
@@ -82,12 +82,6 @@ fn holders(
             .ring()
             .map(|ring| ring.incarnation(&member.uid).map(|m| ring.intended(&m.name)));
         set(&intended.flatten().unwrap_or_default().difference(&served), i);
-    }
-    for sealed in observed.states().flat_map(|state| &state.ownership.sealed) {
-        if let Some(i) = owners.iter().position(|m| m.uid == sealed.to) {
-            let slots: SlotSet = sealed.slots.iter().map(|&(first, last)| first..=last).collect();
-            set(&slots.difference(&served), i);
-        }
     }
     for (i, member) in owners.iter().enumerate() {
         let from = heir.filter(|(_, to)| *to == member.uid).map_or(&member.uid, |(from, _)| from);

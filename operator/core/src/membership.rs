@@ -144,7 +144,7 @@ impl<'a> Crew<'a> {
             // A node on its way out that answers is better than one that does not exist yet: its slots stay where they are.
             self.take_back(true);
         }
-        let missing = self.missing().min(MAX_MEMBERS - self.members.len());
+        let missing = self.missing().min(MAX_MEMBERS.saturating_sub(self.members.len()));
         self.next.start = missing.saturating_sub(self.spares.len() + self.coming.len());
         self.next.kept.extend(self.spares.iter().chain(&self.coming).take(missing));
         if self.spares.len() >= missing {

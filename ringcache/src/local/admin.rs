@@ -59,7 +59,8 @@ impl AdminClient {
         let answer = self.0.request(request).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(anyhow::Error::from_boxed).context("reading the answer")?.to_bytes();
+        let body =
+            body.map_err(anyhow::Error::from_boxed).context("reading the answer")?.to_bytes();
         if status.is_success() {
             return Ok(body);
         }

@@ -27,8 +27,7 @@ pub(super) fn adopt(dir: &StateDir, cluster_uid: &str) -> Result<Vec<String>> {
             continue;
         }
         let ports = args.ports();
-        let template =
-            Template { memory_bytes: args.memory_bytes, program: PROGRAM.to_owned() };
+        let template = Template { memory_bytes: args.memory_bytes, program: PROGRAM.to_owned() };
         let NodeArgs { name, uid, .. } = args;
         adopted.push(name.clone());
         let stopping_since_ms = None;
@@ -53,7 +52,8 @@ mod tests {
 
     #[test]
     fn a_node_is_told_by_its_command_line() {
-        let node = parse("/x/ringcache node --name web-3 --uid u --cluster-uid c --memory-bytes 99");
+        let node =
+            parse("/x/ringcache node --name web-3 --uid u --cluster-uid c --memory-bytes 99");
         let node = node.expect("a node");
         assert_eq!((node.name.as_str(), node.uid.as_str()), ("web-3", "u"));
         assert!(parse("/x/ringcache up --base-port 7000").is_none());

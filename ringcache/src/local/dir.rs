@@ -49,7 +49,8 @@ impl StateDir {
 
     /// Creates it, and takes it for as long as the file lives: two planners over the same processes would fight.
     pub(super) fn take(&self) -> Result<File> {
-        fs::create_dir_all(self.nodes()).with_context(|| format!("creating {}", self.0.display()))?;
+        fs::create_dir_all(self.nodes())
+            .with_context(|| format!("creating {}", self.0.display()))?;
         let path = self.0.join("up.lock");
         let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
         match file.try_lock() {
@@ -58,7 +59,9 @@ impl StateDir {
                 "another `ringcache up` runs with the state directory {}: stop it, or choose another with --state-dir",
                 self.0.display()
             ),
-            Err(TryLockError::Error(error)) => Err(error).context(format!("locking {}", path.display())),
+            Err(TryLockError::Error(error)) => {
+                Err(error).context(format!("locking {}", path.display()))
+            }
         }
     }
 
@@ -236,7 +239,10 @@ mod tests {
         let dir = StateDir::new(temp.path());
         let lock = dir.take().expect("it is free");
         let error = dir.take().expect_err("it is taken").to_string();
-        assert!(error.contains("another `ringcache up`") && error.contains("--state-dir"), "{error}");
+        assert!(
+            error.contains("another `ringcache up`") && error.contains("--state-dir"),
+            "{error}"
+        );
         drop(lock);
         dir.take().expect("it is free again");
     }

@@ -56,7 +56,8 @@ impl Executor {
             Step::WriteDocument { document } => self.dir.write_document(document).map(|()| None),
             Step::PushDocument { name, uid, epoch } => {
                 let document = self.dir.document()?.filter(|document| document.epoch == *epoch);
-                let document = document.with_context(|| format!("ring.json lacks epoch {epoch}"))?;
+                let document =
+                    document.with_context(|| format!("ring.json lacks epoch {epoch}"))?;
                 let pushed = self.admin.push(self.record(name, uid)?.ports.admin, &document).await;
                 pushed.with_context(|| format!("pushing epoch {epoch} to {name}")).map(|()| None)
             }
@@ -107,6 +108,8 @@ impl Executor {
         let child = Command::new(env::current_exe().context("finding this program")?)
             .arg("node")
             .args(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]))
+            // Its output is a file.
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

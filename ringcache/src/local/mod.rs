@@ -4,6 +4,8 @@ mod admin;
 mod adopt;
 mod dir;
 mod execute;
+#[cfg(test)]
+mod fixture;
 mod movement;
 mod nodes;
 mod observe;

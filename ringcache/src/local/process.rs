@@ -29,7 +29,8 @@ impl Process {
 
     /// All live processes.
     pub(super) fn all() -> io::Result<Vec<Self>> {
-        let names = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let names =
+            fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         Ok(names.filter_map(|name| Self::with_pid(name.parse().ok()?)).collect())
     }
 
@@ -87,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_pid_and_start_time() {
-        let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().expect("sleep");
+        let mut child =
+            Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().expect("sleep");
         let process = Process::with_pid(child.id()).expect("it runs");
         assert!(process.is_alive());
         assert!(Process::all().expect("/proc").contains(&process));

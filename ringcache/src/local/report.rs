@@ -8,7 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::{CacheClusterStatus, condition};
-use ringcache_operator_core::{Checked, Observed, ObservedNode, Outcome, Phase, Plan, Violation, status};
+use ringcache_operator_core::{
+    Checked, Observed, ObservedNode, Outcome, Phase, Plan, Violation, status,
+};
 
 use super::dir::StateDir;
 use crate::clock;
@@ -120,4 +122,57 @@ pub(super) fn endpoints(node: &ObservedNode, program: &str, spec: &Path) -> Stri
          Scale it: edit `nodes:` in {}. Ctrl-C stops it.\n",
         spec.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{node, observed};
+    use super::*;
+
+    #[test]
+    fn silence_is_an_event_only_after_an_answer_and_from_a_node_that_should_answer() {
+        let mut reporter = Reporter::default();
+        let mut web = node("web-0", &[], 0);
+        let state = web.state.take();
+        let mut said = |node: &ObservedNode| reporter.answers(&observed(None, vec![node.clone()]));
+        assert_eq!(said(&web), [""; 0], "it starts");
+        web.state.clone_from(&state);
+        assert_eq!(said(&web), [""; 0], "it has started");
+        web.state = None;
+        assert_eq!(said(&web), ["web-0 does not answer"]);
+        assert_eq!(said(&web), [""; 0], "said once");
+        web.state = state;
+        assert_eq!(said(&web), ["web-0 answers again"]);
+        (web.phase, web.state) = (Phase::Stopping, None);
+        assert_eq!(said(&web), [""; 0], "it was told to");
+    }
+
+    #[test]
+    fn a_trouble_is_said_again_only_after_it_has_gone() {
+        let mut reporter = Reporter::default();
+        let mut said =
+            |now: &[&str]| reporter.troubles(now.iter().map(ToString::to_string).collect());
+        assert_eq!(said(&["a"]), ["a"]);
+        assert_eq!(said(&["a", "b"]), ["b"]);
+        assert_eq!(said(&["b"]), [""; 0]);
+        assert_eq!(said(&["a"]), ["a"]);
+    }
+
+    #[test]
+    fn the_status_is_written_only_when_something_in_it_is_new() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let dir = StateDir::new(temp.path());
+        let cluster = CacheCluster::new("web", ringcache_api::CacheClusterSpec::default());
+        let mut reporter = Reporter::new(&dir);
+        let status = CacheClusterStatus { nodes: 3, ..CacheClusterStatus::default() };
+        reporter.write(&dir, &cluster, status.clone()).expect("written");
+        assert_eq!(Reporter::new(&dir).status(), Some(&status), "the next `up` goes on from it");
+
+        let file = temp.path().join("status.json");
+        std::fs::remove_file(&file).expect("it is there");
+        reporter.write(&dir, &cluster, status.clone()).expect("nothing to do");
+        assert!(!file.exists(), "an idle cluster writes nothing");
+        reporter.write(&dir, &cluster, CacheClusterStatus { nodes: 4, ..status }).expect("written");
+        assert!(file.exists());
+    }
 }

@@ -9,7 +9,10 @@ use uuid::Uuid;
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// The resource after the user wrote `wanted`, given what is kept of it so far.
-pub(super) fn apply(stored: Option<&CacheCluster>, mut wanted: CacheCluster) -> Result<CacheCluster> {
+pub(super) fn apply(
+    stored: Option<&CacheCluster>,
+    mut wanted: CacheCluster,
+) -> Result<CacheCluster> {
     let metadata = &mut wanted.metadata;
     metadata.namespace.get_or_insert_with(|| DEFAULT_NAMESPACE.to_owned());
     let Some(stored) = stored else {

@@ -41,8 +41,19 @@ pub(super) struct Up {
 }
 
 impl Up {
-    /// One run from observation to report; how long to wait for the next.
-    pub(super) async fn run(&mut self) -> Result<Duration> {
+    /// One run, and how long to wait for the next. Whatever fails is told and tried again: the nodes go on meanwhile.
+    pub(super) async fn run(&mut self) -> Duration {
+        match self.pass().await {
+            Ok(pace) => pace,
+            Err(error) => {
+                self.tell(vec![format!("{error:#}")]);
+                STEADY
+            }
+        }
+    }
+
+    /// From observation to execution.
+    async fn pass(&mut self) -> Result<Duration> {
         self.follow_edits()?;
         self.reap()?;
         let observed = observe(&self.dir, &self.admin, &self.cluster).await?;
@@ -75,10 +86,14 @@ impl Up {
         if !troubles.is_empty() {
             pace = STEADY;
         }
+        self.tell(troubles);
+        Ok(if self.spec.is_unsettled() { SOON } else { pace })
+    }
+
+    fn tell(&mut self, troubles: Vec<String>) {
         for trouble in self.reporter.troubles(troubles) {
             self.screen.event(&trouble);
         }
-        Ok(if self.spec.is_unsettled() { SOON } else { pace })
     }
 
     /// From now on everything goes.
@@ -134,7 +149,8 @@ impl Up {
         if let Step::WriteDocument { document } = step {
             let moves = self.movement.document(observed, document, clock::now());
             let (epoch, operation) = (document.epoch, plan.operation());
-            self.screen.event(&format!("epoch {epoch}: {} {operation}: {moves}", operation.kind()));
+            self.screen
+                .event(&format!("epoch {epoch}: {}, {operation}: {moves}", operation.kind()));
             for note in plan.notes() {
                 self.screen.event(note);
             }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use ringcache_api::cluster::parse_yaml;
 use ringcache_api::CacheCluster;
+use ringcache_api::cluster::parse_yaml;
 use ringcache_operator_core::validate;
 
 /// What a look at the file came to.
@@ -136,9 +136,7 @@ mod tests {
             ("spec: {nodse: 3}", "`spec.nodse` is unknown"),
             ("spec: [", "not valid YAML"),
         ] {
-            let Edit::Refused(problems) = edited(&mut file, spec) else {
-                panic!("{spec} is bad")
-            };
+            let Edit::Refused(problems) = edited(&mut file, spec) else { panic!("{spec} is bad") };
             let said = problems.join("\n");
             assert!(said.contains("web.yaml: ") && said.contains(words), "{said}");
             assert_eq!(file.look(), Edit::None, "said once");

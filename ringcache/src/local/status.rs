@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::admin::AdminClient;
 use super::dir::StateDir;
+use super::nodes;
 use super::observe::{cluster_ref, observe};
 use super::report::{is_ready, status_of};
-use super::nodes;
 use crate::table;
 
 /// Exit code when there is no cluster to report on.
@@ -58,9 +58,10 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
 }
 
 fn text(cluster: &CacheCluster, status: &CacheClusterStatus, observed: &Observed) -> String {
-    let conditions = status.conditions.iter().map(|c| {
-        [c.type_.clone(), c.status.clone(), c.reason.clone(), c.message.clone()]
-    });
+    let conditions = status
+        .conditions
+        .iter()
+        .map(|c| [c.type_.clone(), c.status.clone(), c.reason.clone(), c.message.clone()]);
     let epoch = status.ring.as_ref().map_or_else(|| "none".to_owned(), |r| r.epoch.to_string());
     format!(
         "{}: {} of {} nodes ready, ring epoch {epoch}\n\n{}\n{}",

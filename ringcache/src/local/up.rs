@@ -7,6 +7,7 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 use clap::Args;
 use ringcache_api::CacheCluster;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use super::admin::AdminClient;
@@ -48,11 +49,14 @@ pub(crate) async fn up(args: &UpArgs) -> Result<ExitCode> {
     let _lock = dir.take()?;
     let mut up = start(args, dir)?;
     let watch = Watch::new(up.spec.path());
+    // A dead node need not wait for the next run.
+    let mut child_ended = signal(SignalKind::child())?;
     loop {
-        let pace = up.run().await?;
+        let pace = up.run().await;
         tokio::select! {
             () = sleep(pace) => {}
             () = watch.changed() => {}
+            _ = child_ended.recv() => {}
             () = signals.recv() => return stop(up, signals).await,
         }
     }
@@ -116,7 +120,7 @@ async fn stop(mut up: Up, mut signals: Signals) -> Result<ExitCode> {
     up.screen.event("stopping… (Ctrl-C again to kill at once)");
     up.delete();
     loop {
-        let pace = up.run().await?;
+        let pace = up.run().await;
         if up.dir.records()?.is_empty() {
             break;
         }

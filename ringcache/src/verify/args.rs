@@ -16,7 +16,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) seeds: Vec<String>,
     /// Seconds of mixed load after all keys are written
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=604_800))]
     pub(crate) seconds: u64,
     /// Operations a second, latency counted from the moment each was due; 0 = as many as possible
     #[arg(long, default_value_t = 0)]

@@ -220,3 +220,80 @@ impl Meter {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn each_kind_of_problem_is_counted_as_what_it_is() {
+        let began = clock::now();
+        let meter = Meter::new(began);
+        let old = Violation::OldValue { found: 1, acknowledged: 2 };
+        let outcomes = [
+            Outcome::Right,
+            Outcome::Error("connection lost".into()),
+            Outcome::Violation(Violation::UnexpectedMiss(3)),
+            Outcome::Violation(old),
+            Outcome::Violation(Violation::WrongValue),
+        ];
+        for (n, outcome) in outcomes.iter().enumerate() {
+            meter.record(&format!("key {n}"), began, began, outcome);
+        }
+        let record = meter.restart(began);
+        let wanted = Counts {
+            operations: 5,
+            errors: 1,
+            unexpected_misses: 1,
+            old_values: 1,
+            wrong_values: 1,
+        };
+        assert_eq!(record.counts, wanted);
+        assert!(!record.counts.clean());
+        let problems = [
+            "key 1, sent at 0.000 s: error: connection lost",
+            "key 2, sent at 0.000 s: unexpected miss: version 3 was acknowledged",
+            "key 3, sent at 0.000 s: old value: version 1 after 2 was acknowledged",
+            "key 4, sent at 0.000 s: wrong value: nobody wrote these bytes to this key",
+        ];
+        assert_eq!(record.problems, problems);
+    }
+
+    #[test]
+    fn a_load_without_problems_is_clean() {
+        let began = clock::now();
+        let meter = Meter::new(began);
+        meter.record("key", began, began, &Outcome::Right);
+        assert!(meter.restart(began).counts.clean());
+    }
+
+    #[test]
+    fn only_the_first_problems_are_kept_and_all_are_counted() {
+        let began = clock::now();
+        let meter = Meter::new(began);
+        for _ in 0..=KEPT_PROBLEMS {
+            meter.record("key", began, began, &Outcome::Error(String::new()));
+        }
+        let record = meter.restart(began);
+        assert_eq!(record.problems.len(), KEPT_PROBLEMS);
+        assert_eq!(record.counts.errors, KEPT_PROBLEMS as u64 + 1);
+    }
+
+    #[test]
+    fn seconds_have_their_own_latencies_and_the_longest_wait_is_remembered() {
+        let began = clock::now();
+        let after = |ms: u64| began + Duration::from_millis(ms);
+        let meter = Meter::new(began);
+        meter.record("key", after(500), after(507), &Outcome::Right);
+        assert_eq!(meter.tick().latency.max_us / 100, 70);
+        meter.record("key", after(1500), after(1503), &Outcome::Right);
+        let record = meter.restart(after(2000));
+        let longest: Vec<_> = record.seconds.iter().map(|s| s.latency.max_us / 100).collect();
+        assert_eq!(longest, [70, 30]);
+        assert_eq!(record.longest, LongestWait { wait_us: 7000, sent_ms: 500 });
+        assert_eq!(record.latency().max_us / 100, 70);
+    }
+}

@@ -165,7 +165,11 @@ impl Supervisor<'_> {
     }
 
     /// Waits for the end of a phase, saying once a second how far it is.
-    async fn accompany<T>(&mut self, phase: impl Future<Output = T>, progress: impl Fn() -> String) {
+    async fn accompany<T>(
+        &mut self,
+        phase: impl Future<Output = T>,
+        progress: impl Fn() -> String,
+    ) {
         let second = Duration::from_secs(1);
         let mut ticks = interval_at((clock::now() + second).into(), second);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

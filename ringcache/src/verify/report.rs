@@ -111,9 +111,8 @@ fn millis(micros: u64) -> String {
 }
 
 fn table(seconds: &[Second]) -> String {
-    let header = [
-        "second", "operations", "errors", "misses", "old", "wrong", "p50 ms", "p99 ms", "max ms",
-    ];
+    let header =
+        ["second", "operations", "errors", "misses", "old", "wrong", "p50 ms", "p99 ms", "max ms"];
     let rows = seconds.iter().map(|Second { number, counts, latency }| {
         let Counts { operations, errors, unexpected_misses, old_values, wrong_values } = counts;
         let whole = [number, operations, errors, unexpected_misses, old_values, wrong_values];

@@ -84,11 +84,8 @@ mod tests {
 
     #[test]
     fn the_longest_numbers_fit_the_smallest_value() {
-        let values = Values {
-            seed: u64::MAX,
-            writers: u64::MAX,
-            sizes: MIN_VALUE_BYTES..=MIN_VALUE_BYTES,
-        };
+        let values =
+            Values { seed: u64::MAX, writers: u64::MAX, sizes: MIN_VALUE_BYTES..=MIN_VALUE_BYTES };
         let bytes = values.value(99_999_999, 9_999_999_999_999);
         assert_eq!(values.version(99_999_999, &bytes), Some(9_999_999_999_999));
         assert!(bytes.len() == MIN_VALUE_BYTES);

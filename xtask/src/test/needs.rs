@@ -1,5 +1,5 @@
-//! What tier T1 needs beside Rust, installed where we may: Redis' tools, and Python with a stock
-//! client.
+//! What tier T1 needs beside Rust, installed where we may: Redis' tools, curl, and Python with a
+//! stock client.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +38,9 @@ fn missing_packages() -> Result<Vec<&'static str>> {
     let mut missing = Vec::new();
     if find("redis-cli").is_none() || find("redis-benchmark").is_none() {
         missing.push("redis-tools");
+    }
+    if find("curl").is_none() {
+        missing.push("curl");
     }
     // Debian's python3 alone has `venv` but not `ensurepip`, without which it makes no environment.
     let venv = ["-c", "import ensurepip, venv"];

@@ -152,19 +152,32 @@ fn a_node_is_not_stopped_before_everybody_has_forgotten_it() {
     assert_eq!(violations(&world, stop(&world, "simple-web-2")), [""; 0]);
 }
 
-#[test]
-fn a_node_is_not_stopped_while_another_waits_for_its_answer() {
-    let mut world = drained();
-    world.round();
+/// What `check` says when simple-web-0 waits for simple-web-2's answer about a slot.
+fn violations_while_waiting(world: &World, steps: Vec<Step>) -> Vec<String> {
     let mut observed = world.observe();
-    let target = observed.nodes[2].state.as_ref().unwrap().incarnation.clone();
+    let to = observed.nodes[2].state.as_ref().unwrap().incarnation.clone();
     let state = observed.nodes[0].state.as_mut().unwrap();
-    state.ownership.sealed = vec![Sealed { slots: vec![(0, 0)], to: target }];
-    let plan = Plan::new(Operation::Converge, stop(&world, "simple-web-2"), Vec::new());
-    let found = check(plan, &world.intent(), &observed).unwrap_err();
-    let expected =
-        "`simple-web-2` must not be stopped: another node waits for its answer about a slot";
-    assert!(found.iter().any(|v| v.to_string() == expected), "{found:?}");
+    state.ownership.sealed = vec![Sealed { slots: vec![(0, 0)], to }];
+    let plan = Plan::new(Operation::Converge, steps, Vec::new());
+    let found = check(plan, &world.intent(), &observed).err().unwrap_or_default();
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_node_is_neither_forgotten_nor_stopped_while_another_waits_for_its_answer() {
+    let mut world = drained();
+    let forget = |document: &mut Document| document.members.retain(|m| m.name != "simple-web-2");
+    assert_eq!(
+        violations_while_waiting(&world, next(&world, forget)),
+        [
+            "`simple-web-2` is left out of the members: another node waits for its answer about a slot"
+        ]
+    );
+    world.round();
+    assert_eq!(
+        violations_while_waiting(&world, stop(&world, "simple-web-2")),
+        ["`simple-web-2` must not be stopped: another node waits for its answer about a slot"]
+    );
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! `INSTA_UPDATE=always cargo test -p ringcache-operator-core` rewrites the files in `tests/plan/`; read their diff.
 
 use insta::{assert_snapshot, with_settings};
+use ringcache_api::Incarnation;
+use ringcache_api::admin::Sealed;
 use ringcache_operator_core::{Operation, Phase, Plan};
 
 use crate::node::Node;
-use crate::world::{World, spec};
+use crate::world::{World, checked, spec};
 
 fn check(name: &str, transcript: &str) {
     with_settings!({
@@ -128,6 +130,18 @@ fn a_lost_document_is_not_guessed_while_a_node_does_not_answer() {
     world.stored = None;
     world.node("simple-web-2").silent = true;
     check("lost_document_silent", &world.plan().to_string());
+}
+
+#[test]
+fn a_lost_document_is_written_again_with_the_dead_that_somebody_waits_for() {
+    let world = World::steady(2);
+    let mut observed = world.observe();
+    observed.document = None;
+    let dead = Incarnation::new("u9", "0");
+    let state = observed.nodes[0].state.as_mut().unwrap();
+    state.ownership.sealed = vec![Sealed { slots: vec![(0, 7)], to: dead.clone() }];
+    let plan = checked(&world.intent(), &observed);
+    assert!(plan.document().unwrap().gone.contains(&dead));
 }
 
 #[test]
