@@ -9,8 +9,8 @@ const FIXED_BYTES: u64 = 12 << 20;
 const STORE_PERCENT: u64 = 78;
 
 /// Resident memory above this percentage of the limit lowers the budget, and below [`ROOM_PERCENT`] lets it rise.
-const TARGET_PERCENT: u64 = 98;
-const ROOM_PERCENT: u64 = 95;
+const TARGET_PERCENT: u64 = 93;
+const ROOM_PERCENT: u64 = 90;
 /// Bytes by which the budget falls for each byte of excess: entries lie scattered over the allocator's pages, and a page
 /// is given back only when its last one goes. With 1, values that suddenly become larger pushed a node 30 % over its limit.
 const GAIN: u64 = 2;

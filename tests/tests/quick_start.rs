@@ -75,12 +75,16 @@ fn the_readmes_commands_work_as_they_stand_and_the_endpoints_as_printed() -> Res
     command.arg("-c").arg(format!("exec {}", line.context("no such command")?));
     let mut up = QuickStart::start(command, root)?;
 
-    let printed = up.running.stdout();
-    let lines = |program: &str| -> Vec<String> {
-        printed.lines().filter_map(|l| Some(l[l.find(program)?..].trim().to_owned())).collect()
-    };
-    let (redis, curl) = (lines("redis-cli -c "), lines("curl "));
-    ensure!(!redis.is_empty() && curl.len() >= 2, "no lines to copy in:\n{printed}");
+    // They are printed a moment after the status says Ready.
+    let (redis, curl) = wait_for("there are lines to copy", LIMIT, || {
+        let printed = up.running.stdout();
+        let lines = |program: &str| -> Vec<String> {
+            printed.lines().filter_map(|l| Some(l[l.find(program)?..].trim().to_owned())).collect()
+        };
+        let (redis, curl) = (lines("redis-cli -c "), lines("curl "));
+        let complete = !redis.is_empty() && curl.len() >= 2;
+        Ok(if complete { Ok((redis, curl)) } else { Err(format!("there are none in:\n{printed}")) })
+    })?;
     let said: Vec<_> = redis.iter().chain(&curl).map(|line| shell(line)).collect::<Result<_>>()?;
     ensure!(said.last().is_some_and(|s| s.contains("\"value\":\"hello\"")), "{said:?}");
 

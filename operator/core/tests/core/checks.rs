@@ -3,7 +3,9 @@
 use ringcache_api::admin::{Sealed, Settings};
 use ringcache_api::document::slot_ranges;
 use ringcache_api::{Document, Incarnation, MemberState};
-use ringcache_operator_core::{Draft, Operation, Phase, Plan, Step, Template, check, plan};
+use ringcache_operator_core::{
+    Draft, Observed, Operation, Phase, Plan, Step, Template, check, plan,
+};
 
 use crate::world::{World, spec};
 
@@ -152,20 +154,26 @@ fn a_node_is_not_stopped_before_everybody_has_forgotten_it() {
     assert_eq!(violations(&world, stop(&world, "simple-web-2")), [""; 0]);
 }
 
-/// What `check` says when simple-web-0 waits for simple-web-2's answer about a slot.
-fn violations_while_waiting(world: &World, steps: Vec<Step>) -> Vec<String> {
+/// The same, but simple-web-0 waits for simple-web-2's answer about a slot.
+fn waiting(world: &World) -> Observed {
     let mut observed = world.observe();
     let to = observed.nodes[2].state.as_ref().unwrap().incarnation.clone();
     let state = observed.nodes[0].state.as_mut().unwrap();
     state.ownership.sealed = vec![Sealed { slots: vec![(0, 0)], to }];
+    observed
+}
+
+fn violations_while_waiting(world: &World, steps: Vec<Step>) -> Vec<String> {
     let plan = Plan::new(Operation::Converge, steps, Vec::new());
-    let found = check(plan, &world.intent(), &observed).err().unwrap_or_default();
+    let found = check(plan, &world.intent(), &waiting(world)).err().unwrap_or_default();
     found.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn a_node_is_neither_forgotten_nor_stopped_while_another_waits_for_its_answer() {
     let mut world = drained();
+    assert!(world.plan().document().is_some(), "it would be forgotten");
+    assert_eq!(plan(&world.intent(), &waiting(&world)).document(), None);
     let forget = |document: &mut Document| document.members.retain(|m| m.name != "simple-web-2");
     assert_eq!(
         violations_while_waiting(&world, next(&world, forget)),
