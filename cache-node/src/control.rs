@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcache_api::admin::Ownership;
 use ringcache_api::{Document, Incarnation};
 use ringcache_cluster::{Cluster, Config};
 use ringcache_ring::SLOTS;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::bus::{Inbound, Links};
 use crate::node::{Node, node_id};
+use crate::requests::{Refusal, Request};
 use crate::routes::{Peer, Routes};
 use crate::slots::NodeSlots;
 
@@ -20,39 +20,6 @@ const BUSY_TICK: Duration = Duration::from_millis(1);
 const IDLE_TICK: Duration = Duration::from_millis(20);
 /// Events handled before the outbox is sent.
 const BATCH: usize = 64;
-
-/// What other threads ask of the control thread.
-pub enum Request {
-    /// A ring document from the admin API. Answers with the epoch in force afterwards.
-    Push(Arc<Document>, oneshot::Sender<Result<u64, Refusal>>),
-    /// What the node owns, and the epoch and checksum of its document.
-    Ownership(oneshot::Sender<(u64, String, Ownership)>),
-}
-
-/// Why a document was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Not newer than the one in force.
-    #[error(
-        "the ring document has epoch {offered}, which is not above {current}, the epoch in force"
-    )]
-    StaleEpoch {
-        /// Epoch of the refused document.
-        offered: u64,
-        /// Epoch in force.
-        current: u64,
-    },
-    /// Of another cluster.
-    #[error(
-        "the ring document belongs to the cluster with uid `{offered}`; this node belongs to `{own}`"
-    )]
-    OtherCluster {
-        /// Uid in the refused document.
-        offered: String,
-        /// Uid that the node was started with.
-        own: String,
-    },
-}
 
 /// The control thread's state.
 pub struct Control {

@@ -11,6 +11,7 @@ pub mod http;
 pub mod memory;
 pub mod metrics;
 pub mod node;
+pub mod requests;
 pub mod resp;
 pub mod routes;
 pub mod slots;

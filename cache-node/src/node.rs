@@ -13,8 +13,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::args::NodeArgs;
 use crate::clock::Clock;
-use crate::control::Request;
 use crate::counters::Counters;
+use crate::requests::Request;
 use crate::routes::{Peer, Routes};
 
 /// Slots that share one lock and one list of waiting requests.

@@ -15,8 +15,9 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::NodeArgs;
-use crate::control::{Control, Request};
+use crate::control::Control;
 use crate::node::Node;
+use crate::requests::Request;
 use crate::resp::{self, Workers};
 use crate::{admin, bus, housekeeping, http};
 

@@ -12,8 +12,8 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use super::{CONTROL_TIME, reply};
-use crate::control::{Refusal, Request};
 use crate::node::Node;
+use crate::requests::{Refusal, Request};
 
 /// The epoch in force afterwards.
 #[derive(Serialize)]

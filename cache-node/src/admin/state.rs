@@ -9,9 +9,9 @@ use warp::Reply;
 use warp::reply::Response;
 
 use super::{CONTROL_TIME, reply};
-use crate::control::Request;
 use crate::memory::resident_bytes;
 use crate::node::Node;
+use crate::requests::Request;
 
 pub(super) async fn get(node: &Node) -> Response {
     let Some((epoch, checksum, ownership)) = ownership(node).await else {

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::*;
-use crate::control::{Refusal, Request};
 use crate::http::tests::node;
+use crate::requests::{Refusal, Request};
 use crate::routes::Routes;
 
 /// No exchange of these tests takes longer, unless it hangs.

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::args::NodeArgs;
-use crate::control::Request;
 use crate::node::{Node, node_id};
+use crate::requests::Request;
 use crate::routes::{Peer, Routes};
 
 /// No exchange of these tests takes longer, unless it hangs.
