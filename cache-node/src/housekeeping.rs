@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringcache_store::{GROUPS, allocator};
@@ -65,6 +66,7 @@ async fn control_memory(node: &Node) {
         let used = node.store.used_bytes();
         let budget = controller.step(resident, used as u64);
         node.store.set_budget(budget);
+        node.memory_is_tight.store(controller.is_tight(resident), Ordering::Relaxed);
         release_wait = release_wait.saturating_sub(1);
         if controller.is_above_target(resident) && release_wait == 0 {
             allocator::release_free_pages();

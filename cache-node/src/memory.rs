@@ -11,6 +11,8 @@ const STORE_PERCENT: u64 = 78;
 /// Resident memory above this percentage of the limit lowers the budget, and below [`ROOM_PERCENT`] lets it rise.
 const TARGET_PERCENT: u64 = 93;
 const ROOM_PERCENT: u64 = 90;
+/// Above this percentage writers wait, so that the fastest of them cannot outrun the allocator.
+const TIGHT_PERCENT: u64 = 103;
 /// Bytes by which the budget falls for each byte of excess: entries lie scattered over the allocator's pages, and a page
 /// is given back only when its last one goes. With 1, values that suddenly become larger pushed a node 30 % over its limit.
 const GAIN: u64 = 2;
@@ -58,6 +60,13 @@ impl Controller {
     /// Whether so much resident memory makes the budget fall.
     pub fn is_above_target(&self, resident_bytes: u64) -> bool {
         resident_bytes > self.target_bytes()
+    }
+
+    /// Whether writers must wait: entries are being given up, and resident memory rises all the same. Not when the budget
+    /// is at its floor, for then it is not the entries that take the memory.
+    pub fn is_tight(&self, resident_bytes: u64) -> bool {
+        resident_bytes > self.limit_bytes / 100 * TIGHT_PERCENT
+            && self.budget_bytes > self.full_bytes / FLOOR
     }
 
     fn target_bytes(&self) -> u64 {
@@ -133,6 +142,16 @@ mod tests {
             assert_eq!(controller.step(high, lowered as u64), lowered);
         }
         assert_eq!(controller.step(high, lowered as u64), lowered - (60 * MIB) as usize);
+    }
+
+    #[test]
+    fn writers_wait_above_the_limit_but_not_for_memory_that_entries_do_not_take() {
+        let mut controller = Controller::new(LIMIT);
+        let at = LIMIT / 100 * TIGHT_PERCENT;
+        assert!(!controller.is_tight(at));
+        assert!(controller.is_tight(at + 1));
+        controller.step(20 * LIMIT, full() as u64);
+        assert!(!controller.is_tight(at + 1), "the budget is at its floor");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const GROUPS: usize = (SLOTS >> 4) as usize;
 /// than the time-outs of stock clients.
 pub const WAIT: Duration = Duration::from_secs(3);
 /// A slot whose changes wait in so long a queue for their new owner takes no more writes: they wait, none is lost.
-pub const MAX_JOURNAL_BYTES: usize = 1 << 20;
+const MAX_JOURNAL_BYTES: usize = 1 << 20;
 
 /// A node: identity, data, routes, counters. Shared by every thread through an `Arc`.
 pub struct Node {
@@ -45,6 +45,8 @@ pub struct Node {
     pub clock: Clock,
     /// Set by SIGTERM: `/readyz` says no, requests are served on.
     pub draining: AtomicBool,
+    /// Set while the process takes more memory than entries can be given up for at the writers' pace: they wait.
+    pub memory_is_tight: AtomicBool,
     /// Messages to the control thread.
     pub control: mpsc::Sender<Request>,
     waiting: Box<[Notify]>,
@@ -91,6 +93,7 @@ impl Node {
             counters: Counters::default(),
             clock: Clock::start(),
             draining: AtomicBool::new(false),
+            memory_is_tight: AtomicBool::new(false),
             control,
             waiting: (0..GROUPS).map(|_| Notify::new()).collect(),
             departed_ms: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -116,6 +119,11 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Whether an open slot may be written to now; if not, the writer waits for [`Node::changed`] and asks again.
+    pub fn takes_writes(&self, slot: &SlotGuard<'_>) -> bool {
+        slot.journal_len() <= MAX_JOURNAL_BYTES && !self.memory_is_tight.load(Ordering::Relaxed)
     }
 
     /// Resolves when the slot's group changed since this call, or after a short while (a change may have come just before).

@@ -14,7 +14,7 @@ use super::pool::Lease;
 use super::problem::Problem;
 use super::{Answer, Api, MAX_HOPS, Relayed, json, key};
 use crate::counters::count;
-use crate::node::{Admission, MAX_JOURNAL_BYTES, WAIT};
+use crate::node::{Admission, WAIT};
 use crate::routes::Peer;
 use crate::ttl::default_deadline;
 
@@ -87,7 +87,7 @@ impl Api {
     ) -> Result<Answer, Problem> {
         let written = json::written(&relayed.body)?;
         let write = |mut guard: SlotGuard<'_>, now| {
-            if guard.journal_len() > MAX_JOURNAL_BYTES {
+            if !self.node.takes_writes(&guard) {
                 return None;
             }
             let deadline = match written.ttl_seconds {
@@ -108,7 +108,7 @@ impl Api {
 
     pub(super) async fn delete(&self, key: &[u8], relayed: &Relayed) -> Result<Answer, Problem> {
         let delete = |mut guard: SlotGuard<'_>, now| {
-            (guard.journal_len() <= MAX_JOURNAL_BYTES).then(|| guard.remove(key, now))
+            self.node.takes_writes(&guard).then(|| guard.remove(key, now))
         };
         match self.at_owner(key, relayed, delete).await? {
             Place::There(answer) => Ok(answer),

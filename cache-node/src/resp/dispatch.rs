@@ -12,7 +12,7 @@ use super::commands::{self, Handler, KeyedFn, transaction};
 use super::error::CommandError;
 use super::session::Session;
 use super::workers::Worker;
-use crate::node::{Admission, MAX_JOURNAL_BYTES, Node};
+use crate::node::{Admission, Node};
 
 /// Bytes of one reply at most. A reply is written as a whole, so without this an `MGET` of one key, named a million
 /// times, would take a terabyte.
@@ -171,9 +171,7 @@ pub(super) fn run_locked(
 /// Locks the slot for a request, if this node may serve it now.
 pub(super) fn admit(node: &Node, slot: u16, writes: bool) -> Result<SlotGuard<'_>, Outcome> {
     match node.admit(slot) {
-        Admission::Serve(guard) if writes && guard.journal_len() > MAX_JOURNAL_BYTES => {
-            Err(Outcome::Wait(slot))
-        }
+        Admission::Serve(guard) if writes && !node.takes_writes(&guard) => Err(Outcome::Wait(slot)),
         Admission::Serve(guard) => Ok(guard),
         Admission::Wait => Err(Outcome::Wait(slot)),
         Admission::Elsewhere => Err(Outcome::Elsewhere(slot)),
