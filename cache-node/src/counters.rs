@@ -23,6 +23,8 @@ pub struct Counters {
     pub waited: AtomicU64,
     /// Connections closed because of a protocol error.
     pub protocol_errors: AtomicU64,
+    /// Connections closed because they took their invalidations too slowly.
+    pub tracking_overruns: AtomicU64,
     /// Monotonic milliseconds of the last request for a key by a client; 0 = none yet.
     pub last_request_ms: AtomicU64,
 }

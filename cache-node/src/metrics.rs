@@ -68,6 +68,11 @@ const TABLE: &[Row] = &[
         "Client connections closed because of a protocol error.",
         |s| load(&s.node.counters.protocol_errors),
     ),
+    counter(
+        "ringcache_tracking_overruns_total",
+        "Client connections closed because they took their invalidations too slowly.",
+        |s| load(&s.node.counters.tracking_overruns),
+    ),
     counter("ringcache_commands_processed_total", "Commands executed over RESP.", |s| {
         load(&s.node.counters.commands)
     }),

@@ -1,7 +1,9 @@
 //! Stock clients, unmodified, with their default options.
 
 use std::collections::HashMap;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use redis::cluster::ClusterClient;
@@ -103,5 +105,34 @@ fn redis_rs_reaches_every_key_in_both_protocols() -> Result<()> {
         let tagged: Vec<Option<u32>> = connection.mget(&["{tag}a", "{tag}b", "{tag}none"])?;
         ensure!(tagged == [Some(1), Some(2), None], "{tagged:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn redis_py_keeps_what_it_read_and_sees_other_clients_writes_also_after_scaling() -> Result<()> {
+    let mut cluster = Cluster::start(&Cluster::spec(3, "128Mi"), 3)?;
+    let port = cluster.nodes()?[0].ports.resp.to_string();
+    let mut python = tool::python("redis_py_cache.py")?;
+    python.args(["--port", &port]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut python = python.spawn()?;
+    let mut go_on = python.stdin.take().context("its standard input")?;
+    let mut said = BufReader::new(python.stdout.take().context("its standard output")?).lines();
+    let mut turn = || -> Result<String> {
+        let line = said.next().context("it ended early; its standard error says why")?;
+        Ok(line?)
+    };
+    let turns = (|| -> Result<()> {
+        println!("{}", turn()?);
+        cluster.edit(&Cluster::spec(4, "128Mi"))?;
+        cluster.wait_converged(4, Duration::from_secs(30))?;
+        writeln!(go_on)?;
+        println!("{}", turn()?);
+        Ok(())
+    })();
+    // The end of its input ends it, whatever became of the turns.
+    drop(go_on);
+    let status = python.wait()?;
+    turns.with_context(|| cluster.diagnosis())?;
+    ensure!(status.success(), "{status}");
     Ok(())
 }

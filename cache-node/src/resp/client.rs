@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use ringcache_wire::reply::Proto;
 use tokio::sync::Notify;
 
+use super::tracking::Pushes;
+
 /// One connection, as others see it.
 pub(super) struct Client {
     /// Unique while the node runs, and rising.
@@ -21,9 +23,12 @@ pub(super) struct Client {
     pub(super) is_peer: bool,
     created_ms: u64,
     shown: Mutex<Shown>,
-    ended: Notify,
+    woken: Notify,
     closing: AtomicBool,
     killed: AtomicBool,
+    /// Pushes that wait; `None` if it tracks no keys.
+    pushes: Mutex<Option<Pushes>>,
+    overrun: AtomicBool,
 }
 
 /// The part that the connection changes while it lives.
@@ -60,7 +65,7 @@ impl Client {
     /// Closes the connection after the request at hand is answered and flushed.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        self.ended.notify_one();
+        self.woken.notify_one();
     }
 
     /// Closes the connection at once, even if it is not being read.
@@ -79,9 +84,56 @@ impl Client {
         self.killed.load(Ordering::Relaxed)
     }
 
-    /// Resolves when [`Client::close`] or [`Client::kill`] was called; once a call.
-    pub(super) async fn ended(&self) {
-        self.ended.notified().await;
+    /// Resolves when there is something to do without a request: it is to close, or pushes wait.
+    pub(super) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+
+    /// Whether it tracks keys from now on. Pushes that wait are dropped when it does not.
+    pub(super) fn set_tracking(&self, is_on: bool) {
+        let mut pushes = self.pushes.lock();
+        if is_on {
+            pushes.get_or_insert_default();
+        } else {
+            *pushes = None;
+        }
+    }
+
+    /// Whether it tracks keys.
+    pub(super) fn is_tracking(&self) -> bool {
+        self.pushes.lock().is_some()
+    }
+
+    /// Adds to what waits to be pushed, if it tracks keys, and wakes the connection. It is killed if `add` says that too
+    /// much waits.
+    pub(super) fn push(&self, add: impl FnOnce(&mut Pushes) -> bool) {
+        let mut pushes = self.pushes.lock();
+        let Some(waiting) = &mut *pushes else { return };
+        let was_empty = waiting.is_empty();
+        if !add(waiting) {
+            drop(pushes);
+            self.overrun.store(true, Ordering::Relaxed);
+            self.kill();
+        } else if was_empty {
+            self.woken.notify_one();
+        }
+    }
+
+    /// Moves the pushes that wait behind the replies in `out`.
+    pub(super) fn take_pushes(&self, out: &mut Vec<u8>) {
+        if let Some(pushes) = &mut *self.pushes.lock() {
+            pushes.append_to(out);
+        }
+    }
+
+    /// Whether pushes wait.
+    pub(super) fn has_pushes(&self) -> bool {
+        self.pushes.lock().as_ref().is_some_and(|pushes| !pushes.is_empty())
+    }
+
+    /// Whether it was killed because it took its pushes too slowly.
+    pub(super) fn was_overrun(&self) -> bool {
+        self.overrun.load(Ordering::Relaxed)
     }
 
     /// Seconds since it connected.
@@ -111,6 +163,7 @@ impl Client {
             (readonly, 'r'),
             (no_evict, 'e'),
             (no_touch, 'T'),
+            (self.is_tracking(), 't'),
         ];
         flags.extend(set.into_iter().filter_map(|(is_set, flag)| is_set.then_some(flag)));
         if flags.is_empty() {
@@ -118,10 +171,11 @@ impl Client {
         }
         let queued = queued.map_or_else(|| "-1".to_owned(), |queued| queued.to_string());
         let resp = proto_number(proto);
+        let redir = if self.is_tracking() { 0 } else { -1 };
         let (id, addr, laddr, age) = (self.id, self.addr, self.laddr, self.age(monotonic_ms));
         format!(
             "id={id} addr={addr} laddr={laddr} name={name} age={age} idle={idle} flags={flags} \
-             db=0 sub=0 psub=0 ssub=0 multi={queued} cmd={last_command} user=default redir=-1 \
+             db=0 sub=0 psub=0 ssub=0 multi={queued} cmd={last_command} user=default redir={redir} \
              resp={resp} lib-name={lib_name} lib-ver={lib_version}\n"
         )
     }
@@ -162,9 +216,11 @@ impl Clients {
                 active_ms: monotonic_ms,
                 ..Shown::default()
             }),
-            ended: Notify::new(),
+            woken: Notify::new(),
             closing: AtomicBool::new(false),
             killed: AtomicBool::new(false),
+            pushes: Mutex::new(None),
+            overrun: AtomicBool::new(false),
         });
         self.clients.lock().insert(client.id, Arc::clone(&client));
         Registered { clients: self, client }
@@ -173,6 +229,21 @@ impl Clients {
     /// All connections, by id.
     pub(super) fn all(&self) -> Vec<Arc<Client>> {
         self.clients.lock().values().cloned().collect()
+    }
+
+    /// Tells those that track keys to forget all of them.
+    pub(super) fn invalidate_all(&self) {
+        for client in self.clients.lock().values() {
+            client.push(|pushes| {
+                pushes.invalidate_all();
+                true
+            });
+        }
+    }
+
+    /// The connection with this id, while it lives.
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.clients.lock().get(&id).cloned()
     }
 
     /// Closes all of them gracefully.

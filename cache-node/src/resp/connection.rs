@@ -77,6 +77,10 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
     }
     .run()
     .await;
+    if registered.client.was_overrun() {
+        count(&worker.node().counters.tracking_overruns);
+        tracing::warn!(%addr, "closed a client: it took its invalidations too slowly");
+    }
 }
 
 struct Connection<'a> {
@@ -154,8 +158,12 @@ impl Connection<'_> {
         stop
     }
 
-    /// Writes all replies. False if the client takes none, or is gone.
+    /// Writes all replies, and the pushes that wait. False if the client takes none, or is gone.
     async fn flush(&mut self) -> bool {
+        if self.executor.session.tracking.is_some() {
+            // Behind the replies: those may carry the values that the pushes end.
+            self.client.take_pushes(&mut self.executor.out);
+        }
         self.account_memory();
         let mut written = 0;
         while let Some(rest) = self.executor.out.get(written..).filter(|rest| !rest.is_empty()) {
@@ -184,7 +192,7 @@ impl Connection<'_> {
             tokio::select! {
                 ready = self.socket.writable() => return ready.is_ok(),
                 // A graceful close still flushes.
-                () = self.client.ended() => if self.client.is_killed() { return false },
+                () = self.client.woken() => if self.client.is_killed() { return false },
                 () = tokio::time::sleep(STALLED_UNDER_PRESSURE) => {
                     stalled += STALLED_UNDER_PRESSURE;
                     if stalled >= STALLED || self.lease.is_over() {
@@ -195,7 +203,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Reads once. False if there is nothing more to come, or no memory for it.
+    /// Reads once, or until pushes wait. False if there is nothing more to come, or no memory for it.
     async fn read(&mut self) -> bool {
         self.input.drain(..self.consumed);
         self.consumed = 0;
@@ -208,10 +216,14 @@ impl Connection<'_> {
         // A length that was only announced gets no more memory than what has arrived already.
         let room = self.read_bytes.max(self.need.min(self.input.len()));
         self.input.reserve(room);
+        // The call that wakes for them may have come while replies were written.
+        if self.executor.session.tracking.is_some() && self.client.has_pushes() {
+            return true;
+        }
         let mut input = (&mut self.input).limit(room);
         let read = tokio::select! {
             read = self.socket.read_buf(&mut input) => read,
-            () = self.client.ended() => return false,
+            () = self.client.woken() => return !self.client.is_closing(),
         };
         match read {
             Ok(0) | Err(_) => return false,

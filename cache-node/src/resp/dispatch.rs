@@ -158,14 +158,24 @@ pub(super) fn run_locked(
     slot: &mut SlotGuard<'_>,
     run: KeyedFn,
 ) -> Result<(), CommandError> {
+    let tracking = call.session.tracking;
+    let client = call.session.client.id;
+    slot.set_writer(tracking.filter(|tracking| tracking.noloop).map(|_| client));
     run(&mut Keyed {
         node: call.worker.node(),
-        slot,
+        slot: &mut *slot,
         args: call.args,
         now: call.now,
         no_touch: call.session.no_touch,
         reply: ReplyWriter::new(call.out, call.session.proto),
-    })
+    })?;
+    if tracking.is_some_and(|tracking| tracking.registers(call.spec)) {
+        // Absent keys as well: clients remember that there is nothing.
+        for position in call.spec.key_positions(call.args.len()) {
+            slot.track(&call.args[position], client);
+        }
+    }
+    Ok(())
 }
 
 /// Locks the slot for a request, if this node may serve it now.

@@ -52,6 +52,12 @@ impl Executor<'_> {
                 }
             }
         };
+        if let Some(tracking) = &mut self.session.tracking
+            && self.session.transaction.is_none()
+            && !args[0].eq_ignore_ascii_case(b"CLIENT")
+        {
+            tracking.caching = false;
+        }
         if replies != Replies::On {
             self.suppress(mark, replies);
         }
@@ -132,6 +138,13 @@ impl Executor<'_> {
     ) -> bool {
         let node = self.worker.node();
         let waited_ms = waited.as_millis() as u64;
+        if args.get(0).and_then(lookup).is_some_and(|spec| self.session.registers(spec)) {
+            let moved = redirect::moved(node, slot);
+            return moved.is_some_and(|error| {
+                self.reply().error(&error);
+                true
+            });
+        }
         let departed_requests = &mut self.session.departed_requests;
         let to = match redirect::decide(node, slot, hops, departed_requests, waited_ms) {
             Redirect::Wait => return false,

@@ -17,6 +17,7 @@ mod link;
 mod redirect;
 mod session;
 mod topology;
+mod tracking;
 mod workers;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use ringcache_wire::request::Args;
 use ringcache_wire::table::CommandSpec;
 
 use super::client::Client;
+use super::tracking::Tracking;
 
 /// The state of one connection. A connection of another node has one as well, which its requests do not change.
 pub(super) struct Session {
@@ -20,6 +21,8 @@ pub(super) struct Session {
     pub(super) replies: Replies,
     /// `CLIENT NO-TOUCH`: lookups leave the eviction order as it is.
     pub(super) no_touch: bool,
+    /// `CLIENT TRACKING`: the client keeps copies of what it reads. Only in RESP3, which has pushes.
+    pub(super) tracking: Option<Tracking>,
     /// Commands between `MULTI` and `EXEC`.
     pub(super) transaction: Option<Transaction>,
     /// Keys of `WATCH`.
@@ -45,6 +48,7 @@ impl Session {
             proto,
             replies: Replies::On,
             no_touch: false,
+            tracking: None,
             transaction: None,
             watched: Vec::new(),
             fingerprints: RandomState::new(),
@@ -58,7 +62,24 @@ impl Session {
     /// Speaks this protocol version from the reply at hand on.
     pub(super) fn set_proto(&mut self, proto: Proto) {
         self.proto = proto;
+        if proto == Proto::Resp2 {
+            self.set_tracking(None);
+        }
         self.client.shown(|shown| shown.proto = proto);
+    }
+
+    /// Starts, changes or ends tracking. Keys that are registered when it ends are forgotten when they change.
+    pub(super) fn set_tracking(&mut self, tracking: Option<Tracking>) {
+        self.tracking = tracking;
+        self.client.set_tracking(tracking.is_some());
+    }
+
+    /// Whether this node has to answer the command itself, because it registers the keys that it reads: pushes come from
+    /// the node that the client is connected to.
+    pub(super) fn registers(&self, spec: &CommandSpec) -> bool {
+        let Some(tracking) = &self.tracking else { return false };
+        let queued = self.transaction.iter().flat_map(|transaction| &transaction.queue);
+        tracking.registers(spec) || queued.into_iter().any(|queued| tracking.registers(queued.spec))
     }
 
     /// Ends the transaction and forgets the watched keys.

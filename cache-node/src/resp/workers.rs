@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use ringcache_store::Tracking;
 use ringcache_wire::reply::Proto;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -18,6 +19,7 @@ use super::client::Clients;
 use super::connection;
 use super::forward::Forwarder;
 use super::topology::Topology;
+use super::tracking::MEMORY_SHARE;
 use crate::counters::count;
 use crate::node::Node;
 
@@ -43,7 +45,7 @@ pub enum Origin {
 /// What all workers share.
 pub(super) struct Shared {
     pub(super) node: Arc<Node>,
-    pub(super) clients: Clients,
+    pub(super) clients: Arc<Clients>,
     pub(super) topology: Topology,
     pub(super) buffers: Pool,
     pub(super) stop: watch::Sender<bool>,
@@ -74,8 +76,13 @@ pub fn spawn(node: Arc<Node>, listener: TcpListener) -> io::Result<Workers> {
         0 => thread::available_parallelism().map_or(1, std::num::NonZero::get),
         workers => workers,
     };
+    let clients = Arc::new(Clients::default());
+    node.store.enable_tracking(Tracking {
+        max_bytes: node.args.memory_bytes as usize / MEMORY_SHARE,
+        observer: Arc::<Clients>::clone(&clients),
+    });
     let shared = Arc::new(Shared {
-        clients: Clients::default(),
+        clients,
         topology: Topology::default(),
         buffers: Pool::new(node.args.memory_bytes),
         stop: watch::Sender::new(false),

@@ -25,11 +25,12 @@ pub struct SlotGuard<'a> {
     store: &'a Store,
     group: MutexGuard<'a, Group>,
     index: usize,
+    writer: Option<u64>,
 }
 
 impl<'a> SlotGuard<'a> {
     pub(crate) fn new(store: &'a Store, group: MutexGuard<'a, Group>, index: u16) -> Self {
-        Self { store, group, index: usize::from(index) }
+        Self { store, group, index: usize::from(index), writer: None }
     }
 
     /// May requests run on this slot?
@@ -37,9 +38,49 @@ impl<'a> SlotGuard<'a> {
         self.slot().access
     }
 
-    /// Sets whether requests may run; the entries stay.
+    /// Sets whether requests may run; the entries stay. Tracked keys do not outlast the moment from which they can change
+    /// elsewhere: their clients are told.
     pub fn set_access(&mut self, access: Access) {
         self.slot_mut().access = access;
+        if matches!(access, Access::Closed | Access::Away) {
+            self.end_tracked();
+        }
+    }
+
+    /// Registers a client, by a number that is never given again, for a key that was read under this guard, whether
+    /// there is an entry or not. The [`Observer`](crate::Observer) is told once when an entry of this key is written,
+    /// changes, expires, is evicted or removed, when the slot is cleared or leaves, or when the tables of tracked keys
+    /// outgrow their bound. Does nothing before [`Store::enable_tracking`].
+    pub fn track(&mut self, key: &[u8], client: u64) {
+        let store = self.store;
+        let Some(tracking) = store.tracking() else { return };
+        let hash = store.hash(key);
+        self.change(|slot, _| {
+            let tracked = slot.tracked.get_or_insert_default();
+            tracked.add(hash, key, client, &*tracking.observer);
+        });
+        while store.tracks_too_much() {
+            let ended = self.change(|slot, _| {
+                slot.tracked.as_mut().is_some_and(|tracked| tracked.end_any(hash))
+            });
+            if !ended {
+                break;
+            }
+        }
+    }
+
+    /// Who makes the changes from here on, if it does not want to be told of them.
+    pub fn set_writer(&mut self, client: Option<u64>) {
+        self.writer = client;
+    }
+
+    /// Forgets the tracked keys and tells nobody: for a caller that tells all clients to forget all keys.
+    pub fn forget_tracked(&mut self) {
+        self.change(|slot, _| {
+            if let Some(tracked) = &mut slot.tracked {
+                tracked.forget();
+            }
+        });
     }
 
     /// Looks a key up for a request that reads it: counts a hit or a miss, and makes the entry the
@@ -122,6 +163,9 @@ impl<'a> SlotGuard<'a> {
             if let Some(journal) = &mut slot.journal {
                 journal.append(&Record::Clear);
             }
+            if let Some(tracked) = &mut slot.tracked {
+                tracked.end_all();
+            }
             slot.take()
         })
     }
@@ -183,22 +227,34 @@ impl<'a> SlotGuard<'a> {
         let found = self.slot().find(hash, key);
         match found {
             Some(at) if self.slot().item(at).is_dead(now) => {
+                // Nobody wrote: whoever is about to is told of this as well.
+                let writer = self.writer.take();
                 self.change(|slot, counters| {
                     slot.remove(at);
                     counters.expired += 1;
                 });
+                self.writer = writer;
                 (hash, None)
             }
             _ => (hash, found),
         }
     }
 
-    /// Changes the slot and accounts for the bytes.
+    fn end_tracked(&mut self) {
+        self.change(|slot, _| {
+            if let Some(tracked) = &mut slot.tracked {
+                tracked.end_all();
+            }
+        });
+    }
+
+    /// Changes the slot, tells those who track what has changed, and accounts for the bytes.
     pub(crate) fn change<R>(&mut self, change: impl FnOnce(&mut Slot, &mut Counters) -> R) -> R {
         let group = &mut *self.group;
         let slot = &mut group.slots[self.index];
         let before = slot.footprint();
         let result = change(slot, &mut group.counters);
+        self.store.report(slot, self.writer);
         self.store.charge(before, slot.footprint());
         result
     }

@@ -22,6 +22,7 @@ mod slot;
 mod stats;
 mod store;
 mod sweep;
+mod tracking;
 
 pub use guard::{Entry, SlotGuard};
 pub use record::BadRecord;
@@ -29,6 +30,7 @@ pub use slot::{Access, Cleared};
 pub use stats::Stats;
 pub use store::{Config, Store};
 pub use sweep::Swept;
+pub use tracking::{Observer, Tracking};
 
 /// A point in time: milliseconds since the Unix epoch.
 pub type Millis = u64;

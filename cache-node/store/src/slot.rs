@@ -8,6 +8,7 @@ use crate::journal::Journal;
 use crate::recency::{Recency, Stamp};
 use crate::record::Record;
 use crate::size_class::allocated_bytes;
+use crate::tracking::Tracked;
 
 /// May requests run on a slot? Kept beside the data, so that a request reads both under one lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(crate) struct Slot {
     /// Where the last copied entry went; a hint, since entries move.
     last_copied: u32,
     pub(crate) journal: Option<Box<Journal>>,
+    /// `None` while no key is tracked.
+    pub(crate) tracked: Option<Box<Tracked>>,
     pub(crate) access: Access,
 }
 
@@ -63,6 +66,7 @@ impl Default for Slot {
             unswept: 0,
             last_copied: 0,
             journal: None,
+            tracked: None,
             access: Access::default(),
         }
     }
@@ -118,6 +122,9 @@ impl Slot {
     /// Writes an entry without linking it into the LRU list; gives its place.
     fn write(&mut self, at: Option<u32>, content: Content<'_>) -> u32 {
         self.note_deadline(content.deadline);
+        if let Some(tracked) = &mut self.tracked {
+            tracked.end(content.hash, content.key);
+        }
         if let Some(at) = at {
             self.recency.unlink(&mut self.items, at);
             let item = &mut self.items[at as usize];
@@ -150,7 +157,11 @@ impl Slot {
     }
 
     pub(crate) fn set_deadline(&mut self, at: u32, deadline: Millis) {
-        self.items[at as usize].deadline = deadline;
+        let item = &mut self.items[at as usize];
+        item.deadline = deadline;
+        if let Some(tracked) = &mut self.tracked {
+            tracked.end(item.hash, item.key());
+        }
         self.note_deadline(deadline);
     }
 
@@ -173,6 +184,9 @@ impl Slot {
         }
         let item = self.items.swap_remove(at as usize);
         self.block_bytes -= item.block_bytes();
+        if let Some(tracked) = &mut self.tracked {
+            tracked.end(item.hash, item.key());
+        }
         if at != last {
             self.recency.moved(&mut self.items, at);
         }
@@ -201,7 +215,7 @@ impl Slot {
         }
     }
 
-    /// Empties the slot; access and journal stay.
+    /// Empties the slot; access, journal and tracked keys stay.
     pub(crate) fn take(&mut self) -> Cleared {
         let Self { index, items, recency, block_bytes, earliest, unswept, .. } = self;
         *recency = Recency::default();
@@ -223,9 +237,11 @@ impl Slot {
             + allocated_bytes(self.index.allocation_size())
     }
 
-    /// What the allocator takes for all of the slot: entries and journal.
+    /// What the allocator takes for all of the slot: entries, journal and tracked keys.
     pub(crate) fn footprint(&self) -> usize {
-        self.bytes() + self.journal.as_ref().map_or(0, |journal| journal.footprint())
+        self.bytes()
+            + self.journal.as_ref().map_or(0, |journal| journal.footprint())
+            + self.tracked.as_ref().map_or(0, |tracked| tracked.footprint())
     }
 
     fn note_deadline(&mut self, deadline: Millis) {

@@ -20,7 +20,7 @@ pub(crate) struct Counters {
 pub struct Stats {
     /// Entries stored now, dead ones that nobody has noticed yet included.
     pub entries: u64,
-    /// Bytes the allocator takes for entries, slabs, indexes and journals.
+    /// Bytes the allocator takes for entries, slabs, indexes, journals and tracked keys.
     pub used_bytes: usize,
     /// Bytes that [`crate::Store::reclaim`] keeps the store within.
     pub budget_bytes: usize,

@@ -1,6 +1,7 @@
 //! The store: slot groups behind their locks, and the byte budget over all of them.
 
 use std::hash::Hasher as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use foldhash::SharedSeed;
@@ -10,12 +11,13 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::guard::SlotGuard;
 use crate::slot::Slot;
 use crate::stats::{Counters, Stats};
+use crate::tracking::Tracking;
 use crate::{GROUPS, SLOTS, SLOTS_PER_GROUP};
 
 /// What a store is made with.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Bytes for entries, slabs, indexes and journals. The 2 MiB of empty slots come on top.
+    /// Bytes for entries, slabs, indexes, journals and tracked keys. The 2 MiB of empty slots come on top.
     pub budget_bytes: usize,
     /// Seed of the key hash and of the sampling for eviction. Secret and random in production, or
     /// clients could choose keys that collide.
@@ -31,6 +33,9 @@ pub struct Store {
     shared_seed: SharedSeed,
     /// Samples drawn so far for eviction: the counter behind the random slots.
     pub(crate) samples: AtomicU64,
+    tracking: OnceLock<Tracking>,
+    /// Bytes of the tables of tracked keys.
+    tracked_bytes: AtomicUsize,
 }
 
 /// The slots under one lock.
@@ -53,7 +58,14 @@ impl Store {
             hash_seed,
             shared_seed: SharedSeed::from_u64(hash_seed),
             samples: AtomicU64::new(0),
+            tracking: OnceLock::new(),
+            tracked_bytes: AtomicUsize::new(0),
         }
+    }
+
+    /// From now on keys can be tracked; see [`SlotGuard::track`]. Only the first call counts.
+    pub fn enable_tracking(&self, tracking: Tracking) {
+        let _ = self.tracking.set(tracking); // fails only when it is enabled already
     }
 
     /// Locks the slot, and with it the 15 others of its group. The holder must be quick, must not
@@ -71,7 +83,7 @@ impl Store {
         self.budget_bytes.store(bytes, Relaxed);
     }
 
-    /// Bytes the allocator takes for entries, slabs, indexes and journals.
+    /// Bytes the allocator takes for entries, slabs, indexes, journals and tracked keys.
     pub fn used_bytes(&self) -> usize {
         self.used_bytes.load(Relaxed)
     }
@@ -104,6 +116,29 @@ impl Store {
             self.used_bytes.fetch_add(after - before, Relaxed);
         } else if after < before {
             self.used_bytes.fetch_sub(before - after, Relaxed);
+        }
+    }
+
+    pub(crate) fn tracking(&self) -> Option<&Tracking> {
+        self.tracking.get()
+    }
+
+    pub(crate) fn tracks_too_much(&self) -> bool {
+        let max_bytes = self.tracking().map_or(0, |tracking| tracking.max_bytes);
+        self.tracked_bytes.load(Relaxed) > max_bytes
+    }
+
+    /// Tells who tracks the keys whose entries have just changed; `writer` knows already.
+    pub(crate) fn report(&self, slot: &mut Slot, writer: Option<u64>) {
+        let Some(tracked) = &mut slot.tracked else { return };
+        let Some(tracking) = self.tracking() else { return };
+        tracked.report(&*tracking.observer, writer);
+        let (before, after) = (tracked.counted, tracked.footprint());
+        tracked.counted = after;
+        // Wraps where it shrinks: the sum over all slots does not.
+        self.tracked_bytes.fetch_add(after.wrapping_sub(before), Relaxed);
+        if after == 0 {
+            slot.tracked = None;
         }
     }
 

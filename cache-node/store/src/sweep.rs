@@ -30,6 +30,7 @@ impl Store {
             if slot.is_sweep_due(now) {
                 let before = slot.footprint();
                 let (visited, expired, done) = slot.sweep(now, budget - swept.visited);
+                self.report(slot, None);
                 self.charge(before, slot.footprint());
                 swept.visited += visited;
                 swept.expired += expired;

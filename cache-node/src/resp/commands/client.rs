@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::request::Args;
 
-use super::subcommand;
+use super::{subcommand, tracking};
 use crate::resp::client::Client;
 use crate::resp::dispatch::{Call, Outcome};
 use crate::resp::error::CommandError;
@@ -15,6 +15,7 @@ pub(super) fn client(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let subcommand = subcommand(call)?;
     let args = call.args;
     match subcommand.name {
+        "client|caching" => tracking::caching(call.session, &args[2])?,
         // Nothing that a client announces there changes what it is sent.
         "client|capa" => {}
         "client|getname" => {
@@ -24,6 +25,11 @@ pub(super) fn client(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             } else {
                 call.reply().bulk(name.as_bytes());
             }
+            return Ok(Outcome::Done);
+        }
+        "client|getredir" => {
+            let redirection = tracking::redirection(call.session);
+            call.reply().integer(redirection);
             return Ok(Outcome::Done);
         }
         "client|id" => {
@@ -50,6 +56,11 @@ pub(super) fn client(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         "client|reply" => return reply(call),
         "client|setinfo" => set_info(call.session, args)?,
         "client|setname" => set_name(call.session, &args[2])?,
+        "client|tracking" => tracking::tracking(call.session, args)?,
+        "client|trackinginfo" => {
+            tracking::info(call);
+            return Ok(Outcome::Done);
+        }
         _ => {
             let name = subcommand.name.replace('|', " ").to_uppercase();
             return Err(CommandError::Quoting(format!("ERR {name} is not supported")));

@@ -36,6 +36,7 @@ pub(super) fn reset(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     session.end_transaction();
     session.replies = Replies::On;
     session.no_touch = false;
+    session.set_tracking(None);
     session.set_proto(Proto::Resp2);
     session.client.shown(|shown| {
         shown.name.clear();

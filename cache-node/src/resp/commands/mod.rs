@@ -21,6 +21,7 @@ mod server;
 mod set;
 mod strings;
 mod time_to_live;
+mod tracking;
 pub(super) mod transaction;
 
 use ringcache_wire::table::{Command, CommandSpec};

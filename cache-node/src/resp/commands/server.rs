@@ -49,11 +49,15 @@ pub(super) fn flush(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         let mut guard = call.node().store.lock(slot);
         match guard.access() {
             // An empty slot as well: what was evicted here may still be at the target of a handover.
-            Access::Open => cleared.push(guard.clear()),
+            Access::Open => {
+                guard.forget_tracked();
+                cleared.push(guard.clear());
+            }
             Access::Parked => parked = Some(slot),
             Access::Closed | Access::Away => {}
         }
     }
+    call.worker.shared.clients.invalidate_all();
     // Freeing millions of entries takes long enough to be noticed by the other clients of this thread.
     tokio::task::spawn_blocking(move || drop(cleared));
     if let Some(slot) = parked {

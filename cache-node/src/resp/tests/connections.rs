@@ -108,7 +108,6 @@ fn clients_name_themselves_and_see_each_other() {
         ("CLIENT NO-EVICT ON", OK),
         ("CLIENT NO-TOUCH yes", "-ERR syntax error\r\n"),
         ("CLIENT NO-TOUCH ON", OK),
-        ("CLIENT TRACKING ON", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n"),
         ("CLIENT MAINT_NOTIFICATIONS ON", "-ERR CLIENT MAINT_NOTIFICATIONS is not supported\r\n"),
         ("CLIENT KILL 1.2.3.4:5", "-ERR No such client\r\n"),
     ]);

@@ -4,6 +4,7 @@ mod cluster;
 mod commands;
 mod connections;
 mod hostile;
+mod tracking;
 mod transactions;
 
 use std::io::{Read as _, Write as _};

@@ -9,8 +9,10 @@ const UNSETTLED: &[&str] = &["nondeterministic_output"];
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];
 
 pub(super) const CLIENT: &[CommandSpec] = &[
+    client("client|caching", 3, ANYTIME),
     client("client|capa", -3, ANYTIME),
     client("client|getname", 2, ANYTIME),
+    client("client|getredir", 2, ANYTIME),
     client("client|id", 2, ANYTIME),
     client("client|info", 2, ANYTIME).tips(UNSETTLED),
     client("client|kill", -3, ADMIN),
@@ -21,6 +23,8 @@ pub(super) const CLIENT: &[CommandSpec] = &[
     client("client|reply", 3, ANYTIME),
     client("client|setinfo", 4, ANYTIME),
     client("client|setname", 3, ANYTIME),
+    client("client|tracking", -3, ANYTIME),
+    client("client|trackinginfo", 2, ANYTIME),
 ];
 
 pub(super) const CLUSTER: &[CommandSpec] = &[

@@ -1,0 +1,107 @@
+//! `CLIENT TRACKING`: which reads of a connection are registered, and the pushes on their way to it.
+
+use ringcache_store::Observer;
+use ringcache_wire::reply::{Proto, ReplyWriter};
+use ringcache_wire::table::CommandSpec;
+
+use super::client::Clients;
+
+/// Bytes of pushes that may wait for a connection. A client that is further behind is disconnected: it drops its copies
+/// then, whereas a lost push would leave it with an old value for ever.
+const MAX_WAITING_BYTES: usize = 1 << 20;
+/// Tables of tracked keys take at most this part of the node's memory.
+pub(super) const MEMORY_SHARE: usize = 8;
+
+/// Which reads are registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// All.
+    #[default]
+    All,
+    /// Only the next after `CLIENT CACHING YES`.
+    OptIn,
+    /// All but the next after `CLIENT CACHING NO`.
+    OptOut,
+}
+
+/// What a connection that tracks keys has asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tracking {
+    pub(super) mode: Mode,
+    /// Whether the next command is the exception: `CLIENT CACHING` came just before.
+    pub(super) caching: bool,
+    /// Own writes are not told.
+    pub(super) noloop: bool,
+}
+
+impl Tracking {
+    /// Whether the keys of this command are registered.
+    pub(super) fn registers(self, spec: &CommandSpec) -> bool {
+        let registers = match self.mode {
+            Mode::All => true,
+            Mode::OptIn => self.caching,
+            Mode::OptOut => !self.caching,
+        };
+        registers && spec.has_flag("readonly")
+    }
+}
+
+/// Pushes that wait for their connection to write them.
+#[derive(Debug, Default)]
+pub(super) struct Pushes {
+    encoded: Vec<u8>,
+}
+
+impl Pushes {
+    /// Adds that a key is invalid. False if too many wait.
+    pub(super) fn invalidate(&mut self, key: &[u8]) -> bool {
+        if self.encoded.len() >= MAX_WAITING_BYTES {
+            return false;
+        }
+        // One key a push: some clients read no more than the first.
+        let mut push = self.begin();
+        push.array(1);
+        push.bulk(key);
+        true
+    }
+
+    /// Adds that all keys are invalid, which says all that those before it say.
+    pub(super) fn invalidate_all(&mut self) {
+        self.encoded.clear();
+        self.begin().null();
+    }
+
+    fn begin(&mut self) -> ReplyWriter<'_> {
+        let mut push = ReplyWriter::new(&mut self.encoded, Proto::Resp3);
+        push.push(2);
+        push.bulk(b"invalidate");
+        push
+    }
+
+    /// Moves all of them behind the replies in `out`.
+    pub(super) fn append_to(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.encoded);
+        self.encoded = Vec::new();
+    }
+
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.encoded.is_empty()
+    }
+}
+
+/// The store tells of a change: each client's connection is given the push, and woken.
+impl Observer for Clients {
+    fn invalidate(&self, key: &[u8], clients: &[u64]) {
+        for client in clients {
+            // One that has ended has no copies.
+            if let Some(client) = self.get(*client) {
+                client.push(|pushes| pushes.invalidate(key));
+            }
+        }
+    }
+
+    fn is_tracking(&self, client: u64) -> bool {
+        self.get(client).is_some_and(|client| client.is_tracking())
+    }
+}
