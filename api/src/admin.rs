@@ -72,6 +72,17 @@ pub struct NodeStats {
     pub idle_ms: Option<u64>,
 }
 
+/// When a node last heard of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heard {
+    /// The other one.
+    pub incarnation: Incarnation,
+    /// Milliseconds since anything came from it over the bus; absent = nothing ever did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ms_ago: Option<u64>,
+}
+
 /// Answer of `GET /admin/v1/state`: everything that the operator decides by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,6 +107,9 @@ pub struct NodeState {
     pub settings: Settings,
     /// Counters and sizes.
     pub stats: NodeStats,
+    /// Every other member of its document, and when the node last heard of it.
+    #[serde(default)]
+    pub heard: Vec<Heard>,
 }
 
 /// Body of every error answer of the admin API, and of the data API.

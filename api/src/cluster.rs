@@ -9,9 +9,16 @@ use serde_json::Value;
 
 use crate::status::CacheClusterStatus;
 
+pub mod message;
 mod parse;
+mod pod;
 
 pub use parse::{ParseError, parse_yaml};
+pub use pod::{
+    Inherit, MAX_ENTRIES, MAX_IMAGE_BYTES, MAX_KEY_BYTES, MAX_OBJECT_NAME_BYTES, MAX_PULL_SECRETS,
+    MAX_TOLERATION_SECONDS, MAX_VALUE_BYTES, Resources, Scheduling, Spread, TaintEffect,
+    Toleration, TolerationOperator,
+};
 
 /// Fewest nodes.
 pub const MIN_NODES: i32 = 1;
@@ -25,25 +32,6 @@ pub const MAX_JITTER_PERCENT: i32 = 90;
 pub const MAX_QUANTITY_BYTES: usize = 32;
 /// Longest name of a cluster, in bytes: names of nodes, pods and services are made from it, at most 63 bytes each.
 pub const MAX_NAME_BYTES: usize = 40;
-
-/// The words that refuse a spec: the same from the schema's rules and from the operator.
-pub mod message {
-    /// `memory` is no quantity.
-    pub const MEMORY_QUANTITY: &str = "`memory` must be a quantity of bytes, such as 256Mi or 1Gi";
-    /// `memory` is too small for a node to run in.
-    pub const MEMORY_MIN: &str = "`memory` must be at least 64Mi";
-    /// `memory` is more than a node can address well.
-    pub const MEMORY_MAX: &str = "`memory` must be at most 1Ti";
-    /// Jitter of nothing.
-    pub const JITTER_WITHOUT_TTL: &str = "`ttl.jitterPercent` needs `ttl.defaultSeconds` greater than 0: \
-         without a default time to live there is nothing to spread";
-    /// The name is too long.
-    pub const NAME_LENGTH: &str =
-        "`metadata.name` must have at most 40 characters: nodes are named `<name>-<n>`";
-    /// The name cannot name a host.
-    pub const NAME_LABEL: &str = "`metadata.name` must be a DNS label: lower-case letters, digits and `-`, \
-         beginning with a letter, ending with a letter or a digit";
-}
 
 /// A distributed cache: how many nodes, how much memory, and how long entries live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,6 +110,37 @@ pub struct CacheClusterSpec {
     /// While true the operator changes nothing; the nodes keep serving.
     #[serde(default)]
     pub paused: bool,
+
+    /// Container image of the nodes; absent = the one that they run already, or the operator's own choice for a new cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_IMAGE_BYTES))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[!-~]+$')").message(message::IMAGE))]
+    pub image: Option<String>,
+
+    /// Secrets with which the image is pulled, at most 8.
+    #[serde(default)]
+    #[schemars(
+        length(max = MAX_PULL_SECRETS),
+        inner(length(max = MAX_OBJECT_NAME_BYTES)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    #[x_kube(
+        validation = Rule::new(format!("self.all(name, name.matches('{}'))", pod::NAME))
+            .message(message::PULL_SECRET_NAMES)
+    )]
+    pub image_pull_secret_names: Vec<String>,
+
+    /// CPU of each node.
+    #[serde(default)]
+    pub resources: Resources,
+
+    /// Where the nodes may run.
+    #[serde(default)]
+    pub scheduling: Scheduling,
+
+    /// What the nodes' pods take over from this resource's metadata.
+    #[serde(default)]
+    pub inherit: Inherit,
 }
 
 /// Default time to live.
@@ -154,6 +173,11 @@ impl Default for CacheClusterSpec {
             memory: default_memory(),
             ttl: Ttl::default(),
             paused: false,
+            image: None,
+            image_pull_secret_names: Vec::new(),
+            resources: Resources::default(),
+            scheduling: Scheduling::default(),
+            inherit: Inherit::default(),
         }
     }
 }

@@ -24,6 +24,11 @@ pub struct CacheClusterStatus {
     #[schemars(length(max = 256))]
     pub selector: String,
 
+    /// Where clients reach the cluster, if it has addresses of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Endpoints")]
+    pub endpoints: Option<Endpoints>,
+
     /// The ring document in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RingStatus")]
@@ -47,6 +52,17 @@ pub struct CacheClusterStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub conditions: Vec<Condition>,
+}
+
+/// Where clients reach a cluster, as `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Endpoints {
+    /// For the Redis protocol, cluster mode.
+    #[schemars(length(max = 320))]
+    pub client: String,
+    /// For the HTTP/JSON API.
+    #[schemars(length(max = 320))]
+    pub http: String,
 }
 
 /// Which ring document is in force.

@@ -34,6 +34,9 @@ fn each_schema(schema: &Value, path: &str, see: &mut impl FnMut(&str, &Value)) {
     if let Some(items) = schema.get("items") {
         each_schema(items, &format!("{path}[]"), see);
     }
+    if let Some(values) = schema.get("additionalProperties") {
+        each_schema(values, &format!("{path}[]"), see);
+    }
 }
 
 #[test]
@@ -44,10 +47,21 @@ fn every_schema_keeps_the_conventions() {
         assert!(schema.get("nullable").is_none(), "{path} is nullable: null is not absent");
         let format = schema["format"].as_str().unwrap_or_default();
         assert!(!format.starts_with("uint"), "{path} has the unknown format {format}");
-        assert!(schema["description"].is_string() || path.is_empty(), "{path} is not described");
+        let described = schema["description"].is_string();
+        let plain_item = path.ends_with("[]") && schema["type"] == "string";
+        assert!(described || path.is_empty() || plain_item, "{path} is not described");
         if schema["type"] == "array" {
             assert!(schema["maxItems"].is_u64(), "{path} is not bounded");
-            assert_eq!(schema["x-kubernetes-list-type"], "map", "{path} cannot be merged");
+            // Lists of names are sets; tolerations have no key that tells them apart.
+            let kind = match schema["items"]["type"].as_str() {
+                Some("string") => "set",
+                _ if path == ".spec.scheduling.tolerations" => "atomic",
+                _ => "map",
+            };
+            assert_eq!(schema["x-kubernetes-list-type"], kind, "{path} cannot be merged");
+        }
+        if schema.get("additionalProperties").is_some() {
+            assert!(schema["maxProperties"].is_u64(), "{path} is not bounded");
         }
     });
     assert!(seen > 25, "only {seen} schemas found");
@@ -56,7 +70,28 @@ fn every_schema_keeps_the_conventions() {
 #[test]
 fn every_field_of_the_spec_has_an_explicit_default() {
     each_schema(&schema()["properties"]["spec"], "spec", &mut |path, schema| {
-        assert!(path == "spec" || schema.get("default").is_some(), "{path} has no default");
+        let absence_says_something = [
+            "spec.image",
+            "spec.resources.cpuLimit",
+            "spec.scheduling.priorityClassName",
+            "spec.scheduling.tolerations[].effect",
+            "spec.scheduling.tolerations[].key",
+            "spec.scheduling.tolerations[].tolerationSeconds",
+            "spec.scheduling.tolerations[].value",
+        ];
+        let exempt =
+            path == "spec" || path.ends_with("[]") || absence_says_something.contains(&path);
+        assert_ne!(exempt, schema.get("default").is_some(), "the default of {path}");
+    });
+}
+
+/// Every string that a rule looks at is bounded: an API server refuses rules whose cost it cannot tell.
+#[test]
+fn every_string_of_the_spec_is_bounded() {
+    each_schema(&schema()["properties"]["spec"], "spec", &mut |path, schema| {
+        let text = schema["type"] == "string" || schema["x-kubernetes-int-or-string"] == true;
+        let bounded = schema["maxLength"].is_u64() || schema["enum"].is_array();
+        assert!(!text || bounded, "{path} is not bounded");
     });
 }
 

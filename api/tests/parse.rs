@@ -32,7 +32,8 @@ fn every_field_is_read() {
 fn a_typo_is_refused_with_its_path() {
     check(
         &resource("spec: {node: 5}"),
-        "`spec.node` is unknown; known are `memory`, `nodes`, `paused`, `ttl`",
+        "`spec.node` is unknown; known are `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
+         `scheduling`, `ttl`",
     );
     check(
         &resource("spec: {ttl: {seconds: 5}}"),
@@ -59,10 +60,32 @@ fn another_type_is_refused_with_its_path() {
 }
 
 #[test]
+fn lists_and_maps_are_read_as_strictly() {
+    let text = "spec: {scheduling: {nodeSelector: {disk: ssd}, tolerations: [{key: a}, {operator: Exists}]}}";
+    let scheduling = parse_yaml(&resource(text)).unwrap().spec.scheduling;
+    assert_eq!(scheduling.node_selector["disk"], "ssd");
+    assert_eq!(scheduling.tolerations.len(), 2);
+    check(
+        &resource("spec: {scheduling: {nodeSelector: {fast: true}}}"),
+        "`spec.scheduling.nodeSelector.fast` must be text, but is true",
+    );
+    check(
+        &resource("spec: {scheduling: {tolerations: [{operator: Exists}, {efect: NoSchedule}]}}"),
+        "`spec.scheduling.tolerations[].efect` is unknown; \
+         known are `effect`, `key`, `operator`, `tolerationSeconds`, `value`",
+    );
+    check(
+        &resource("spec: {inherit: {labels: [5]}}"),
+        "`spec.inherit.labels[]` must be text, but is 5",
+    );
+}
+
+#[test]
 fn all_problems_are_said_at_once() {
     check(
         &resource("spec: {node: 5, nodes: x}"),
-        "`spec.node` is unknown; known are `memory`, `nodes`, `paused`, `ttl`; \
+        "`spec.node` is unknown; known are `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
+         `scheduling`, `ttl`; \
          `spec.nodes` must be a whole number, but is \"x\"",
     );
 }

@@ -61,10 +61,14 @@ fn check(schema: &Value, value: &Value, path: &str, problems: &mut Vec<String>) 
         problems.push(format!("`{path}` must be {expected}, but is {value}"));
         return;
     }
-    let (Some(properties), Some(fields)) = (schema["properties"].as_object(), value.as_object())
-    else {
-        return;
-    };
+    for item in value.as_array().into_iter().flatten() {
+        check(&schema["items"], item, &format!("{path}[]"), problems);
+    }
+    let Some(fields) = value.as_object() else { return };
+    if let Some(schema) = schema.get("additionalProperties") {
+        fields.iter().for_each(|(name, value)| check(schema, value, &join(path, name), problems));
+    }
+    let Some(properties) = schema["properties"].as_object() else { return };
     for (name, value) in fields {
         let path = join(path, name);
         match properties.get(name) {

@@ -28,6 +28,7 @@ pub(super) async fn get(node: &Node) -> Response {
         ownership,
         settings: **node.settings.load(),
         stats: stats(node),
+        heard: Vec::new(),
     };
     warp::reply::json(&state).into_response()
 }

@@ -94,6 +94,9 @@ pub enum Violation {
     /// A member that was never observed.
     #[error("{0} becomes a member, but does not answer")]
     Unknown(Incarnation),
+    /// A newcomer that would have to be replaced at once.
+    #[error("{0} becomes a member, but its host is about to go")]
+    Draining(Incarnation),
     /// A slot is kept from a node that would have to hand it over first.
     #[error("`{0}` owns slots, but is no member: nobody could take them over")]
     Stranded(String),
@@ -178,7 +181,7 @@ fn check_step(
         }
         Step::StopNode { name, uid, reason: _ } => {
             if let Some(node) = existing(name, uid, observed, found)
-                && let Some(why) = keeps(node, plan, observed)
+                && let Some(why) = keeps(node, plan, intent, observed)
             {
                 found.push(Violation::UnsafeStop { name: name.clone(), why });
             }
@@ -200,8 +203,17 @@ fn existing<'a>(
 }
 
 /// Why a node must not be stopped, if there is a reason.
-fn keeps(node: &ObservedNode, plan: &Plan<Draft>, observed: &Observed) -> Option<&'static str> {
-    if node.phase == Phase::Exited {
+fn keeps(
+    node: &ObservedNode,
+    plan: &Plan<Draft>,
+    intent: &Intent,
+    observed: &Observed,
+) -> Option<&'static str> {
+    if node.phase.is_over() {
+        let rests = observed.rests(node, intent);
+        return rests.then_some("it is the evidence of what went wrong, until it is tried again");
+    }
+    if observed.is_outcast(node) {
         return None;
     }
     let documents = plan.document().into_iter().chain(&observed.document);
@@ -225,7 +237,8 @@ fn keeps(node: &ObservedNode, plan: &Plan<Draft>, observed: &Observed) -> Option
     (!accepted).then_some("not every member is known to have forgotten it")
 }
 
-/// Counts the nodes that run to stay: not those that have ended, are told to end, leave, or have left.
+/// Counts the nodes that run to stay, or are to be tried again: not those that have ended, are told to end, leave, or have
+/// left.
 fn count_nodes(
     plan: &Plan<Draft>,
     intent: &Intent,
@@ -242,7 +255,7 @@ fn count_nodes(
         let mut members = documents.flat_map(|document| &document.members);
         let member = members.find(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid));
         let has_left = member.is_none() && observed.state(node).is_some_and(|s| s.epoch > 0);
-        matches!(node.phase, Phase::Starting | Phase::Running)
+        (matches!(node.phase, Phase::Starting | Phase::Running) || observed.rests(node, intent))
             && !plan.steps().iter().any(stopped)
             && !member.is_some_and(|m| m.state == MemberState::Leaving)
             && !has_left

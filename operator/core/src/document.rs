@@ -91,15 +91,15 @@ fn holders(
 }
 
 /// The dead of the next document: those of the stored one, the members that have died since, and dead targets of sealed
-/// slots. Entries go once every member has accepted a document with them and nobody waits for their answer.
+/// slots. Entries go once every member has accepted a document with them, their nodes are no more, and nobody waits for their
+/// answer.
 fn gone(observed: &Observed, membership: &Membership<'_>) -> BTreeSet<Incarnation> {
     let awaited: BTreeSet<&Incarnation> =
         observed.states().flat_map(|s| &s.ownership.sealed).map(|sealed| &sealed.to).collect();
-    let known = match observed.ring() {
-        Some(ring) if observed.is_accepted(ring) => BTreeSet::new(),
-        _ => observed.stored().iter().flat_map(|document| &document.gone).cloned().collect(),
-    };
+    let told = observed.ring().is_some_and(|ring| observed.is_accepted(ring));
+    let known = observed.stored().into_iter().flat_map(|document| document.gone.iter());
+    let known = known.filter(|uid| !told || observed.may_return(uid)).cloned();
     let dead = awaited.into_iter().filter(|uid| observed.is_gone(uid)).cloned();
     let lost = membership.lost.iter().map(|member| member.uid.clone());
-    known.into_iter().chain(dead).chain(lost).collect()
+    known.chain(dead).chain(lost).collect()
 }

@@ -4,16 +4,46 @@ use ringcache_api::admin::NodeState;
 use ringcache_api::{Document, Incarnation};
 use ringcache_ring::{SLOTS, SlotSet};
 
-use crate::{Observed, ObservedNode, Phase};
+use crate::{Intent, Observed, ObservedNode, Phase, Template};
 
 impl Observed {
-    /// The node's own answer, if it is an answer of this node of this cluster: behind a port that was reused may sit another.
+    /// What new nodes are started as.
+    pub fn template(&self, intent: &Intent) -> Template {
+        Template {
+            memory_bytes: intent.memory_bytes,
+            program: self.program.clone(),
+            pod: self.pod.clone(),
+        }
+    }
+
+    /// The node's own answer, if it is an answer of this node of this cluster (behind a port that was reused may sit another)
+    /// and its incarnation has not been declared gone: then what it says of itself counts no more.
     pub fn state<'a>(&self, node: &'a ObservedNode) -> Option<&'a NodeState> {
+        self.answer(node).filter(|state| !self.is_declared_gone(&state.incarnation))
+    }
+
+    /// Whether the node runs on although it has been declared gone: its host was cut off and came back. Others have taken
+    /// its slots over, and nobody listens to it any more.
+    pub fn is_outcast(&self, node: &ObservedNode) -> bool {
+        self.answer(node).is_some_and(|state| self.is_declared_gone(&state.incarnation))
+    }
+
+    fn answer<'a>(&self, node: &'a ObservedNode) -> Option<&'a NodeState> {
         node.state.as_ref().filter(|state| {
-            node.phase != Phase::Exited
+            !node.phase.is_over()
                 && state.cluster_uid == self.cluster.uid
                 && state.incarnation.uid() == node.uid
         })
+    }
+
+    fn is_declared_gone(&self, incarnation: &Incarnation) -> bool {
+        self.stored().is_some_and(|document| document.gone.contains(incarnation))
+    }
+
+    /// Whether what is left of the node stays as evidence until it is worth another try, which a node started otherwise is at
+    /// once.
+    pub fn rests(&self, node: &ObservedNode, intent: &Intent) -> bool {
+        node.phase == Phase::Exited && node.resting && node.template == self.template(intent)
     }
 
     /// The node whose uid the incarnation has, whatever runs in it now.
@@ -31,20 +61,31 @@ impl Observed {
         self.nodes.iter().filter_map(|node| self.state(node))
     }
 
-    /// Whether the incarnation is *proven* dead: its node does not exist any more, has ended, or runs another incarnation.
-    /// A node that does not answer proves nothing.
+    /// Whether the incarnation is *proven* dead: its node does not exist any more, has ended, or runs another incarnation; or
+    /// that was proven before. A node that does not answer proves nothing.
     pub fn is_gone(&self, incarnation: &Incarnation) -> bool {
+        if self.is_declared_gone(incarnation) {
+            return true;
+        }
         match self.node(incarnation) {
             None => true,
-            Some(node) if node.phase == Phase::Exited => true,
+            Some(node) if node.phase.is_over() => true,
             Some(node) => self.state(node).is_some_and(|s| s.incarnation != *incarnation),
         }
+    }
+
+    /// Whether the incarnation may still be running or come back: its node exists and nothing else is known to run in it.
+    pub(crate) fn may_return(&self, incarnation: &Incarnation) -> bool {
+        self.node(incarnation).is_some_and(|node| {
+            self.state(node).is_none_or(|state| state.incarnation == *incarnation)
+        })
     }
 
     /// The highest epoch that the store or any node has seen.
     pub fn highest_epoch(&self) -> u64 {
         let stored = self.document.iter().map(|document| document.epoch);
-        stored.chain(self.states().map(|state| state.epoch)).max().unwrap_or(0)
+        let answers = self.nodes.iter().filter_map(|node| self.answer(node));
+        stored.chain(answers.map(|state| state.epoch)).max().unwrap_or(0)
     }
 
     /// The stored document, if it is this cluster's: a re-created cluster may find its predecessor's.

@@ -45,9 +45,9 @@ struct Crew<'a> {
     wanted: usize,
     template: Template,
     members: Vec<Member>,
-    /// New nodes of the wanted template that answer.
+    /// New nodes of the wanted template that answer, on hosts that stay.
     spares: Vec<&'a ObservedNode>,
-    /// New nodes that do not answer yet.
+    /// New nodes that do not answer yet, or rest before they are tried again.
     coming: Vec<&'a ObservedNode>,
     /// Whether nobody has a share yet: then newcomers need not wait for theirs.
     founding: bool,
@@ -57,8 +57,7 @@ struct Crew<'a> {
 impl<'a> Crew<'a> {
     fn muster(intent: &Intent, observed: &'a Observed) -> Self {
         let ring = observed.ring();
-        let template =
-            Template { memory_bytes: intent.memory_bytes, program: observed.program.clone() };
+        let template = observed.template(intent);
         let members = ring.map_or_else(|| survivors(observed), |ring| remaining(observed, ring));
         let stored = observed.stored().into_iter().flat_map(|document| &document.members);
         let mut next = Membership {
@@ -69,25 +68,28 @@ impl<'a> Crew<'a> {
             heir: None,
             blocked: None,
         };
-        // Without a document that can be trusted a node that does not answer may own any slot.
-        let silent = |n: &&ObservedNode| n.phase != Phase::Exited && observed.state(n).is_none();
         if ring.is_none()
-            && let Some(node) = observed.nodes.iter().find(silent)
+            && let Some(node) = observed.nodes.iter().find(|node| may_own_unseen(observed, node))
         {
             next.blocked = Some(format!("waits for {} to answer: it may own slots", node.name));
         }
         let settled = ring.is_some_and(|ring| observed.is_accepted(ring));
         let (mut spares, mut coming) = (Vec::new(), Vec::new());
         for node in &observed.nodes {
+            if observed.rests(node, intent) {
+                coming.push(node);
+                continue;
+            }
             let alive = matches!(node.phase, Phase::Starting | Phase::Running);
             let known = ring.map_or(&members, |ring| &ring.members);
             let member = known.iter().any(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid));
             if !alive || member {
                 continue;
             }
-            let fits = node.template == template;
+            let fits = node.template == template && !node.draining;
             match observed.state(node) {
                 // One that does not fit counts as long as it cannot be stopped safely: another in its place would be one too many.
+                None if observed.is_outcast(node) => {}
                 None if fits || !settled => coming.push(node),
                 Some(state) if fits && state.epoch == 0 && facts::is_empty(state) => {
                     spares.push(node);
@@ -96,7 +98,10 @@ impl<'a> Crew<'a> {
             }
         }
         spares.sort_by_key(|node| number(&node.name));
-        coming.sort_by_key(|node| number(&node.name));
+        // What is nearest to taking part is kept first.
+        coming.sort_by_key(|node| {
+            (observed.rests(node, intent), node.trouble.is_some(), number(&node.name))
+        });
         let founding = members.is_empty();
         Self {
             observed,
@@ -123,8 +128,13 @@ impl<'a> Crew<'a> {
         self.observed.node(&member.uid)
     }
 
-    fn is_outdated(&self, member: &Member) -> bool {
-        self.node_of(member).is_some_and(|node| node.template != self.template)
+    fn is_draining(&self, member: &Member) -> bool {
+        self.node_of(member).is_some_and(|node| node.draining)
+    }
+
+    /// Whether another node must take the member's place: its host is about to go, or it was started as something else.
+    fn is_to_replace(&self, member: &Member) -> bool {
+        self.node_of(member).is_some_and(|node| node.draining || node.template != self.template)
     }
 
     /// A node that was told to end, by whomever, hands over while it still can.
@@ -154,14 +164,14 @@ impl<'a> Crew<'a> {
         }
     }
 
-    fn take_back(&mut self, outdated: bool) {
+    fn take_back(&mut self, to_replace: bool) {
         let mut back: Vec<usize> = (0..self.members.len())
             .filter(|&i| {
                 let member = &self.members[i];
                 member.state == MemberState::Leaving
                     && self.observed.state_of(&member.uid).is_some()
                     && self.node_of(member).is_some_and(|n| n.phase != Phase::Stopping)
-                    && self.is_outdated(member) == outdated
+                    && self.is_to_replace(member) == to_replace
             })
             .collect();
         back.sort_by_key(|&i| number(&self.members[i].name));
@@ -186,21 +196,21 @@ impl<'a> Crew<'a> {
         order.sort_by_key(|&i| {
             let member = &self.members[i];
             let joining = member.state == MemberState::Joining;
-            Reverse((self.is_outdated(member), joining, number(&member.name)))
+            let to_replace = (self.is_draining(member), self.is_to_replace(member));
+            Reverse((to_replace, joining, number(&member.name)))
         });
         for i in order.into_iter().take(excess) {
             self.members[i].state = MemberState::Leaving;
         }
     }
 
-    /// Replaces one out-of-date member: a new node joins and the old one leaves in the same document, so that exactly the
+    /// Replaces one member, those on hosts that are about to go first: a new node joins and the old one leaves in the same document, so that exactly the
     /// old one's slots move, to the new one.
     fn roll(&mut self) {
         let whole = self.staying() == self.wanted && self.members.len() == self.wanted;
-        let outdated = self.members.iter().filter(|m| self.is_outdated(m));
-        let Some(victim) = outdated.min_by_key(|m| number(&m.name)).map(|m| m.uid.clone()) else {
-            return;
-        };
+        let victims = self.members.iter().filter(|m| self.is_to_replace(m));
+        let first = victims.min_by_key(|m| (!self.is_draining(m), number(&m.name)));
+        let Some(victim) = first.map(|m| m.uid.clone()) else { return };
         if !whole {
             return;
         }
@@ -228,7 +238,7 @@ impl<'a> Crew<'a> {
     fn others_are_around(&self) -> bool {
         self.observed.nodes.iter().any(|node| {
             let is = |other: &&ObservedNode| other.uid == node.uid;
-            node.phase != Phase::Exited
+            !node.phase.is_over()
                 && !self.members.iter().any(|m| m.uid.uid() == node.uid)
                 && !self.spares.iter().chain(&self.coming).any(is)
         })
@@ -268,6 +278,25 @@ fn has_left(observed: &Observed, ring: &Document, member: &Member) -> bool {
         && !observed
             .states()
             .any(|s| s.ownership.sealed.iter().any(|sealed| sealed.to == member.uid))
+}
+
+/// Whether the node, without a document that can be trusted, may own any slot, as one that does not answer may. A lost one
+/// may come back: it must be declared gone, by an incarnation that only the document can name. When a ring is founded there
+/// is nothing yet that it could own.
+fn may_own_unseen(observed: &Observed, node: &ObservedNode) -> bool {
+    match node.phase {
+        Phase::Exited => false,
+        Phase::Lost => {
+            let known = observed.stored().is_some_and(|document| {
+                let members = document.members.iter().map(|member| &member.uid);
+                members.chain(&document.gone).any(|incarnation| incarnation.uid() == node.uid)
+            });
+            let founding =
+                observed.stored().is_none() && observed.states().all(|state| state.epoch == 0);
+            !known && !founding
+        }
+        _ => observed.state(node).is_none() && !observed.is_outcast(node),
+    }
 }
 
 /// Without a document to build upon: everybody alive who has taken part, or was meant to.

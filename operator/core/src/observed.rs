@@ -4,6 +4,7 @@ use std::fmt;
 
 use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
+use ringcache_api::status::Endpoints;
 use ringcache_api::{Document, Ports};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,14 @@ pub struct Observed {
     pub cluster: ClusterRef,
     /// Generation of its resource.
     pub generation: i64,
-    /// Version of the program that new nodes are started with.
+    /// Program that new nodes are started with: its version, or its image.
     pub program: String,
+    /// Fingerprint of whatever else new nodes are started with; see [`Template::pod`].
+    #[serde(default)]
+    pub pod: String,
+    /// Where clients reach the cluster, if it has addresses of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub endpoints: Option<Endpoints>,
     /// The stored ring document, if there is one that can be read.
     pub document: Option<Document>,
     /// Every node of this cluster that exists, by whatever name and in whatever phase.
@@ -43,6 +50,19 @@ pub struct ObservedNode {
     pub phase: Phase,
     /// Its own answer; `None` = it does not answer now, which proves nothing.
     pub state: Option<NodeState>,
+    /// Its host is about to go, or takes no more work: the node is replaced before any other one.
+    #[serde(default)]
+    pub draining: bool,
+    /// Its removal is under way: there is nothing left to tell the platform.
+    #[serde(default)]
+    pub stopping: bool,
+    /// It ended soon after its start, and what is left of it stays as evidence until it is worth another try: until then it
+    /// counts as a node that is coming.
+    #[serde(default)]
+    pub resting: bool,
+    /// Why the platform cannot start it, in the platform's words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trouble: Option<String>,
 }
 
 /// What can only be changed by starting another node.
@@ -51,13 +71,17 @@ pub struct ObservedNode {
 pub struct Template {
     /// Memory limit in bytes.
     pub memory_bytes: u64,
-    /// Version of the program.
+    /// The program: its version, or its image.
     pub program: String,
+    /// Fingerprint of whatever else only another node can take on; empty if there is nothing.
+    #[serde(default)]
+    pub pod: String,
 }
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, program {}", crate::plan::Size(self.memory_bytes), self.program)
+        write!(f, "{}, program {}", crate::plan::Size(self.memory_bytes), self.program)?;
+        if self.pod.is_empty() { Ok(()) } else { write!(f, ", pod {}", self.pod) }
     }
 }
 
@@ -72,4 +96,14 @@ pub enum Phase {
     Stopping,
     /// Ended: proof that its incarnation is gone. What is left of it can be cleared away.
     Exited,
+    /// Proven gone with its host, although the platform still has a record of it: the host is down and nobody has reached the
+    /// node for long.
+    Lost,
+}
+
+impl Phase {
+    /// Whether the process is proven to have ended.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Exited | Self::Lost)
+    }
 }

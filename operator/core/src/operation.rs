@@ -6,7 +6,7 @@ use ringcache_api::{Document, Incarnation, Member, MemberState};
 
 use crate::membership::Membership;
 use crate::plan::{Operation, Size, Step};
-use crate::{Intent, Observed, Phase};
+use crate::{Intent, Observed, ObservedNode, Phase};
 
 /// The operation in progress, told from the members before and after.
 pub(crate) fn operation(
@@ -31,21 +31,22 @@ pub(crate) fn operation(
         members.filter(|m| m.state == state).map(|m| &m.uid).collect()
     };
     let (joining, leaving) = (with(MemberState::Joining), with(MemberState::Leaving));
-    let outdated = |m: &&Member| {
-        observed.node(&m.uid).is_some_and(|node| {
-            node.template.memory_bytes != intent.memory_bytes
-                || node.template.program != observed.program
-        })
+    let template = observed.template(intent);
+    let is_to_replace = |m: &&Member| {
+        observed.node(&m.uid).is_some_and(|node| node.draining || node.template != template)
     };
-    let to_replace = ring.members.iter().filter(outdated).count();
+    let to_replace = ring.members.iter().filter(is_to_replace).count();
     let staying = ring.members.iter().filter(|m| m.state != MemberState::Leaving).count();
     let (members, wanted) = (ring.members.len(), intent.nodes);
-    let draining_only = joining.is_empty() && !leaving.is_empty();
+    // What is left of a lost node may stay for as long as its host does: there is nothing to wait for.
+    let is_left_over = |node: &&ObservedNode| node.phase == Phase::Lost && node.stopping;
+    let existing = observed.nodes.iter().filter(|node| !is_left_over(node)).count();
+    let handing_over = joining.is_empty() && !leaving.is_empty();
     if staying < wanted {
         Operation::ScaleOut { from: staying, to: wanted }
     } else if staying > wanted {
         Operation::ScaleIn { from: members, to: wanted }
-    } else if to_replace > 0 && !draining_only {
+    } else if to_replace > 0 && !handing_over {
         Operation::Roll { outdated: to_replace, nodes: wanted }
     } else if !leaving.is_empty() {
         Operation::ScaleIn { from: members, to: wanted }
@@ -53,7 +54,7 @@ pub(crate) fn operation(
         Operation::ScaleOut { from: wanted - joining.len().min(wanted), to: wanted }
     } else if !observed.is_converged() {
         Operation::Converge
-    } else if !steps.is_empty() || observed.nodes.len() > members {
+    } else if !steps.is_empty() || existing > members {
         Operation::TidyUp
     } else {
         Operation::Steady
@@ -72,29 +73,28 @@ pub(crate) fn notes(
     if written.is_some() {
         return notes;
     }
-    let waits = |verb: &str, names: &[&str]| {
+    let waits = |verb: &str, names: &[String]| {
         (!names.is_empty()).then(|| format!("waits for {} to {verb}", names.join(", ")))
     };
-    let starting: Vec<_> = next
-        .kept
-        .iter()
-        .filter(|node| node.phase == Phase::Starting)
-        .map(|node| node.name.as_str())
-        .collect();
-    notes.extend(waits("start", &starting));
+    let coming = |phase: Phase| {
+        let kept = next.kept.iter().filter(move |node| node.phase == phase);
+        kept.map(|node| with_trouble(node)).collect::<Vec<_>>()
+    };
+    notes.extend(waits("start", &coming(Phase::Starting)));
+    notes.extend(waits("rest before another try", &coming(Phase::Exited)));
     let Some(ring) = observed.ring() else { return notes };
     let silent: Vec<_> = ring
         .members
         .iter()
         .filter(|m| !observed.is_gone(&m.uid) && observed.state_of(&m.uid).is_none())
-        .map(|m| m.name.as_str())
+        .map(|m| m.name.clone())
         .collect();
     notes.extend(waits("answer", &silent));
     let ending: Vec<_> = observed
         .nodes
         .iter()
         .filter(|node| node.phase == Phase::Stopping)
-        .map(|node| node.name.as_str())
+        .map(|node| node.name.clone())
         .collect();
     notes.extend(waits("end", &ending));
     match observed.slots_to_go(ring) {
@@ -102,6 +102,14 @@ pub(crate) fn notes(
         n => notes.push(format!("{n} slots are not known to be where they should be")),
     }
     notes
+}
+
+/// The node's name, and why the platform cannot start it.
+pub(crate) fn with_trouble(node: &ObservedNode) -> String {
+    match &node.trouble {
+        Some(trouble) => format!("{} ({trouble})", node.name),
+        None => node.name.clone(),
+    }
 }
 
 /// A warning when fewer nodes shall hold more than they can.

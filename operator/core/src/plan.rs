@@ -105,7 +105,7 @@ pub enum Operation {
         /// Nodes wanted.
         to: usize,
     },
-    /// Nodes are replaced, one at a time, by ones of the wanted memory and program.
+    /// Nodes are replaced, one at a time, by ones of the wanted template, or on hosts that stay.
     Roll {
         /// Members still to be replaced.
         outdated: usize,

@@ -7,7 +7,7 @@ use ringcache_api::Document;
 use crate::facts::{self, number};
 use crate::membership::{self, Membership};
 use crate::plan::{Draft, Operation, Plan, Step};
-use crate::{Intent, Observed, ObservedNode, Phase, Template, document, operation};
+use crate::{Intent, Observed, ObservedNode, Phase, document, operation};
 
 /// What to do now.
 pub fn plan(intent: &Intent, observed: &Observed) -> Plan<Draft> {
@@ -25,7 +25,7 @@ pub fn plan(intent: &Intent, observed: &Observed) -> Plan<Draft> {
     steps.extend(in_force.into_iter().flat_map(|document| push(observed, document)));
     steps.extend(configure(intent, observed));
     steps.extend(start(intent, observed, &membership));
-    steps.extend(stop(observed, &membership));
+    steps.extend(stop(intent, observed, &membership));
     let operation = operation::operation(intent, observed, &membership, &steps);
     let notes = operation::notes(intent, observed, &membership, document.as_ref());
     Plan::new(operation, steps, notes)
@@ -38,7 +38,8 @@ fn by_number(observed: &Observed) -> Vec<&ObservedNode> {
 }
 
 fn delete(observed: &Observed) -> Vec<Step> {
-    let nodes = by_number(observed).into_iter().filter(|node| node.phase != Phase::Stopping);
+    let told = |node: &ObservedNode| node.stopping || node.phase == Phase::Stopping;
+    let nodes = by_number(observed).into_iter().filter(|node| !told(node));
     nodes.map(|node| stop_node(node, "the cluster is being deleted")).collect()
 }
 
@@ -89,17 +90,14 @@ fn start(intent: &Intent, observed: &Observed, membership: &Membership<'_>) -> V
         .take(membership.start)
         .map(|name| Step::StartNode {
             name,
-            template: Template {
-                memory_bytes: intent.memory_bytes,
-                program: observed.program.clone(),
-            },
+            template: observed.template(intent),
             settings: intent.settings,
         })
         .collect()
 }
 
 /// Nodes that have ended are cleared away; others go when they are no members, hold nothing and nothing calls for them.
-fn stop(observed: &Observed, membership: &Membership<'_>) -> Vec<Step> {
+fn stop(intent: &Intent, observed: &Observed, membership: &Membership<'_>) -> Vec<Step> {
     let ring = observed.ring();
     let settled = ring.is_some_and(|ring| observed.is_accepted(ring));
     let mut steps = Vec::new();
@@ -107,11 +105,15 @@ fn stop(observed: &Observed, membership: &Membership<'_>) -> Vec<Step> {
         let is_member = |members: &[ringcache_api::Member]| {
             members.iter().any(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid))
         };
-        if node.phase == Phase::Exited {
-            steps.push(stop_node(node, "it has ended"));
+        if node.phase.is_over() {
+            let lost = node.phase == Phase::Lost;
+            let reason = if lost { "its host is lost" } else { "it has ended" };
+            let stays = node.stopping || observed.rests(node, intent);
+            steps.extend((!stays).then(|| stop_node(node, reason)));
             continue;
         }
         let called_for = node.phase == Phase::Stopping
+            || node.stopping
             || observed.stored().is_some_and(|stored| is_member(&stored.members))
             || is_member(&membership.members)
             || membership.kept.iter().any(|kept| kept.uid == node.uid);
@@ -119,6 +121,9 @@ fn stop(observed: &Observed, membership: &Membership<'_>) -> Vec<Step> {
             continue;
         }
         match observed.state(node) {
+            None if observed.is_outcast(node) => {
+                steps.push(stop_node(node, "it was declared gone, and others have its slots"));
+            }
             Some(state) if !facts::is_empty(state) => {}
             Some(state) if state.epoch == 0 => steps.push(stop_node(node, "it is not needed")),
             Some(_) if settled => steps.push(stop_node(node, "it has handed everything over")),

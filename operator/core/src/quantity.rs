@@ -1,14 +1,24 @@
-//! Kubernetes quantities as whole bytes.
+//! Kubernetes quantities as whole bytes and as billionths of a CPU.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 /// The number of bytes that `quantity` says, a fraction of a byte rounded up as Kubernetes does; `None` if it is no quantity.
 ///
 /// Numbers beyond `u64` come out as `u64::MAX`, negative ones as 0: both are outside every limit that we have.
+pub fn bytes(quantity: &Quantity) -> Option<u64> {
+    whole(quantity, 0)
+}
+
+/// The billionths of a CPU that `quantity` says, otherwise like [`bytes`]. Kubernetes keeps no smaller fractions.
+pub fn nano_cpus(quantity: &Quantity) -> Option<u64> {
+    whole(quantity, 9)
+}
+
+/// `quantity * 10^power_of_ten`, rounded up.
 ///
 /// Grammar: `k8s.io/apimachinery/pkg/api/resource/quantity.go` (sign, digits with one optional point, then a binary suffix,
 /// a decimal suffix or a decimal exponent).
-pub fn bytes(quantity: &Quantity) -> Option<u64> {
+fn whole(quantity: &Quantity, power_of_ten: i32) -> Option<u64> {
     let text = quantity.0.as_str();
     let (negative, text) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -27,7 +37,7 @@ pub fn bytes(quantity: &Quantity) -> Option<u64> {
     }
     let digits = format!("{whole}{fraction}");
     let Some(mantissa) = parse_digits(&digits) else { return Some(u64::MAX) };
-    let exponent = scale.power_of_ten - i32::try_from(fraction.len()).ok()?;
+    let exponent = scale.power_of_ten + power_of_ten - i32::try_from(fraction.len()).ok()?;
     Some(scaled(mantissa, scale.binary, exponent))
 }
 
@@ -122,6 +132,16 @@ mod tests {
         for (text, expected) in table {
             check(text, Some(expected));
         }
+    }
+
+    #[test]
+    fn cpus_are_counted_in_billionths() {
+        for (text, expected) in
+            [("2", 2_000_000_000), ("100m", 100_000_000), ("0.5n", 1), ("1k", 1_000_000_000_000)]
+        {
+            assert_eq!(nano_cpus(&Quantity(text.into())), Some(expected), "{text}");
+        }
+        assert_eq!(nano_cpus(&Quantity("one".into())), None);
     }
 
     #[test]

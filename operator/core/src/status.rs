@@ -8,11 +8,16 @@ use ringcache_api::status::{
 };
 use ringcache_ring::SLOTS;
 
+use crate::facts::number;
+use crate::operation::with_trouble;
 use crate::plan::{Checked, Operation, Plan};
-use crate::{Observed, Phase, SpecProblem, Violation};
+use crate::{Observed, SpecProblem, Violation};
 
 /// Label that all nodes of a cluster carry; its value is the cluster's name.
 pub const CLUSTER_LABEL: &str = "ringcache.dev/cluster";
+
+/// Longest message of an operation, in characters.
+const MAX_OPERATION_CHARS: usize = 1024;
 
 /// What came of one run.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +39,7 @@ pub fn status(
 ) -> CacheClusterStatus {
     let ring = observed.stored();
     let operation = match outcome {
-        Outcome::Planned(plan) => under_way(plan.operation()),
+        Outcome::Planned(plan) => under_way(plan.operation(), observed),
         Outcome::Invalid(_) | Outcome::Refused(_) => None,
     };
     let verdicts = [
@@ -49,9 +54,10 @@ pub fn status(
     };
     CacheClusterStatus {
         observed_generation: observed.generation,
-        nodes: count(observed.nodes.iter().filter(|node| node.phase != Phase::Exited).count()),
+        nodes: count(observed.nodes.iter().filter(|node| !node.phase.is_over()).count()),
         ready_nodes: count(ring.as_ref().map_or(0, answering)),
         selector: selector(&observed.cluster),
+        endpoints: observed.endpoints.clone(),
         ring: ring.map(|ring| RingStatus {
             epoch: ring.epoch.try_into().unwrap_or(i64::MAX),
             checksum: ring.checksum.clone(),
@@ -81,14 +87,30 @@ fn members(ring: &Document, observed: &Observed) -> Vec<MemberStatus> {
     ring.members.iter().map(member).collect()
 }
 
-fn under_way(operation: &Operation) -> Option<OperationStatus> {
+fn under_way(operation: &Operation, observed: &Observed) -> Option<OperationStatus> {
     match operation {
         Operation::Steady | Operation::Paused => None,
         operation => Some(OperationStatus {
             type_: operation.kind().to_owned(),
-            message: operation.to_string(),
+            message: bounded(&with_troubles(operation, observed), MAX_OPERATION_CHARS),
         }),
     }
+}
+
+/// What is done, and which nodes the platform cannot start.
+fn with_troubles(operation: &Operation, observed: &Observed) -> String {
+    let mut troubled: Vec<_> =
+        observed.nodes.iter().filter(|node| node.trouble.is_some()).collect();
+    troubled.sort_by_key(|node| (number(&node.name), &node.name));
+    let troubles = troubled.into_iter().map(|node| with_trouble(node));
+    std::iter::once(operation.to_string()).chain(troubles).collect::<Vec<_>>().join("; ")
+}
+
+fn bounded(text: &str, max_chars: usize) -> String {
+    if text.chars().count() <= max_chars {
+        return text.to_owned();
+    }
+    text.chars().take(max_chars - 1).chain(['…']).collect()
 }
 
 /// One condition's content.
@@ -197,5 +219,5 @@ fn ring_converged(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
 fn joined(messages: &[impl ToString]) -> String {
     const MAX_CHARS: usize = 4096;
     let text = messages.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    text.chars().take(MAX_CHARS).collect()
+    bounded(&text, MAX_CHARS)
 }

@@ -14,6 +14,8 @@ use ringcache_api::{CacheCluster, CacheClusterSpec, Ttl};
 use crate::Intent;
 use crate::quantity;
 
+mod pod;
+
 /// Least memory of a node.
 const MIN_MEMORY_BYTES: u64 = 64 << 20;
 /// Most memory of a node.
@@ -32,7 +34,17 @@ pub struct SpecProblem {
 /// Reads what the user wants, or says everything that is wrong with it at once.
 pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
     // Without `..`: a new field that nobody reads here does not compile.
-    let CacheClusterSpec { nodes, memory, ttl, paused } = &cluster.spec;
+    let CacheClusterSpec {
+        nodes,
+        memory,
+        ttl,
+        paused,
+        image,
+        image_pull_secret_names,
+        resources,
+        scheduling,
+        inherit,
+    } = &cluster.spec;
     let Ttl { default_seconds, jitter_percent } = *ttl;
     let mut problems = Problems(Vec::new());
     problems.name(cluster.metadata.name.as_deref().unwrap_or_default());
@@ -49,6 +61,10 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
         Some(bytes) if bytes > MAX_MEMORY_BYTES => problems.add("spec.memory", message::MEMORY_MAX),
         Some(_) => {}
     }
+    pod::image(&mut problems, image.as_deref(), image_pull_secret_names);
+    pod::resources(&mut problems, resources);
+    pod::scheduling(&mut problems, scheduling);
+    pod::inherit(&mut problems, inherit);
     if !problems.0.is_empty() {
         return Err(problems.0);
     }

@@ -27,7 +27,11 @@ pub(super) fn adopt(dir: &StateDir, cluster_uid: &str) -> Result<Vec<String>> {
             continue;
         }
         let ports = args.ports();
-        let template = Template { memory_bytes: args.memory_bytes, program: PROGRAM.to_owned() };
+        let template = Template {
+            memory_bytes: args.memory_bytes,
+            program: PROGRAM.to_owned(),
+            pod: String::new(),
+        };
         let NodeArgs { name, uid, .. } = args;
         adopted.push(name.clone());
         let stopping_since_ms = None;

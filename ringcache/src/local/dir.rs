@@ -202,7 +202,11 @@ mod tests {
             process: Process { pid: 4711, start_time: 99 },
             uid: "u".into(),
             ports: Ports { resp: 1, http: 2, admin: 3, bus: 4 },
-            template: Template { memory_bytes: 1 << 26, program: "0.1.0".into() },
+            template: Template {
+                memory_bytes: 1 << 26,
+                program: "0.1.0".into(),
+                pod: String::new(),
+            },
             stopping_since_ms: None,
         }
     }

@@ -8,12 +8,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use ringcache_admin_client::AdminClient;
 use ringcache_api::Ports;
 use ringcache_api::admin::Settings;
 use ringcache_operator_core::{Step, Template};
 use uuid::Uuid;
 
-use super::admin::AdminClient;
 use super::dir::{NodeRecord, StateDir};
 use super::observe::HOST;
 use super::ports;
@@ -58,12 +58,13 @@ impl Executor {
                 let document = self.dir.document()?.filter(|document| document.epoch == *epoch);
                 let document =
                     document.with_context(|| format!("ring.json lacks epoch {epoch}"))?;
-                let pushed = self.admin.push(self.record(name, uid)?.ports.admin, &document).await;
+                let pushed =
+                    self.admin.push(HOST, self.record(name, uid)?.ports.admin, &document).await;
                 pushed.with_context(|| format!("pushing epoch {epoch} to {name}")).map(|()| None)
             }
             Step::Configure { name, uid, settings } => {
                 let port = self.record(name, uid)?.ports.admin;
-                let configured = self.admin.configure(port, settings).await;
+                let configured = self.admin.configure(HOST, port, settings).await;
                 configured.with_context(|| format!("configuring {name}"))?;
                 Ok(Some(format!("{name} has new settings")))
             }

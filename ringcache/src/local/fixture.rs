@@ -22,15 +22,20 @@ pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> Observed
         ownership: Ownership { owned: owned.to_vec(), handed_in, ..Ownership::default() },
         settings: Settings::default(),
         stats: NodeStats::default(),
+        heard: Vec::new(),
     };
     ObservedNode {
         name: name.into(),
         uid: name.into(),
         host: String::new(),
         ports: PORTS,
-        template: Template { memory_bytes: 256 << 20, program: String::new() },
+        template: Template { memory_bytes: 256 << 20, program: String::new(), pod: String::new() },
         phase: Phase::Running,
         state: Some(state),
+        draining: false,
+        stopping: false,
+        resting: false,
+        trouble: None,
     }
 }
 
@@ -65,6 +70,8 @@ pub(super) fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> 
         cluster: ClusterRef { uid: "c".into(), ..ClusterRef::default() },
         generation: 1,
         program: String::new(),
+        pod: String::new(),
+        endpoints: None,
         document,
         nodes,
     }

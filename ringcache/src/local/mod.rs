@@ -1,6 +1,5 @@
 //! A cluster on this machine: `ringcache up` and `ringcache status`.
 
-mod admin;
 mod adopt;
 mod dir;
 mod execute;

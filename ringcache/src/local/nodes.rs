@@ -37,7 +37,7 @@ fn standing(observed: &Observed, node: &ObservedNode) -> String {
         .stored()
         .and_then(|document| document.members.iter().find(|member| member.uid.uid() == node.uid));
     match (node.phase, observed.state(node), member) {
-        (Phase::Exited, ..) => "Gone".to_owned(),
+        (Phase::Exited | Phase::Lost, ..) => "Gone".to_owned(),
         (Phase::Stopping, ..) => "Stopping".to_owned(),
         (_, None, Some(_)) => "Silent".to_owned(),
         (_, None, None) => "Starting".to_owned(),

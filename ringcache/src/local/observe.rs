@@ -1,12 +1,12 @@
 //! Reads, and only reads: the state directory, the processes, and what each node says of itself.
 
 use anyhow::{Context, Result};
+use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::document::ClusterRef;
 use ringcache_operator_core::{Observed, ObservedNode, Phase};
 use tokio::task::JoinSet;
 
-use super::admin::AdminClient;
 use super::dir::{NodeRecord, StateDir};
 
 /// Version of the program that new nodes are started with: this one.
@@ -35,7 +35,7 @@ pub(super) async fn observe(
         let admin = admin.clone();
         asked.spawn(async move {
             let alive = record.process.is_alive();
-            let state = if alive { admin.state(record.ports.admin).await.ok() } else { None };
+            let state = if alive { admin.state(HOST, record.ports.admin).await.ok() } else { None };
             node(record, alive, state)
         });
     }
@@ -48,6 +48,8 @@ pub(super) async fn observe(
         cluster: cluster_ref(cluster),
         generation: cluster.metadata.generation.unwrap_or_default(),
         program: PROGRAM.to_owned(),
+        pod: String::new(),
+        endpoints: None,
         document: dir.document()?,
         nodes,
     })
@@ -65,5 +67,20 @@ fn node(
         (true, None, None) => Phase::Starting,
         (true, None, Some(_)) => Phase::Running,
     };
-    ObservedNode { name, uid, host: HOST.to_owned(), ports, template, phase, state }
+    let host = HOST.to_owned();
+    let (draining, stopping) = (false, phase == Phase::Stopping);
+    let (resting, trouble) = (false, None);
+    ObservedNode {
+        name,
+        uid,
+        host,
+        ports,
+        template,
+        phase,
+        state,
+        draining,
+        stopping,
+        resting,
+        trouble,
+    }
 }

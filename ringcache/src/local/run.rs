@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_operator_core::{Checked, Observed, Plan, Step, check, plan, validate};
 
-use super::admin::AdminClient;
 use super::dir::StateDir;
 use super::execute::Executor;
 use super::movement::Movement;

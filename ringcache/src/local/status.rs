@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::CacheClusterStatus;
 use ringcache_operator_core::{Observed, check, plan, validate};
 use serde_json::json;
 
-use super::admin::AdminClient;
 use super::dir::StateDir;
 use super::nodes;
 use super::observe::{cluster_ref, observe};

@@ -6,11 +6,11 @@ use std::{fs, io};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use super::admin::AdminClient;
 use super::dir::StateDir;
 use super::execute::{Executor, free_ports};
 use super::movement::Movement;

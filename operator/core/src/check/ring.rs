@@ -5,7 +5,7 @@ use ringcache_api::{Document, DocumentError, Incarnation, Member, MemberState};
 
 use super::Violation;
 use crate::facts::is_empty;
-use crate::{Intent, Observed, Phase};
+use crate::{Intent, Observed, ObservedNode, Phase};
 
 pub(super) fn check(
     document: &Document,
@@ -50,7 +50,7 @@ fn gone(document: &Document, observed: &Observed, found: &mut Vec<Violation>) {
     let told = observed.ring().is_some_and(|ring| observed.is_accepted(ring));
     let forgotten = known.into_iter().flatten().filter(|uid| !document.gone.contains(uid));
     for uid in forgotten {
-        if !told || is_awaited(uid, observed) {
+        if !told || is_awaited(uid, observed) || may_return(uid, observed) {
             found.push(Violation::Forgotten(uid.clone()));
         }
     }
@@ -61,12 +61,24 @@ fn is_awaited(uid: &Incarnation, observed: &Observed) -> bool {
     observed.states().any(|state| state.ownership.sealed.iter().any(|sealed| sealed.to == *uid))
 }
 
+/// Whether a node with that uid still exists and is not known to run anything else: it may come back, and must find that
+/// everybody knows better.
+fn may_return(uid: &Incarnation, observed: &Observed) -> bool {
+    let runs_another =
+        |node: &ObservedNode| observed.state(node).is_some_and(|state| state.incarnation != *uid);
+    observed.nodes.iter().any(|node| node.uid == uid.uid() && !runs_another(node))
+}
+
 fn newcomers(document: &Document, observed: &Observed, found: &mut Vec<Violation>) {
     let known =
         |m: &&Member| observed.ring().is_some_and(|ring| ring.incarnation(&m.uid).is_some());
     for member in document.members.iter().filter(|m| !known(m)) {
         if observed.state_of(&member.uid).is_none() {
             found.push(Violation::Unknown(member.uid.clone()));
+        }
+        let stays = observed.ring().is_some() && member.state != MemberState::Leaving;
+        if stays && observed.node(&member.uid).is_some_and(|node| node.draining) {
+            found.push(Violation::Draining(member.uid.clone()));
         }
     }
 }
@@ -79,7 +91,7 @@ fn removals(document: &Document, observed: &Observed, found: &mut Vec<Violation>
                 found.push(Violation::Stranded(node.name.clone()));
             }
             // Without a document to build upon, one that does not answer may be anything.
-            None if observed.ring().is_none() && node.phase != Phase::Exited => {
+            None if observed.ring().is_none() && is_unaccounted(node, document, observed) => {
                 found.push(Violation::Stranded(node.name.clone()));
             }
             _ => {}
@@ -95,6 +107,16 @@ fn removals(document: &Document, observed: &Observed, found: &mut Vec<Violation>
         if let Some(why) = why {
             found.push(Violation::Removed { name: member.name.clone(), why });
         }
+    }
+}
+
+/// Whether a node that does not answer may own slots after `document`, which does not say that it is gone.
+fn is_unaccounted(node: &ObservedNode, document: &Document, observed: &Observed) -> bool {
+    let declared = document.gone.iter().any(|incarnation| incarnation.uid() == node.uid);
+    match node.phase {
+        Phase::Exited => false,
+        Phase::Lost => !declared && document.epoch > 1,
+        _ => !observed.is_outcast(node),
     }
 }
 

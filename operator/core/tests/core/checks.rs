@@ -38,7 +38,7 @@ fn stop(world: &World, name: &str) -> Vec<Step> {
 }
 
 fn start(name: &str) -> Step {
-    let template = Template { memory_bytes: 256 << 20, program: "1.0".into() };
+    let template = Template { memory_bytes: 256 << 20, program: "1.0".into(), pod: String::new() };
     Step::StartNode { name: name.into(), template, settings: Settings::default() }
 }
 

@@ -246,7 +246,7 @@ fn a_plan_is_serialised_with_everything_that_an_executor_needs() {
         json["steps"][0]["StartNode"],
         serde_json::json!({
             "name": "simple-web-1",
-            "template": {"memoryBytes": 256 << 20, "program": "1.0"},
+            "template": {"memoryBytes": 256 << 20, "program": "1.0", "pod": ""},
             "settings": {"ttlDefaultSeconds": 0, "ttlJitterPercent": 0},
         })
     );

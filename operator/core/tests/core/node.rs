@@ -13,6 +13,12 @@ pub(crate) struct Node {
     pub(crate) phase: Phase,
     /// Does not answer the operator; serves and talks to the other nodes all the same.
     pub(crate) silent: bool,
+    /// Its host is cordoned.
+    pub(crate) draining: bool,
+    /// The platform has no room for it: it stays `Starting`.
+    pub(crate) stuck: bool,
+    /// Ticks for which what is left of it stays as evidence.
+    pub(crate) rests: u8,
     pub(crate) used_bytes: u64,
     pub(super) restarts: u32,
     pub(super) port: u16,
@@ -38,6 +44,9 @@ impl Node {
             uid: format!("u{number}"),
             phase: Phase::Starting,
             silent: false,
+            draining: false,
+            stuck: false,
+            rests: 0,
             used_bytes: 0,
             restarts: 0,
             port: 7000 + number * 4,
@@ -83,6 +92,14 @@ impl Node {
         self.forget();
     }
 
+    /// Ends by itself, soon after its start.
+    pub(crate) fn crash(&mut self, rests: u8) {
+        if matches!(self.phase, Phase::Starting | Phase::Running) && self.ends_at.is_none() {
+            self.die();
+            self.rests = rests;
+        }
+    }
+
     /// The process is replaced under the same platform uid, as a container is by its kubelet.
     pub(crate) fn restart(&mut self) {
         if matches!(self.phase, Phase::Running) {
@@ -107,6 +124,18 @@ impl Node {
             template: self.template.clone(),
             phase: self.phase,
             state: self.answers().then(|| self.state()),
+            draining: self.draining,
+            stopping: self.ends_at.is_some(),
+            resting: self.rests > 0,
+            trouble: self.trouble().map(str::to_owned),
+        }
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        match self.phase {
+            Phase::Starting if self.stuck => Some("Unschedulable: 0/3 nodes are available"),
+            Phase::Exited if self.rests > 0 => Some("Error: exit code 1"),
+            _ => None,
         }
     }
 
@@ -132,6 +161,7 @@ impl Node {
             },
             settings: self.settings,
             stats: NodeStats { used_bytes: self.used_bytes, ..NodeStats::default() },
+            heard: Vec::new(),
         }
     }
 }

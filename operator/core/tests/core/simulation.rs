@@ -24,6 +24,15 @@ enum Event {
     Restart(Index),
     /// Told to end by somebody else, with so many ticks of grace.
     Terminate(Index, u8),
+    /// Ends by itself soon after its start, and rests for so many ticks.
+    Crash(Index, u8),
+    /// Its host is cut off, or back.
+    CutOff(Index),
+    Reconnect(Index),
+    /// Its host is cordoned, or not any more.
+    Cordon(Index, bool),
+    /// There is no room for new nodes, or again.
+    Full(bool),
     /// Does not answer the operator any more, or again.
     Silence(Index, bool),
     /// The store loses the document, or an older one is restored.
@@ -50,6 +59,11 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<Index>().prop_map(Event::Vanish),
         1 => any::<Index>().prop_map(Event::Restart),
         1 => (any::<Index>(), 1..8_u8).prop_map(|(i, ticks)| Event::Terminate(i, ticks)),
+        1 => (any::<Index>(), 1..12_u8).prop_map(|(i, ticks)| Event::Crash(i, ticks)),
+        2 => any::<Index>().prop_map(Event::CutOff),
+        1 => any::<Index>().prop_map(Event::Reconnect),
+        2 => (any::<Index>(), any::<bool>()).prop_map(|(i, on)| Event::Cordon(i, on)),
+        1 => any::<bool>().prop_map(Event::Full),
         2 => (any::<Index>(), any::<bool>()).prop_map(|(i, silent)| Event::Silence(i, silent)),
         1 => Just(Event::LoseDocument),
         1 => Just(Event::RestoreOldDocument),
@@ -70,6 +84,10 @@ impl History {
             | Event::Vanish(i)
             | Event::Restart(i)
             | Event::Terminate(i, _)
+            | Event::Crash(i, _)
+            | Event::CutOff(i)
+            | Event::Reconnect(i)
+            | Event::Cordon(i, _)
             | Event::Silence(i, _) => {
                 if world.nodes.is_empty() {
                     return;
@@ -94,9 +112,23 @@ impl History {
             Event::Restart(_) => world.nodes[chosen].restart(),
             Event::Terminate(_, ticks) => world.terminate(chosen, ticks.into()),
             Event::Silence(_, silent) => world.nodes[chosen].silent = silent,
-            Event::LoseDocument => world.stored = None,
-            Event::RestoreOldDocument => world.stored = self.written.first().cloned(),
+            Event::Crash(_, ticks) => world.nodes[chosen].crash(ticks),
+            Event::CutOff(_) => world.cut_off(chosen),
+            Event::Reconnect(_) => world.reconnect(chosen),
+            Event::Cordon(_, draining) => world.nodes[chosen].draining = draining,
+            Event::Full(full) => world.full = full,
+            // Who was declared gone stands only in the document: hosts that come back after it was lost, too, are one fault
+            // more than is promised to be survived.
+            Event::LoseDocument => {
+                world.bury(World::is_outcast);
+                world.stored = None;
+            }
+            Event::RestoreOldDocument => {
+                world.bury(World::is_outcast);
+                world.stored = self.written.first().cloned();
+            }
             Event::Run { late, steps, fate } => {
+                world.hear_of_newer_documents();
                 let plan = world.plan();
                 (0..late).for_each(|_| world.tick(fate));
                 world.execute(&plan, steps.into());
@@ -111,11 +143,12 @@ fn assert_settled(world: &World) {
     let observed = world.observe();
     assert!(observed.is_converged());
     assert_eq!(observed.served(), SlotSet::all());
-    let (nodes, wanted) = (&world.nodes, world.cluster.spec.nodes as usize);
-    assert!(nodes.iter().all(|node| node.phase == Phase::Running));
-    assert_eq!(nodes.len(), wanted);
-    let shares = world.shares();
-    let (least, most) = (shares.values().min().unwrap(), shares.values().max().unwrap());
+    // What is left of nodes on lost hosts stays until the hosts are back.
+    let nodes: Vec<_> = world.nodes.iter().filter(|node| node.phase != Phase::Lost).collect();
+    assert!(nodes.iter().all(|node| node.phase == Phase::Running && !node.draining));
+    assert_eq!(nodes.len(), world.cluster.spec.nodes as usize);
+    let shares: Vec<_> = nodes.iter().map(|node| world.shares()[&node.name]).collect();
+    let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
     assert!(most - least <= 1, "{shares:?}");
 }
 
@@ -142,6 +175,9 @@ proptest! {
         }
         let mut world = history.world;
         world.edit(|spec| spec.paused = false);
+        world.full = false;
+        // A lost node that the document does not know blocks the next one until its host is back, or removed for good.
+        world.bury(World::is_unaccounted);
         world.nodes.iter_mut().for_each(|node| node.silent = false);
         world.settle();
         assert_settled(&world);

@@ -74,6 +74,9 @@ fn every_example_is_valid() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let cluster = parse_yaml(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         validate(&cluster).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));

@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(crate) program: String,
     pub(crate) stored: Option<Document>,
     pub(crate) nodes: Vec<Node>,
+    /// Whether there is no room for new nodes.
+    pub(crate) full: bool,
     /// Slots that have changed hands, adopted ones not among them.
     pub(crate) moved: usize,
     /// The plans with steps that were executed, as text.
@@ -47,6 +49,7 @@ impl World {
             program: "1.0".into(),
             stored: None,
             nodes: Vec::new(),
+            full: false,
             moved: 0,
             transcript: Vec::new(),
             started: 0,
@@ -84,9 +87,18 @@ impl World {
             cluster: cluster_ref(),
             generation: self.cluster.metadata.generation.unwrap_or(1),
             program: self.program.clone(),
+            pod: String::new(),
+            endpoints: None,
             document: self.stored.clone(),
             nodes: self.nodes.iter().map(Node::observed).collect(),
         }
+    }
+
+    /// An older document was restored: those that know a newer one answer. If none of them did, nobody could tell that nodes
+    /// which it does not know own slots: one fault more than is promised to be survived.
+    pub(crate) fn hear_of_newer_documents(&mut self) {
+        let stored = self.stored.as_ref().map_or(0, |document| document.epoch);
+        self.nodes.iter_mut().filter(|n| n.epoch() > stored).for_each(|n| n.silent = false);
     }
 
     /// A checked plan for what is observed now; a refused one fails the test.
@@ -102,6 +114,10 @@ impl World {
                     let nodes = self.nodes.iter().filter(|node| node.answers()).map(Node::epoch);
                     let seen = nodes.chain(self.stored.iter().map(|d| d.epoch)).max().unwrap_or(0);
                     assert!(document.epoch > seen, "epoch {} after {seen}", document.epoch);
+                    if seen == 0 {
+                        // Whoever lost the document and every member but one that is cut off starts anew.
+                        self.bury(|_, node| node.phase == Phase::Lost);
+                    }
                     self.stored = Some(document.clone());
                 }
                 Step::PushDocument { name: _, uid, epoch } => {
@@ -120,7 +136,8 @@ impl World {
                 Step::StartNode { name, template, settings } => {
                     assert!(self.nodes.iter().all(|n| n.name != *name), "{name} exists");
                     self.started += 1;
-                    self.nodes.push(Node::new(name, self.started, template, *settings));
+                    let node = Node::new(name, self.started, template, *settings);
+                    self.nodes.push(Node { stuck: self.full, ..node });
                 }
                 Step::StopNode { name: _, uid, reason: _ } => self.stop(uid),
             }
@@ -133,14 +150,19 @@ impl World {
             self.nodes.remove(i);
             return;
         }
-        if self.cluster.metadata.deletion_timestamp.is_none() {
+        if self.nodes[i].phase == Phase::Lost {
+            self.nodes[i].ends_at = Some(0);
+            return;
+        }
+        let given_up = self.is_outcast(&self.nodes[i]);
+        if self.cluster.metadata.deletion_timestamp.is_none() && !given_up {
             let node = &self.nodes[i];
             let (name, uid) = (&node.name, node.incarnation());
             assert!(
                 node.owned.is_empty() && node.sealed.is_empty(),
                 "{name} is stopped with slots"
             );
-            for other in self.nodes.iter().filter(|n| n.phase != Phase::Exited) {
+            for other in self.nodes.iter().filter(|n| self.takes_part(n)) {
                 assert!(
                     other.sealed.iter().all(|a| a.to != uid),
                     "{} waits for {name}",
@@ -155,10 +177,58 @@ impl World {
     pub(crate) fn terminate(&mut self, i: usize, ticks: u64) {
         let ends_at = self.ticks + ticks;
         let node = &mut self.nodes[i];
-        if node.phase != Phase::Exited && node.ends_at.is_none() {
+        if !node.phase.is_over() && node.ends_at.is_none() {
             node.phase = Phase::Stopping;
             node.ends_at = Some(ends_at);
         }
+    }
+
+    /// Its host is cut off: the platform still has a record of the node, and nobody can reach it. Platforms that notice
+    /// this do not restart processes in place.
+    pub(crate) fn cut_off(&mut self, i: usize) {
+        let node = &self.nodes[i];
+        if matches!(node.phase, Phase::Running | Phase::Stopping) && node.restarts == 0 {
+            self.nodes[i].phase = Phase::Lost;
+        }
+    }
+
+    /// The host is back, and the process has never ended.
+    pub(crate) fn reconnect(&mut self, i: usize) {
+        let ticks = self.ticks;
+        let node = &mut self.nodes[i];
+        if node.phase == Phase::Lost {
+            let told = node.ends_at.is_some();
+            node.phase = if told { Phase::Stopping } else { Phase::Running };
+            node.ends_at = told.then_some(ticks + 2);
+        }
+    }
+
+    /// What was given up, and fulfils `what`, never comes back.
+    pub(crate) fn bury(&mut self, what: impl Fn(&Self, &Node) -> bool) {
+        let buried = self.nodes.iter().filter(|node| what(self, node));
+        let buried: Vec<String> = buried.map(|node| node.uid.clone()).collect();
+        self.nodes.retain(|node| !buried.contains(&node.uid));
+    }
+
+    /// Whether the node is lost and the stored document does not know it.
+    pub(crate) fn is_unaccounted(&self, node: &Node) -> bool {
+        let uid = node.incarnation();
+        let known = |document: &Document| {
+            document.incarnation(&uid).is_some() || document.gone.contains(&uid)
+        };
+        node.phase == Phase::Lost && !self.stored.as_ref().is_some_and(known)
+    }
+
+    /// Whether somebody knows that the node is gone, although it runs.
+    pub(crate) fn is_outcast(&self, node: &Node) -> bool {
+        let reachable = self.nodes.iter().filter(|other| !other.phase.is_over());
+        let documents = reachable.filter_map(|other| other.document.as_ref());
+        documents.chain(&self.stored).any(|document| document.gone.contains(&node.incarnation()))
+    }
+
+    /// Whether the node takes part: what it does reaches others.
+    fn takes_part(&self, node: &Node) -> bool {
+        matches!(node.phase, Phase::Running | Phase::Stopping) && !self.is_outcast(node)
     }
 
     /// One round of the operator, after which the world goes on.
@@ -188,14 +258,20 @@ impl World {
     pub(crate) fn tick(&mut self, fate: u64) {
         self.ticks += 1;
         for node in &mut self.nodes {
-            if node.ends_at.is_some_and(|at| at <= self.ticks) {
-                node.die();
-            } else if node.phase == Phase::Starting {
+            node.rests = node.rests.saturating_sub(1);
+            node.stuck &= self.full;
+            if node.phase == Phase::Starting && !node.stuck && node.ends_at.is_none() {
                 node.phase = Phase::Running;
             }
         }
-        self.nodes.retain(|node| node.ends_at.is_none_or(|at| at > self.ticks));
+        let over = |node: &Node| {
+            node.phase != Phase::Lost && node.ends_at.is_some_and(|at| at <= self.ticks)
+        };
+        self.nodes.retain(|node| !over(node));
         for i in 0..self.nodes.len() {
+            if !self.takes_part(&self.nodes[i]) {
+                continue;
+            }
             self.resolve(i);
             self.hand_over(i, fate >> (2 * (i % 16)));
             self.adopt(i);
@@ -204,8 +280,8 @@ impl World {
     }
 
     fn find(&self, uid: &Incarnation) -> Option<usize> {
-        let alive = |n: &Node| n.phase != Phase::Exited && n.phase != Phase::Starting;
-        self.nodes.iter().position(|node| alive(node) && node.incarnation() == *uid)
+        let found = self.nodes.iter().position(|node| node.incarnation() == *uid);
+        found.filter(|&i| self.takes_part(&self.nodes[i]))
     }
 
     /// Attempts of node `i` that have waited a tick get their answer.
@@ -289,8 +365,9 @@ impl World {
     }
 
     pub(crate) fn assert_single_owners(&self) {
-        let all = self.nodes.iter().fold(SlotSet::new(), |all, node| all.union(&node.owned));
-        let sum: usize = self.nodes.iter().map(|node| node.owned.len()).sum();
+        let nodes = || self.nodes.iter().filter(|node| self.takes_part(node));
+        let all = nodes().fold(SlotSet::new(), |all, node| all.union(&node.owned));
+        let sum: usize = nodes().map(|node| node.owned.len()).sum();
         assert_eq!(all.len(), sum, "some slot has two owners");
     }
 
