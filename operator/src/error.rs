@@ -1,0 +1,63 @@
+//! What may go wrong in a reconcile.
+
+use std::time::Duration;
+
+use crate::nodes::NodeError;
+
+/// Why a reconcile failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused a call or did not answer.
+    #[error("Kubernetes API: {0}")]
+    Api(#[from] kube::Error),
+    /// A cache node refused a message or did not answer.
+    #[error("cache node: {0}")]
+    Node(#[from] NodeError),
+    /// An object cannot be written as JSON or read from it.
+    #[error("JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// An object of the API server lacks what it must have, or says what cannot be.
+    #[error("{0}")]
+    Malformed(String),
+    /// The check found the plan unsafe: a bug of the planner.
+    #[error("plan refused: {0}")]
+    Refused(String),
+    /// A step of the plan could not be carried out.
+    #[error("{step}: {source}")]
+    Step {
+        /// The step.
+        step: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// The whole reconcile took too long.
+    #[error("not finished after {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// A bug: the code panicked. Only this cluster's reconcile ends.
+    #[error("bug: the reconcile panicked: {0}")]
+    Panic(String),
+}
+
+impl Error {
+    /// Its kind in one word, for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Api(kube::Error::Api(_)) => "api_refused",
+            Self::Api(_) => "api_unreachable",
+            Self::Node(_) => "node",
+            Self::Json(_) | Self::Malformed(_) => "malformed",
+            Self::Refused(_) => "refused",
+            Self::Step { source, .. } => source.category(),
+            Self::Timeout(_) => "timeout",
+            Self::Panic(_) => "panic",
+        }
+    }
+
+    /// The code of the API server's refusal.
+    pub fn api_code(&self) -> Option<u16> {
+        match self {
+            Self::Api(kube::Error::Api(status)) => Some(status.code),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Carries out one step of a plan. Every call says which object it means, so that a step that comes late, twice, or from an
+//! operator that is not the leader any more does no harm.
+
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use ringcache_api::Document;
+use ringcache_api::admin::Settings;
+use ringcache_operator_core::{ObservedNode, Phase, Step, Template};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::nodes::Nodes;
+use crate::objects::meta::FIELD_MANAGER;
+use crate::objects::{meta, pod, ring};
+use crate::observe::{Observation, failures, is_ours};
+use crate::{Context, Error};
+
+#[cfg(test)]
+mod tests;
+
+/// Carries out `step`, planned from `observation`.
+pub async fn execute<N: Nodes>(
+    context: &Context<N>,
+    observation: &Observation,
+    step: &Step,
+) -> Result<(), Error> {
+    match step {
+        Step::WriteDocument { document } => write(context, observation, document).await,
+        Step::PushDocument { name, uid, epoch } => {
+            let node = node(observation, name, uid)?;
+            let document = stored(context, observation, *epoch).await?;
+            Ok(context.nodes.push(&node.host, node.ports.admin, &document).await?)
+        }
+        Step::Configure { name, uid, settings } => {
+            let node = node(observation, name, uid)?;
+            Ok(context.nodes.configure(&node.host, node.ports.admin, settings).await?)
+        }
+        Step::StartNode { name, template, settings } => {
+            start(context, observation, name, template, *settings).await
+        }
+        Step::StopNode { name, uid, reason: _ } => stop(context, observation, name, uid).await,
+    }
+}
+
+/// The API of the objects in the cluster's namespace.
+pub(crate) fn api<K>(client: &Client, observation: &Observation) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    Api::namespaced(client.clone(), &observation.observed.cluster.namespace)
+}
+
+/// Creates an object, never changes one: that there is one of that name already is an error.
+pub(crate) async fn create<K>(api: &Api<K>, object: &K) -> Result<(), kube::Error>
+where
+    K: Clone + Debug + Serialize + DeserializeOwned,
+{
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false };
+    api.create(&params, object).await.map(drop)
+}
+
+/// Writes our fields of an object that exists.
+pub(crate) async fn apply<K>(api: &Api<K>, name: &str, object: &K) -> Result<(), kube::Error>
+where
+    K: Clone + Debug + Serialize + DeserializeOwned,
+{
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch(name, &params, &Patch::Apply(object)).await.map(drop)
+}
+
+/// Compare and swap: of two operators that write the next document at once, one gets a conflict and plans again.
+async fn write<N: Nodes>(
+    context: &Context<N>,
+    observation: &Observation,
+    document: &Document,
+) -> Result<(), Error> {
+    let Observation { cluster, ring_version, children, .. } = observation;
+    let rings: Api<ConfigMap> = api(&context.client, observation);
+    let mut wanted = ring::ring(cluster, document);
+    let Some(live) = &children.ring else { return Ok(create(&rings, &wanted).await?) };
+    if !ring::is_ours(cluster, live) {
+        return Err(meta::foreign("ConfigMap", &live.metadata));
+    }
+    wanted.metadata.resource_version.clone_from(ring_version);
+    Ok(apply(&rings, &wanted.name_any(), &wanted).await?)
+}
+
+/// The stored document of that epoch. The plan may just have written it, so it is not always the observed one; what nodes
+/// are given is what is stored, never what was only planned.
+async fn stored<N: Nodes>(
+    context: &Context<N>,
+    observation: &Observation,
+    epoch: u64,
+) -> Result<Document, Error> {
+    let of_epoch = |document: &Document| document.epoch == epoch;
+    if let Some(document) = observation.observed.document.as_ref().filter(|d| of_epoch(d)) {
+        return Ok(document.clone());
+    }
+    let rings: Api<ConfigMap> = api(&context.client, observation);
+    let live = rings.get(&ring::name(&observation.cluster)).await?;
+    let document = Some(&live).filter(|live| ring::is_ours(&observation.cluster, live));
+    document.and_then(ring::document).filter(of_epoch).ok_or_else(|| {
+        Error::Malformed(format!("ConfigMap {} does not hold epoch {epoch}", live.name_any()))
+    })
+}
+
+fn node<'a>(
+    observation: &'a Observation,
+    name: &str,
+    uid: &str,
+) -> Result<&'a ObservedNode, Error> {
+    let mut nodes = observation.observed.nodes.iter();
+    let found = nodes.find(|node| node.name == name && node.uid == uid);
+    found.ok_or_else(|| Error::Malformed(format!("pod {name} ({uid}) was not observed")))
+}
+
+/// Creates the pod. Never by server-side apply: that would change a pod of this name which somebody else has just started.
+async fn start<N: Nodes>(
+    context: &Context<N>,
+    observation: &Observation,
+    name: &str,
+    template: &Template,
+    settings: Settings,
+) -> Result<(), Error> {
+    let Observation { cluster, observed, children, .. } = observation;
+    let failures = failures(&children.pods);
+    let wanted = pod::pod(cluster, name, template, settings, failures);
+    let pods: Api<Pod> = api(&context.client, observation);
+    match create(&pods, &wanted).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            let Some(live) = pods.get_opt(name).await? else { return Ok(()) };
+            if !is_ours(cluster, observed.document.as_ref(), &live) {
+                return Err(meta::foreign("Pod", &live.metadata));
+            }
+            // Ours and not observed: created in the meantime, or somebody took its label away. With the label it is seen
+            // next time; without, this step would fail for ever.
+            match meta::repair_pod(cluster, &live.metadata) {
+                Some(patch) => merge(&pods, name, &patch).await,
+                None => Ok(()),
+            }
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Changes metadata of an object, which the patch names by its uid. If that is gone there is nothing to change.
+pub(crate) async fn merge<K>(
+    api: &Api<K>,
+    name: &str,
+    patch: &serde_json::Value,
+) -> Result<(), Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let params =
+        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    already_gone(api.patch_metadata(name, &params, &Patch::Merge(patch)).await.map(drop))
+}
+
+/// Deletes exactly this pod. The kubelet tells the node to end, which serves and forwards until then.
+async fn stop<N: Nodes>(
+    context: &Context<N>,
+    observation: &Observation,
+    name: &str,
+    uid: &str,
+) -> Result<(), Error> {
+    let node = node(observation, name, uid)?;
+    // Nothing runs in an exited pod, so nothing needs time to end. A lost one gets it: if its host comes back, its kubelet
+    // must still find the pod and end the node.
+    let grace = (node.phase == Phase::Exited).then_some(0);
+    if node.stopping && (grace.is_none() || has_no_grace_left(observation, uid)) {
+        return Ok(());
+    }
+    let preconditions = Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() };
+    let params = DeleteParams {
+        grace_period_seconds: grace,
+        preconditions: Some(preconditions),
+        ..DeleteParams::default()
+    };
+    let pods: Api<Pod> = api(&context.client, observation);
+    already_gone(pods.delete(name, &params).await.map(drop))
+}
+
+/// Asking again would be a write that changes nothing, at every look, for as long as a finalizer holds the pod.
+fn has_no_grace_left(observation: &Observation, uid: &str) -> bool {
+    let mut pods = observation.children.pods.iter();
+    let pod = pods.find(|pod| pod.metadata.uid.as_deref() == Some(uid));
+    pod.is_some_and(|pod| pod.metadata.deletion_grace_period_seconds == Some(0))
+}
+
+/// An object that does not exist, or has another uid than the one meant, is gone: what was wanted of it is done.
+fn already_gone(result: Result<(), kube::Error>) -> Result<(), Error> {
+    match result {
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        other => Ok(other?),
+    }
+}

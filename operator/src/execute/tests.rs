@@ -1,0 +1,225 @@
+//! The calls that steps are made of, and what they must say to be harmless.
+
+use ringcache_api::admin::Settings;
+use ringcache_operator_core::{Phase, Step};
+use serde_json::{Value, json};
+
+use super::execute;
+use crate::Error;
+use crate::objects::{meta, ring};
+use crate::observe::fixture::{
+    CLUSTER_PATH, FakeApi, FakeNodes, START, answer, cluster, context, document, ended, hosts, pod,
+    running, template, time,
+};
+use crate::observe::{Observation, observe};
+
+/// A cluster of one node, after a look at it that is not among the calls.
+struct World {
+    api: FakeApi,
+    nodes: FakeNodes,
+}
+
+impl World {
+    fn new() -> Self {
+        let (api, nodes) = (FakeApi::default(), FakeNodes::default());
+        api.put(CLUSTER_PATH, cluster("{}"));
+        api.put("pods/web-0", running("web-0", "10.0.0.1"));
+        nodes.states.lock().unwrap().insert("10.0.0.1".to_owned(), answer("web-0"));
+        Self { api, nodes }
+    }
+
+    /// With a stored ring.
+    fn with_ring(epoch: u64) -> Self {
+        let world = Self::new();
+        let mut ring = json!(ring::ring(&cluster("{}"), &document(epoch, &["web-0"])));
+        ring["metadata"]["resourceVersion"] = json!("77");
+        world.api.put("configmaps/web-ring", ring);
+        world
+    }
+
+    async fn look(&self) -> Observation {
+        let context = context(&self.api, &self.nodes, hosts([]));
+        observe(&context, "shop", "web").await.unwrap().unwrap()
+    }
+
+    async fn execute(&self, step: &Step) -> Result<(), Error> {
+        let observation = self.look().await;
+        execute(&context(&self.api, &self.nodes, hosts([])), &observation, step).await
+    }
+
+    /// The only write of this step.
+    async fn write(&self, step: &Step) -> (String, Value) {
+        self.execute(step).await.unwrap();
+        let [call] = &self.api.writes()[..] else { panic!("{:?}", self.api.writes()) };
+        (call.what.clone(), call.body.clone())
+    }
+}
+
+fn start(name: &str) -> Step {
+    Step::StartNode {
+        name: name.to_owned(),
+        template: template("cache:1"),
+        settings: Settings::default(),
+    }
+}
+
+fn stop(name: &str) -> Step {
+    Step::StopNode { name: name.to_owned(), uid: format!("uid-{name}"), reason: "test".to_owned() }
+}
+
+fn push(epoch: u64) -> Step {
+    Step::PushDocument { name: "web-0".to_owned(), uid: "uid-web-0".to_owned(), epoch }
+}
+
+#[tokio::test]
+async fn a_pod_is_posted_and_never_applied() {
+    let (what, body) = World::new().write(&start("web-1")).await;
+    let path = "POST /api/v1/namespaces/shop/pods";
+    assert_eq!(what, format!("{path}?&fieldManager=ringcache-operator"));
+    assert_eq!(body["metadata"]["name"], "web-1");
+    assert_eq!(body["metadata"]["annotations"][meta::FAILURES], Value::Null);
+}
+
+#[tokio::test]
+async fn a_pod_after_failed_ones_remembers_how_many() {
+    let world = World::new();
+    let mut failed = pod("web-1", ended(START, START));
+    let annotations = failed.metadata.annotations.as_mut().unwrap();
+    annotations.insert(meta::FAILURES.to_owned(), "2".to_owned());
+    world.api.put("pods/web-1", failed);
+    let (_, body) = world.write(&start("web-2")).await;
+    assert_eq!(body["metadata"]["annotations"][meta::FAILURES], "3");
+}
+
+#[tokio::test]
+async fn a_pod_of_somebody_else_is_not_touched_and_named() {
+    let world = World::new();
+    let mut theirs = running("web-1", "10.0.0.2");
+    theirs.metadata.owner_references = None;
+    world.api.put("pods/web-1", theirs);
+    world.api.refuse("POST", "pods", 409, "AlreadyExists");
+    let error = world.execute(&start("web-1")).await.unwrap_err();
+    let expected =
+        "Pod shop/web-1 exists and belongs to somebody else: delete it or rename the cluster";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(world.api.writes().len(), 1, "the attempt and nothing more");
+}
+
+#[tokio::test]
+async fn a_pod_of_ours_that_lost_its_label_gets_it_back_instead_of_blocking_its_name() {
+    let world = World::new();
+    let mut unlabelled = running("web-1", "10.0.0.2");
+    unlabelled.metadata.labels.as_mut().unwrap().remove("ringcache.dev/cluster");
+    world.api.put("pods/web-1", unlabelled);
+    world.api.refuse("POST", "pods", 409, "AlreadyExists");
+    world.execute(&start("web-1")).await.unwrap();
+    let patch =
+        json!({"metadata": {"labels": {"ringcache.dev/cluster": "web"}, "uid": "uid-web-1"}});
+    assert_eq!(world.api.writes()[1].body, patch);
+}
+
+#[tokio::test]
+async fn a_pod_is_deleted_only_if_it_is_the_one_that_is_meant() {
+    let (what, body) = World::new().write(&stop("web-0")).await;
+    assert_eq!(what, "DELETE /api/v1/namespaces/shop/pods/web-0?");
+    assert_eq!(body, json!({"preconditions": {"uid": "uid-web-0"}}), "with its own grace period");
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_pod_that_has_ended_goes_at_once() {
+    let world = World::new();
+    world.api.put("pods/web-0", pod("web-0", ended(START, START)));
+    let (_, body) = world.write(&stop("web-0")).await;
+    assert_eq!(body, json!({"gracePeriodSeconds": 0, "preconditions": {"uid": "uid-web-0"}}));
+}
+
+#[tokio::test]
+async fn a_pod_that_is_gone_or_another_one_by_now_needs_no_deletion() {
+    for (code, reason) in [(404, "NotFound"), (409, "Conflict")] {
+        let world = World::new();
+        world.api.refuse("DELETE", "pods/web-0", code, reason);
+        world.execute(&stop("web-0")).await.unwrap();
+    }
+    let world = World::new();
+    world.api.refuse("DELETE", "pods/web-0", 500, "InternalError");
+    assert!(world.execute(&stop("web-0")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_deletion_under_way_is_not_asked_for_again() {
+    for (status, grace, writes) in [
+        (json!({"phase": "Running", "podIP": "10.0.0.1"}), 30, 0),
+        (ended(START, START), 30, 1),
+        (ended(START, START), 0, 0),
+    ] {
+        let world = World::new();
+        let mut stopping = pod("web-0", status);
+        stopping.metadata.deletion_timestamp = Some(time(START));
+        stopping.metadata.deletion_grace_period_seconds = Some(grace);
+        world.api.put("pods/web-0", stopping);
+        world.execute(&stop("web-0")).await.unwrap();
+        assert_eq!(world.api.writes().len(), writes, "grace {grace}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_document_is_posted() {
+    let document = document(1, &["web-0"]);
+    let (what, body) =
+        World::new().write(&Step::WriteDocument { document: document.clone() }).await;
+    assert!(what.starts_with("POST /api/v1/namespaces/shop/configmaps?"), "{what}");
+    assert_eq!(body["metadata"]["resourceVersion"], Value::Null);
+    assert_eq!(body["data"]["ring.json"], document.to_json());
+}
+
+#[tokio::test]
+async fn the_next_document_replaces_only_the_one_that_was_observed() {
+    let step = Step::WriteDocument { document: document(4, &["web-0"]) };
+    let (what, body) = World::with_ring(3).write(&step).await;
+    let path = "PATCH /api/v1/namespaces/shop/configmaps/web-ring";
+    assert_eq!(what, format!("{path}?&force=true&fieldManager=ringcache-operator"));
+    assert_eq!(body["metadata"]["resourceVersion"], "77");
+    assert_eq!(body["metadata"]["uid"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_config_map_of_somebody_else_is_not_overwritten() {
+    let world = World::new();
+    world
+        .api
+        .put("configmaps/web-ring", json!({"metadata": {"name": "web-ring", "namespace": "shop"}}));
+    let step = Step::WriteDocument { document: document(1, &["web-0"]) };
+    let error = world.execute(&step).await.unwrap_err().to_string();
+    assert!(error.starts_with("ConfigMap shop/web-ring exists and belongs"), "{error}");
+    assert_eq!(world.api.writes(), []);
+}
+
+#[tokio::test]
+async fn a_node_is_given_what_is_stored() {
+    let world = World::with_ring(3);
+    world.execute(&push(3)).await.unwrap();
+    assert_eq!(*world.nodes.pushed.lock().unwrap(), [("10.0.0.1".to_owned(), 3)]);
+    // Planned and not written, or already replaced by another operator's.
+    assert!(world.execute(&push(4)).await.is_err());
+    assert_eq!(world.nodes.pushed.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_document_that_was_just_written_is_read_back_for_the_nodes() {
+    let world = World::with_ring(3);
+    let observation = world.look().await;
+    let next = ring::ring(&cluster("{}"), &document(4, &["web-0"]));
+    world.api.put("configmaps/web-ring", next);
+    let context = context(&world.api, &world.nodes, hosts([]));
+    execute(&context, &observation, &push(4)).await.unwrap();
+    assert_eq!(*world.nodes.pushed.lock().unwrap(), [("10.0.0.1".to_owned(), 4)]);
+}
+
+#[tokio::test]
+async fn a_node_that_was_not_observed_is_not_meant() {
+    let world = World::with_ring(3);
+    let step = Step::PushDocument { name: "web-0".into(), uid: "another".into(), epoch: 3 };
+    assert!(world.execute(&step).await.is_err());
+    let observation = world.look().await;
+    assert_eq!(observation.observed.nodes[0].phase, Phase::Running);
+}

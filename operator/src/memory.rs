@@ -1,0 +1,167 @@
+//! What the operator remembers of a cluster between two reconciles: paces and what has been said, never facts. All of it may
+//! be lost at any time, and is when the operator restarts.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ringcache_api::status::CacheClusterStatus;
+use tokio::time::Instant;
+
+use crate::config::Config;
+
+/// What lasts is told again after this time: Kubernetes forgets events after an hour.
+const NEWS_AGE: Duration = Duration::from_hours(1);
+/// Most texts remembered as told.
+const MAX_NEWS: usize = 64;
+
+/// A cluster's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+/// The notes on all clusters.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<HashMap<Key, Notes>>);
+
+impl Memory {
+    /// Works on a cluster's notes. They are not kept locked while anything is waited for.
+    pub(crate) fn of<T>(&self, key: &Key, work: impl FnOnce(&mut Notes) -> T) -> T {
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(notes.entry(key.clone()).or_default())
+    }
+
+    /// The cluster is gone.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+/// Notes on one cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Reconciles that failed since the last that did not.
+    failures: u32,
+    /// What people have been told lately, and when.
+    told: HashMap<String, Instant>,
+    /// The status last written, and when.
+    written: Option<(CacheClusterStatus, Instant)>,
+    /// What the last plan looked like, and since when.
+    plan: Option<(u64, Instant)>,
+}
+
+impl Notes {
+    /// A reconcile went well: the next failure is a first one.
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// A reconcile failed. The pause until the next doubles with each failure.
+    pub(crate) fn failed(&mut self, config: &Config) -> Duration {
+        let doublings = self.failures.min(16);
+        self.failures = self.failures.saturating_add(1);
+        config.min_backoff.saturating_mul(1 << doublings).min(config.max_backoff)
+    }
+
+    /// Whether the last reconcile failed too, so that a failure now is not a mere conflict or hiccup.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Whether this is to be told: it was not lately. Texts that differ each time are told up to a limit only.
+    pub(crate) fn is_news(&mut self, text: &str) -> bool {
+        self.told.retain(|_, at| at.elapsed() < NEWS_AGE);
+        if self.told.len() >= MAX_NEWS || self.told.contains_key(text) {
+            return false;
+        }
+        self.told.insert(text.to_owned(), Instant::now());
+        true
+    }
+
+    /// Whether this status was written less than `within` ago.
+    pub(crate) fn has_written(&self, status: &CacheClusterStatus, within: Duration) -> bool {
+        self.written.as_ref().is_some_and(|(last, at)| last == status && at.elapsed() < within)
+    }
+
+    /// The status was written.
+    pub(crate) fn wrote(&mut self, status: CacheClusterStatus) {
+        self.written = Some((status, Instant::now()));
+    }
+
+    /// How long plans have looked like this one.
+    pub(crate) fn unchanged_for(&mut self, plan: &str) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        plan.hash(&mut hasher);
+        let digest = hasher.finish();
+        match self.plan {
+            Some((last, since)) if last == digest => since.elapsed(),
+            _ => {
+                self.plan = Some((digest, Instant::now()));
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[test]
+    fn the_pause_after_failures_doubles_up_to_the_limit_and_success_forgets_it() {
+        let config = Config::default();
+        let mut notes = Notes::default();
+        let pauses: Vec<u64> = (0..8).map(|_| notes.failed(&config).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        notes.succeeded();
+        assert_eq!(notes.failed(&config).as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lasts_is_told_again_when_kubernetes_has_forgotten_it() {
+        let mut notes = Notes::default();
+        assert!(notes.is_news("quota exceeded"));
+        notes.succeeded();
+        assert!(!notes.is_news("quota exceeded"), "it comes and goes");
+        advance(NEWS_AGE).await;
+        assert!(notes.is_news("quota exceeded"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn texts_that_differ_each_time_do_not_pile_up() {
+        let mut notes = Notes::default();
+        let told = (0..1000).filter(|n| notes.is_news(&n.to_string())).count();
+        assert_eq!((told, notes.told.len()), (MAX_NEWS, MAX_NEWS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_counts_as_written_for_a_while_only() {
+        let mut notes = Notes::default();
+        let status = CacheClusterStatus { nodes: 3, ..CacheClusterStatus::default() };
+        notes.wrote(status.clone());
+        let minute = Duration::from_mins(1);
+        assert!(notes.has_written(&status, minute));
+        assert!(!notes.has_written(&CacheClusterStatus::default(), minute));
+        advance(minute).await;
+        assert!(!notes.has_written(&status, minute), "somebody may have overwritten it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plan_is_unchanged_since_it_was_first_seen() {
+        let mut notes = Notes::default();
+        assert_eq!(notes.unchanged_for("wait"), Duration::ZERO);
+        advance(Duration::from_secs(7)).await;
+        assert_eq!(notes.unchanged_for("wait"), Duration::from_secs(7));
+        assert_eq!(notes.unchanged_for("go"), Duration::ZERO);
+    }
+}

@@ -1,0 +1,11 @@
+//! How everything that the operator creates looks: pure functions from a `CacheCluster` to Kubernetes objects.
+
+pub mod fingerprint;
+pub mod meta;
+pub mod pdb;
+pub mod pod;
+pub mod ring;
+pub mod services;
+
+#[cfg(test)]
+mod tests;

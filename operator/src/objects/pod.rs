@@ -1,0 +1,244 @@
+//! The pod of one cache node.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
+    LocalObjectReference, ObjectFieldSelector, Pod, PodSecurityContext, PodSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecurityContext, Toleration, TopologySpreadConstraint,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt as _;
+use ringcache_api::admin::Settings;
+use ringcache_api::cluster::{Spread, TaintEffect, TolerationOperator};
+use ringcache_api::{CacheCluster, Ports, cluster};
+use ringcache_operator_core::Template;
+use serde_json::json;
+
+use super::{meta, services};
+
+/// Name of the only container.
+pub const CONTAINER: &str = "cache-node";
+/// The ports of every node.
+pub const PORTS: Ports = Ports { resp: 6379, http: 8080, admin: 9400, bus: 16379 };
+/// How long a node may go on forwarding after it was told to end, in seconds; the kubelet kills it a little later.
+const GRACE_SECONDS: i64 = 25;
+/// How long the kubelet waits for a node to end, in seconds.
+const TERMINATION_SECONDS: i64 = 30;
+/// The user and group that a node runs as: nobody in particular, and not root.
+const USER: i64 = 65532;
+
+/// The pod of the node `name`, which comes after `failures` failed ones.
+pub fn pod(
+    cluster: &CacheCluster,
+    name: &str,
+    template: &Template,
+    settings: Settings,
+    failures: u32,
+) -> Pod {
+    let (labels, mut annotations) = meta::pod_labels_and_annotations(cluster);
+    annotations.insert(meta::TEMPLATE.to_owned(), json!(template).to_string());
+    if failures > 0 {
+        annotations.insert(meta::FAILURES.to_owned(), failures.to_string());
+    }
+    let metadata = ObjectMeta {
+        labels: Some(labels),
+        annotations: Some(annotations),
+        ..meta::metadata(cluster, name)
+    };
+    let container = container(cluster, template, settings);
+    Pod { metadata, spec: Some(pod_spec(cluster, name, container)), status: None }
+}
+
+fn pod_spec(cluster: &CacheCluster, name: &str, container: Container) -> PodSpec {
+    let scheduling = &cluster.spec.scheduling;
+    let secret = |name: &String| LocalObjectReference { name: name.clone() };
+    PodSpec {
+        containers: vec![container],
+        // That a container has ended is then a fact about this pod that nothing can undo. With `Always` the pod's status lags
+        // behind restarts, and an old "terminated" could declare a new incarnation dead.
+        restart_policy: Some("Never".to_owned()),
+        termination_grace_period_seconds: Some(TERMINATION_SECONDS),
+        hostname: Some(name.to_owned()),
+        subdomain: Some(services::nodes_name(cluster)),
+        // Nodes never call the API server.
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                ..SeccompProfile::default()
+            }),
+            ..PodSecurityContext::default()
+        }),
+        image_pull_secrets: some(cluster.spec.image_pull_secret_names.iter().map(secret).collect()),
+        node_selector: Some(scheduling.node_selector.clone()).filter(|labels| !labels.is_empty()),
+        tolerations: some(scheduling.tolerations.iter().map(toleration).collect()),
+        priority_class_name: scheduling.priority_class_name.clone(),
+        topology_spread_constraints: some(
+            [
+                spread(cluster, "topology.kubernetes.io/zone", scheduling.zone_spread),
+                spread(cluster, "kubernetes.io/hostname", scheduling.host_spread),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        ),
+        ..PodSpec::default()
+    }
+}
+
+/// An empty list is left out, as the API server does.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
+}
+
+fn toleration(toleration: &cluster::Toleration) -> Toleration {
+    let cluster::Toleration { key, operator, value, effect, toleration_seconds } = toleration;
+    let operator = match operator {
+        TolerationOperator::Equal => "Equal",
+        TolerationOperator::Exists => "Exists",
+    };
+    let effect = effect.map(|effect| match effect {
+        TaintEffect::NoSchedule => "NoSchedule",
+        TaintEffect::PreferNoSchedule => "PreferNoSchedule",
+        TaintEffect::NoExecute => "NoExecute",
+    });
+    Toleration {
+        key: key.clone(),
+        operator: Some(operator.to_owned()),
+        value: value.clone(),
+        effect: effect.map(str::to_owned),
+        toleration_seconds: *toleration_seconds,
+    }
+}
+
+fn spread(cluster: &CacheCluster, key: &str, spread: Spread) -> Option<TopologySpreadConstraint> {
+    let when_unsatisfiable = match spread {
+        Spread::Preferred => "ScheduleAnyway",
+        Spread::Required => "DoNotSchedule",
+        Spread::Disabled => return None,
+    };
+    Some(TopologySpreadConstraint {
+        topology_key: key.to_owned(),
+        max_skew: 1,
+        when_unsatisfiable: when_unsatisfiable.to_owned(),
+        label_selector: Some(LabelSelector {
+            match_labels: Some(meta::selector(cluster)),
+            ..LabelSelector::default()
+        }),
+        // A cordoned host counts for nothing: its emptiness would otherwise keep the surge pod of a drain from starting.
+        node_taints_policy: Some("Honor".to_owned()),
+        ..TopologySpreadConstraint::default()
+    })
+}
+
+fn container(cluster: &CacheCluster, template: &Template, settings: Settings) -> Container {
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(template.program.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        env: Some(env(cluster, template, settings)),
+        ports: Some(ports()),
+        resources: Some(resources(cluster, template)),
+        // Not ready = no clients are sent to it; the ring decides about slots.
+        readiness_probe: Some(Probe { period_seconds: Some(2), ..probe("/readyz") }),
+        // A node that is killed loses its data: only one that has been stuck for a minute is.
+        liveness_probe: Some(Probe {
+            period_seconds: Some(10),
+            timeout_seconds: Some(5),
+            failure_threshold: Some(6),
+            ..probe("/healthz")
+        }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                ..Capabilities::default()
+            }),
+            read_only_root_filesystem: Some(true),
+            ..SecurityContext::default()
+        }),
+        ..Container::default()
+    }
+}
+
+fn env(cluster: &CacheCluster, template: &Template, settings: Settings) -> Vec<EnvVar> {
+    let field = |name: &str, path: &str| EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                field_path: path.to_owned(),
+                ..ObjectFieldSelector::default()
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    };
+    let value = |name: &str, value: String| EnvVar {
+        name: name.to_owned(),
+        value: Some(value),
+        ..EnvVar::default()
+    };
+    let Settings { ttl_default_seconds, ttl_jitter_percent } = settings;
+    vec![
+        field("RINGCACHE_NAME", "metadata.name"),
+        field("RINGCACHE_UID", "metadata.uid"),
+        value("RINGCACHE_CLUSTER_UID", cluster.uid().unwrap_or_default()),
+        value("RINGCACHE_MEMORY_BYTES", template.memory_bytes.to_string()),
+        value("RINGCACHE_BIND", "0.0.0.0".to_owned()),
+        value("RINGCACHE_TTL_DEFAULT_SECONDS", ttl_default_seconds.to_string()),
+        value("RINGCACHE_TTL_JITTER_PERCENT", ttl_jitter_percent.to_string()),
+        value("RINGCACHE_GRACE_SECONDS", GRACE_SECONDS.to_string()),
+    ]
+}
+
+fn ports() -> Vec<ContainerPort> {
+    let Ports { resp, http, admin, bus } = PORTS;
+    let port = |(name, number): (&str, u16)| ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number.into(),
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    };
+    [("resp", resp), ("http", http), ("admin", admin), ("bus", bus)].map(port).into()
+}
+
+fn resources(cluster: &CacheCluster, template: &Template) -> ResourceRequirements {
+    let cluster::Resources { cpu_request, cpu_limit } = &cluster.spec.resources;
+    let memory = Quantity(format!("{}Mi", pod_memory_mebibytes(template.memory_bytes)));
+    let memory = ("memory".to_owned(), memory);
+    let cpu = |quantity: &Quantity| ("cpu".to_owned(), quantity.clone());
+    let requests = BTreeMap::from([cpu(cpu_request), memory.clone()]);
+    let limits = cpu_limit.iter().map(cpu).chain([memory]).collect();
+    ResourceRequirements {
+        requests: Some(requests),
+        limits: Some(limits),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// Memory of the pod in MiB: a node keeps itself within its limit x 1.10; the rest is for what the kernel counts to it besides, above
+/// all socket buffers. Request and limit are the same: a cache that is pushed out of memory by its neighbours is no cache.
+fn pod_memory_mebibytes(memory_bytes: u64) -> u64 {
+    let with_slack = u128::from(memory_bytes) * 11 / 10 + (32 << 20);
+    u64::try_from(with_slack.div_ceil(1 << 20)).unwrap_or(u64::MAX)
+}
+
+/// No `host`: it would let a pod make the kubelet call any address, and restricted Pod Security refuses it.
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String("admin".to_owned()),
+            scheme: Some("HTTP".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        ..Probe::default()
+    }
+}

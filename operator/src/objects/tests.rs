@@ -1,0 +1,171 @@
+//! How objects look, and which changes of a spec take a new pod.
+
+use insta::{assert_snapshot, with_settings};
+use ringcache_api::CacheCluster;
+use ringcache_api::admin::Settings;
+use serde_json::{Value, json};
+
+use super::fingerprint::fingerprint;
+use super::{pdb, pod, ring, services};
+use crate::observe::fixture::{self, cluster, template};
+
+mod pod_security;
+mod repair;
+
+/// `INSTA_UPDATE=always cargo test -p ringcache-operator` rewrites the files in `tests/golden/`; read their diff.
+fn check(name: &str, object: impl serde::Serialize) {
+    // Through a value: its keys are sorted.
+    let text = serde_json::to_string_pretty(&json!(object)).unwrap();
+    with_settings!({
+        snapshot_path => "tests/golden",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        assert_snapshot!(name, text);
+    });
+}
+
+/// A cluster that uses everything.
+fn full() -> CacheCluster {
+    let mut cluster = cluster(
+        r#"
+  nodes: 5
+  memory: 1Gi
+  ttl: {defaultSeconds: 300, jitterPercent: 20}
+  image: registry.example/cache:2
+  imagePullSecretNames: [registry]
+  resources: {cpuRequest: 500m, cpuLimit: "2"}
+  scheduling:
+    nodeSelector: {disk: none}
+    tolerations:
+    - {key: dedicated, value: cache, effect: NoSchedule}
+    - {operator: Exists, effect: NoExecute, tolerationSeconds: 60}
+    zoneSpread: Required
+    hostSpread: Disabled
+    priorityClassName: high
+  inherit: {labels: [team, absent], annotations: [example.com/owner]}
+"#,
+    );
+    let labels = [("team", "checkout"), ("other", "not listed")];
+    cluster.metadata.labels =
+        Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    cluster.metadata.annotations =
+        Some([("example.com/owner".to_owned(), "ann@example.com".to_owned())].into());
+    cluster
+}
+
+fn full_pod() -> Value {
+    let settings = Settings { ttl_default_seconds: 300, ttl_jitter_percent: 20 };
+    let mut template = template("registry.example/cache:2");
+    template.memory_bytes = 1 << 30;
+    template.pod = fingerprint(&full().spec);
+    json!(pod::pod(&full(), "web-3", &template, settings, 2))
+}
+
+fn default_pod() -> Value {
+    json!(pod::pod(&cluster("{}"), "web-0", &template("cache:1"), Settings::default(), 0))
+}
+
+#[test]
+fn a_pod_of_the_default_spec() {
+    check("pod_default", default_pod());
+}
+
+#[test]
+fn a_pod_of_a_spec_that_says_everything() {
+    check("pod_full", full_pod());
+}
+
+#[test]
+fn the_services() {
+    check("services", [services::client(&cluster("{}")), services::nodes(&cluster("{}"))]);
+    let endpoints = services::endpoints(&cluster("{}"));
+    assert_eq!(endpoints.client, "web.shop.svc:6379");
+    assert_eq!(endpoints.http, "web.shop.svc:8080");
+}
+
+#[test]
+fn the_disruption_budget_spares_every_node_that_exists() {
+    check("pdb", pdb::pdb(&cluster("{nodes: 3}"), 4));
+    let min = |spec, nodes| json!(pdb::pdb(&cluster(spec), nodes))["spec"]["minAvailable"].clone();
+    assert_eq!(min("{nodes: 3}", 0), 3, "nodes that are about to come count already");
+    assert_eq!(min("{nodes: 2}", 5), 5, "nodes that are about to hand over still count");
+}
+
+#[test]
+fn the_ring_is_read_back_as_it_was_written() {
+    let document = fixture::document(7, &["web-0"]);
+    let ring = ring::ring(&cluster("{}"), &document);
+    assert_eq!(ring.metadata.name.as_deref(), Some("web-ring"));
+    assert_eq!(ring::document(&ring), Some(document));
+}
+
+#[test]
+fn a_ring_that_cannot_be_read_is_no_ring() {
+    let mut ring = ring::ring(&cluster("{}"), &fixture::document(7, &["web-0"]));
+    for text in ring.data.iter_mut().flat_map(|data| data.values_mut()) {
+        *text = text.replace("\"epoch\": 7", "\"epoch\": 8");
+    }
+    assert_eq!(ring::document(&ring), None, "the checksum does not fit");
+    ring.data = None;
+    assert_eq!(ring::document(&ring), None);
+}
+
+#[test]
+fn a_ring_without_owner_is_ours_by_its_content() {
+    let (web, document) = (cluster("{}"), fixture::document(7, &["web-0"]));
+    let mut ring = ring::ring(&web, &document);
+    assert!(ring::is_ours(&web, &ring));
+    ring.metadata.owner_references = None;
+    assert!(ring::is_ours(&web, &ring));
+    let mut successor = web.clone();
+    successor.metadata.uid = Some("another".to_owned());
+    assert!(!ring::is_ours(&successor, &ring), "left by an earlier cluster of the same name");
+}
+
+#[test]
+fn the_fingerprint_of_the_default_spec_never_changes() {
+    // If this fails, an upgrade of the operator would restart the nodes of every cluster.
+    assert_eq!(fingerprint(&cluster("{}").spec), "e3b0c44298fc");
+    assert_eq!(fingerprint(&full().spec), "22adcce95f36");
+}
+
+#[test]
+fn only_what_takes_a_new_pod_changes_the_fingerprint() {
+    let default = fingerprint(&cluster("{}").spec);
+    for (field, takes_a_new_pod) in [
+        ("nodes: 5", false),
+        ("memory: 1Gi", false),
+        ("ttl: {defaultSeconds: 5}", false),
+        ("paused: true", false),
+        ("image: x", false),
+        ("inherit: {labels: [a]}", false),
+        ("resources: {cpuRequest: 100m}", false),
+        ("scheduling: {zoneSpread: Preferred, tolerations: []}", false),
+        ("imagePullSecretNames: [a]", true),
+        ("resources: {cpuRequest: 200m}", true),
+        ("resources: {cpuLimit: 200m}", true),
+        ("scheduling: {nodeSelector: {a: b}}", true),
+        ("scheduling: {tolerations: [{key: a}]}", true),
+        ("scheduling: {hostSpread: Required}", true),
+        ("scheduling: {priorityClassName: a}", true),
+    ] {
+        let other = fingerprint(&cluster(&format!("{{{field}}}")).spec);
+        assert_eq!(other != default, takes_a_new_pod, "{field}");
+    }
+}
+
+#[test]
+fn the_memory_of_a_pod_is_the_limit_and_what_the_kernel_adds() {
+    for (memory, expected) in [("64Mi", "103Mi"), ("256Mi", "314Mi"), ("1Ti", "1153466Mi")] {
+        let bytes = ringcache_operator_core::quantity::bytes(
+            &k8s_openapi::apimachinery::pkg::api::resource::Quantity(memory.to_owned()),
+        );
+        let template =
+            ringcache_operator_core::Template { memory_bytes: bytes.unwrap(), ..template("x") };
+        let pod = json!(pod::pod(&cluster("{}"), "web-0", &template, Settings::default(), 0));
+        let resources = &pod["spec"]["containers"][0]["resources"];
+        assert_eq!(resources["limits"]["memory"], expected);
+        assert_eq!(resources["requests"]["memory"], expected);
+    }
+}

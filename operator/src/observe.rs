@@ -1,0 +1,204 @@
+//! Reads, and only reads: the `CacheCluster`, its ring document, its pods, and what each node says of itself.
+//!
+//! The order matters. Whoever is in the ring document and not among the pods counts as dead, so the document is read before
+//! the pods: every member of it had its pod before. Read the other way round, a pod that another operator started and
+//! admitted in between would be declared dead. For the same reason nothing comes from a cache of watched objects.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::{Api, ResourceExt};
+use ringcache_api::CacheCluster;
+use ringcache_api::admin::NodeState;
+use ringcache_api::document::ClusterRef;
+use ringcache_operator_core::{Observed, ObservedNode, Phase};
+
+use crate::nodes::Nodes;
+use crate::objects::fingerprint::fingerprint;
+use crate::objects::pod::PORTS;
+use crate::objects::{ring, services};
+use crate::{Context, Error};
+
+#[cfg(test)]
+pub(crate) mod fixture;
+mod phase;
+mod pods;
+mod program;
+mod rest;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+pub(crate) use pods::is_ours;
+pub(crate) use rest::failures;
+
+/// One look at a cluster.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The resource.
+    pub cluster: CacheCluster,
+    /// What the planner decides by.
+    pub observed: Observed,
+    /// `resourceVersion` of the ring ConfigMap: who writes the next document must have seen this one.
+    pub ring_version: Option<String>,
+    /// The objects themselves.
+    pub children: Children,
+}
+
+/// The objects of a cluster, as read.
+#[derive(Clone, Debug, Default)]
+pub struct Children {
+    /// Its pods, by name.
+    pub pods: Vec<Pod>,
+    /// Whatever has the name of its ring ConfigMap.
+    pub ring: Option<ConfigMap>,
+    /// Whatever has the name of its client Service.
+    pub client: Option<Service>,
+    /// Whatever has the name of its headless Service.
+    pub nodes: Option<Service>,
+    /// Whatever has the name of its disruption budget.
+    pub pdb: Option<PodDisruptionBudget>,
+}
+
+/// Looks at a cluster; `None` = it does not exist.
+pub async fn observe<N: Nodes>(
+    context: &Context<N>,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Observation>, Error> {
+    context.hosts.wait().await;
+    let client = &context.client;
+    // First the cluster: everything else is judged by its uid.
+    let clusters: Api<CacheCluster> = Api::namespaced(client.clone(), namespace);
+    let Some(cluster) = clusters.get_opt(name).await? else {
+        context.reach.note(&key(namespace, name), []);
+        return Ok(None);
+    };
+    let rings: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let ring = rings.get_opt(&ring::name(&cluster)).await?;
+    let document = ring.as_ref().filter(|ring| ring::is_ours(&cluster, ring));
+    let document = document.and_then(ring::document);
+    // Then the pods: see above.
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods = pods::read(&api, &cluster, document.as_ref()).await?;
+    let (answers, fixtures) =
+        join(ask(context, &pods), fixtures(context, namespace, &cluster)).await;
+    let (client, nodes_service, pdb) = fixtures?;
+    let nodes = nodes(context, &cluster, &pods, answers);
+    let observed = Observed {
+        cluster: cluster_ref(&cluster),
+        generation: cluster.metadata.generation.unwrap_or_default(),
+        program: program::wanted(&cluster, &nodes, &context.config.cache_image),
+        pod: fingerprint(&cluster.spec),
+        endpoints: Some(services::endpoints(&cluster)),
+        document,
+        nodes,
+    };
+    let ring_version = ring.as_ref().and_then(ResourceExt::resource_version);
+    let children = Children { pods, ring, client, nodes: nodes_service, pdb };
+    Ok(Some(Observation { cluster, observed, ring_version, children }))
+}
+
+fn key(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+fn cluster_ref(cluster: &CacheCluster) -> ClusterRef {
+    ClusterRef {
+        namespace: cluster.namespace().unwrap_or_default(),
+        name: cluster.name_any(),
+        uid: cluster.uid().unwrap_or_default(),
+    }
+}
+
+/// What stands where the Services and the disruption budget should be.
+async fn fixtures<N: Nodes>(
+    context: &Context<N>,
+    namespace: &str,
+    cluster: &CacheCluster,
+) -> Result<(Option<Service>, Option<Service>, Option<PodDisruptionBudget>), Error> {
+    let services: Api<Service> = Api::namespaced(context.client.clone(), namespace);
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(context.client.clone(), namespace);
+    let name = cluster.name_any();
+    Ok((
+        services.get_opt(&name).await?,
+        services.get_opt(&services::nodes_name(cluster)).await?,
+        budgets.get_opt(&name).await?,
+    ))
+}
+
+/// What every node says of itself, in the order of the pods: all are asked at once, so that the slowest one counts.
+async fn ask<N: Nodes>(context: &Context<N>, pods: &[Pod]) -> Vec<Option<NodeState>> {
+    let answers = pods.iter().map(|pod| async move {
+        let address = address(pod).filter(|_| phase::phase(pod) != Phase::Exited)?;
+        context.nodes.state(address, PORTS.admin).await.ok()
+    });
+    join_all(answers).await
+}
+
+/// A pod without an address cannot be asked yet.
+fn address(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.pod_ip.as_deref()
+}
+
+/// The pods as the planner sees them.
+fn nodes<N: Nodes>(
+    context: &Context<N>,
+    cluster: &CacheCluster,
+    pods: &[Pod],
+    answers: Vec<Option<NodeState>>,
+) -> Vec<ObservedNode> {
+    // Behind an address may sit another pod by now: its answer says nothing about this one.
+    let own = |pod: &Pod, state: &NodeState| {
+        Some(state.incarnation.uid()) == pod.metadata.uid.as_deref()
+            && Some(state.cluster_uid.as_str()) == cluster.metadata.uid.as_deref()
+    };
+    let answers: Vec<_> = pods
+        .iter()
+        .zip(answers)
+        .map(|(pod, answer)| answer.filter(|state| own(pod, state)))
+        .collect();
+    let silent = pods
+        .iter()
+        .zip(&answers)
+        .filter(|(pod, answer)| answer.is_none() && phase::phase(pod) != Phase::Exited)
+        .filter_map(|(pod, _)| pod.metadata.uid.as_deref());
+    let name = key(&cluster.namespace().unwrap_or_default(), &cluster.name_any());
+    let silences = context.reach.note(&name, silent);
+    let nodes = pods.iter().zip(&answers);
+    nodes.map(|(pod, state)| node(context, pod, state.as_ref(), &silences, &answers)).collect()
+}
+
+fn node<N: Nodes>(
+    context: &Context<N>,
+    pod: &Pod,
+    state: Option<&NodeState>,
+    silences: &HashMap<String, Duration>,
+    answers: &[Option<NodeState>],
+) -> ObservedNode {
+    let uid = pod.uid().unwrap_or_default();
+    let host = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    let standing = host.and_then(|host| context.hosts.standing(host));
+    let lost = silences
+        .get(&uid)
+        .is_some_and(|silence| phase::is_lost(&uid, standing, *silence, answers.iter().flatten()));
+    let resting = rest::is_resting(pod, context.clock.now());
+    let phase = if lost { Phase::Lost } else { phase::phase(pod) };
+    ObservedNode {
+        name: pod.name_any(),
+        uid,
+        host: address(pod).unwrap_or_default().to_owned(),
+        ports: PORTS,
+        template: program::template(pod),
+        phase,
+        state: state.cloned(),
+        draining: standing.is_some_and(|standing| standing.cordoned),
+        stopping: phase::is_stopping(pod),
+        resting,
+        // What has ended and is replaced at once need not trouble anybody.
+        trouble: trouble::trouble(pod).filter(|_| phase != Phase::Exited || resting),
+    }
+}

@@ -1,0 +1,282 @@
+//! A cluster, its pods, and an API server of a few lines for tests of single calls.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::client::Body;
+use kube::runtime::reflector::store;
+use kube::runtime::watcher::Event;
+use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Settings};
+use ringcache_api::cluster::parse_yaml;
+use ringcache_api::document::{ClusterRef, FORMAT_VERSION, HashRule, SlotRange};
+use ringcache_api::{CacheCluster, Document, Incarnation, Member, MemberState};
+use ringcache_operator_core::Template;
+use serde_json::{Value, json};
+use tower::service_fn;
+
+use crate::hosts::{Host, HostCondition, HostSpec, HostStatus, Hosts};
+use crate::nodes::{NodeError, Nodes};
+use crate::objects::pod::PORTS;
+use crate::reach::Reach;
+use crate::{Clock, Config, Context, Metrics};
+
+/// Uid of the cluster `shop/web`.
+pub(crate) const CLUSTER_UID: &str = "11111111-web";
+/// The time that the clock shows at first.
+pub(crate) const START: &str = "2026-01-01T00:00:00Z";
+
+/// The cluster `shop/web` with this spec.
+pub(crate) fn cluster(spec: &str) -> CacheCluster {
+    let head = "apiVersion: ringcache.dev/v1alpha1\nkind: CacheCluster\nmetadata: {name: web, namespace: shop}\n";
+    let mut cluster = parse_yaml(&format!("{head}spec: {spec}")).unwrap();
+    cluster.metadata.uid = Some(CLUSTER_UID.to_owned());
+    cluster.metadata.generation = Some(4);
+    cluster
+}
+
+pub(crate) fn template(image: &str) -> Template {
+    let pod = crate::objects::fingerprint::fingerprint(&cluster("{}").spec);
+    Template { memory_bytes: 256 << 20, program: image.to_owned(), pod }
+}
+
+/// A pod of `shop/web` as rendered, then scheduled to `host-1`, with the status given.
+pub(crate) fn pod(name: &str, status: Value) -> Pod {
+    let (cluster, template) = (cluster("{}"), template("cache:1"));
+    let mut pod = crate::objects::pod::pod(&cluster, name, &template, Settings::default(), 0);
+    pod.metadata.uid = Some(format!("uid-{name}"));
+    pod.metadata.creation_timestamp = Some(time(START));
+    if let Some(spec) = &mut pod.spec {
+        spec.node_name = Some("host-1".to_owned());
+    }
+    pod.status = serde_json::from_value(status).unwrap();
+    pod
+}
+
+/// A pod that runs.
+pub(crate) fn running(name: &str, ip: &str) -> Pod {
+    pod(name, json!({"phase": "Running", "podIP": ip}))
+}
+
+pub(crate) fn time(text: &str) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+    k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(text.parse().unwrap())
+}
+
+/// Status of a pod whose container failed.
+pub(crate) fn ended(started: &str, finished: &str) -> Value {
+    let terminated = json!({
+        "exitCode": 1, "reason": "Error", "startedAt": started, "finishedAt": finished,
+    });
+    let container = json!({
+        "name": "cache-node", "image": "cache:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": terminated},
+    });
+    json!({"phase": "Failed", "podIP": "10.0.0.9", "containerStatuses": [container]})
+}
+
+/// A document with these members, the first of which owns everything.
+pub(crate) fn document(epoch: u64, members: &[&str]) -> Document {
+    let member = |name: &&str| Member {
+        name: (*name).to_owned(),
+        uid: Incarnation::new(&format!("uid-{name}"), "1"),
+        host: "10.0.0.1".to_owned(),
+        ports: PORTS,
+        state: MemberState::Active,
+    };
+    let document = Document {
+        version: FORMAT_VERSION,
+        cluster: ClusterRef {
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            uid: CLUSTER_UID.to_owned(),
+        },
+        epoch,
+        hash: HashRule::default(),
+        members: members.iter().map(member).collect(),
+        gone: std::collections::BTreeSet::new(),
+        slots: vec![SlotRange { range: (0, 16383), owner: members[0].to_owned() }],
+        checksum: String::new(),
+    };
+    document.sealed()
+}
+
+/// What the node of the pod `name` says of itself.
+pub(crate) fn answer(name: &str) -> NodeState {
+    NodeState {
+        version: ADMIN_VERSION,
+        name: name.to_owned(),
+        incarnation: Incarnation::new(&format!("uid-{name}"), "1"),
+        cluster_uid: CLUSTER_UID.to_owned(),
+        program: "1".to_owned(),
+        epoch: 0,
+        checksum: String::new(),
+        ownership: Ownership::default(),
+        settings: Settings::default(),
+        stats: NodeStats::default(),
+        heard: Vec::new(),
+    }
+}
+
+/// A call that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Call {
+    /// Method and path with query.
+    pub(crate) what: String,
+    pub(crate) body: Value,
+}
+
+/// An API server that knows objects by their path, keeps a list of the calls and changes nothing.
+#[derive(Clone, Default)]
+pub(crate) struct FakeApi {
+    objects: Arc<Mutex<BTreeMap<String, Value>>>,
+    refusals: Arc<Mutex<HashMap<String, (u16, &'static str)>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl FakeApi {
+    /// Puts an object under `/api/v1/namespaces/shop/<path>`, or under `path` itself if it begins with `/`.
+    pub(crate) fn put(&self, path: &str, object: impl serde::Serialize) {
+        self.objects.lock().unwrap().insert(full(path), json!(object));
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
+        self.objects.lock().unwrap()[&full(path)].clone()
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        self.objects.lock().unwrap().remove(&full(path)).unwrap();
+    }
+
+    /// Lets every `method` call of that path fail.
+    pub(crate) fn refuse(&self, method: &str, path: &str, code: u16, reason: &'static str) {
+        let what = format!("{method} {}", full(path));
+        self.refusals.lock().unwrap().insert(what, (code, reason));
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// The calls that are no reads.
+    pub(crate) fn writes(&self) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| !call.what.starts_with("GET ")).collect()
+    }
+
+    fn client(&self) -> Client {
+        let api = self.clone();
+        let service = service_fn(move |request: Request<Body>| {
+            let api = api.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await?.to_bytes();
+                let body = serde_json::from_slice(&body).unwrap_or_default();
+                let what = format!("{} {}", parts.method, parts.uri);
+                let (code, answer) = api.answer(parts.method.as_str(), parts.uri.path(), &body);
+                api.calls.lock().unwrap().push(Call { what, body });
+                let bytes = serde_json::to_vec(&answer).unwrap();
+                Ok::<_, tower::BoxError>(
+                    Response::builder().status(code).body(Body::from(bytes)).unwrap(),
+                )
+            }
+        });
+        Client::new(service, "shop")
+    }
+
+    fn answer(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let refusal = self.refusals.lock().unwrap().get(&format!("{method} {path}")).copied();
+        if let Some((code, reason)) = refusal {
+            return (code, status(code, reason));
+        }
+        let objects = self.objects.lock().unwrap();
+        match (method, objects.get(path)) {
+            ("GET", None) if path.ends_with("/pods") => {
+                let pods = objects.iter().filter(|(key, _)| key.starts_with(&format!("{path}/")));
+                let labelled = |pod: &&Value| {
+                    pod.pointer("/metadata/labels/ringcache.dev~1cluster") == Some(&json!("web"))
+                };
+                let items: Vec<&Value> = pods.map(|(_, pod)| pod).filter(labelled).collect();
+                (
+                    200,
+                    json!({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": items}),
+                )
+            }
+            ("POST", _) => (201, body.clone()),
+            (_, Some(object)) => (200, object.clone()),
+            (_, None) => (404, status(404, "NotFound")),
+        }
+    }
+}
+
+fn full(path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("/api/v1/namespaces/shop/{path}") }
+}
+
+fn status(code: u16, reason: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": ""})
+}
+
+/// Where the fake keeps the cluster.
+pub(crate) const CLUSTER_PATH: &str =
+    "/apis/ringcache.dev/v1alpha1/namespaces/shop/cacheclusters/web";
+/// Where the fake keeps the disruption budget.
+pub(crate) const PDB_PATH: &str = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets/web";
+
+/// Cache nodes that answer by their address, and remember what they were given.
+#[derive(Clone, Default)]
+pub(crate) struct FakeNodes {
+    pub(crate) states: Arc<Mutex<HashMap<String, NodeState>>>,
+    pub(crate) pushed: Arc<Mutex<Vec<(String, u64)>>>,
+}
+
+impl Nodes for FakeNodes {
+    async fn state(&self, host: &str, _: u16) -> Result<NodeState, NodeError> {
+        let state = self.states.lock().unwrap().get(host).cloned();
+        state.ok_or_else(|| NodeError::Transport("nobody there".to_owned()))
+    }
+
+    async fn push(&self, host: &str, _: u16, document: &Document) -> Result<(), NodeError> {
+        self.pushed.lock().unwrap().push((host.to_owned(), document.epoch));
+        Ok(())
+    }
+
+    async fn configure(&self, _: &str, _: u16, _: &Settings) -> Result<(), NodeError> {
+        Ok(())
+    }
+}
+
+/// A host of that name.
+pub(crate) fn host(name: &str, ready: &str, unschedulable: bool) -> Host {
+    let mut host = Host {
+        spec: HostSpec { unschedulable },
+        status: HostStatus {
+            conditions: vec![HostCondition { type_: "Ready".to_owned(), status: ready.to_owned() }],
+        },
+        ..Host::default()
+    };
+    host.metadata.name = Some(name.to_owned());
+    host
+}
+
+/// Hosts as a watch has listed them.
+pub(crate) fn hosts(list: impl IntoIterator<Item = Host>) -> Hosts {
+    let (reader, mut writer) = store();
+    let listed = list.into_iter().map(Event::InitApply);
+    for event in std::iter::once(Event::Init).chain(listed).chain([Event::InitDone]) {
+        writer.apply_watcher_event(&event);
+    }
+    Hosts::new(reader)
+}
+
+/// Everything together.
+pub(crate) fn context(api: &FakeApi, nodes: &FakeNodes, hosts: Hosts) -> Context<FakeNodes> {
+    let (client, metrics) = (api.client(), Metrics::new());
+    let clock = Clock::virtual_from(START.parse::<Timestamp>().unwrap());
+    let (events, _) = crate::events::Events::new(client.clone(), "test", clock.clone(), &metrics);
+    let config = Config { cache_image: "cache:default".to_owned(), ..Config::default() };
+    let nodes = nodes.clone();
+    Context { client, nodes, config, clock, hosts, reach: Reach::new(), metrics, events }
+}

@@ -1,0 +1,48 @@
+//! Where a pod is in its life, and who of the pods is lost with its host.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use ringcache_api::admin::NodeState;
+use ringcache_operator_core::Phase;
+
+use crate::hosts::Standing;
+
+/// How long nobody may have heard of a node whose host is down before it counts as lost.
+pub(super) const LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// What the pod object alone says.
+pub(super) fn phase(pod: &Pod) -> Phase {
+    let status = pod.status.as_ref();
+    let has_address = status.is_some_and(|status| status.pod_ip.is_some());
+    match status.and_then(|status| status.phase.as_deref()) {
+        // First: with `restartPolicy: Never` it says that the container has ended for good, whoever told it to.
+        Some("Failed" | "Succeeded") => Phase::Exited,
+        _ if is_stopping(pod) => Phase::Stopping,
+        Some("Running") if has_address => Phase::Running,
+        _ => Phase::Starting,
+    }
+}
+
+/// Whether the pod has been told to end.
+pub(super) fn is_stopping(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether a pod is proven lost, although its object still exists: its host is down, it has been silent to us for long,
+/// and none of those who answer has heard of it for as long. Any one of them alone proves nothing: a host whose kubelet hangs
+/// serves on, and we may be the ones who are cut off.
+pub(super) fn is_lost<'a>(
+    uid: &str,
+    host: Option<Standing>,
+    silence: Duration,
+    mut answers: impl Iterator<Item = &'a NodeState>,
+) -> bool {
+    let down = host.is_some_and(|standing| !standing.ready);
+    let long_ago = |ms: u64| u128::from(ms) >= LOST_AFTER.as_millis();
+    let unheard = |state: &NodeState| {
+        let mut of_it = state.heard.iter().filter(|heard| heard.incarnation.uid() == uid);
+        of_it.all(|heard| heard.ms_ago.is_none_or(long_ago))
+    };
+    down && silence >= LOST_AFTER && answers.all(unheard)
+}

@@ -1,0 +1,283 @@
+//! What an observation says, by what Kubernetes and the nodes say.
+
+use std::time::Duration;
+
+use ringcache_api::Incarnation;
+use ringcache_api::admin::{Heard, NodeState};
+use ringcache_operator_core::Phase;
+use serde_json::{Value, json};
+use tokio::time::advance;
+
+use super::fixture::{
+    CLUSTER_PATH, CLUSTER_UID, FakeApi, FakeNodes, PDB_PATH, START, answer, cluster, context,
+    document, ended, host, hosts, pod, running, time,
+};
+use super::{Observation, observe};
+use crate::objects::{meta, ring};
+use crate::{Context, Error};
+
+mod life;
+
+/// The cluster `shop/web` with two running nodes that are members.
+fn two_nodes() -> (FakeApi, FakeNodes) {
+    let (api, nodes) = (FakeApi::default(), FakeNodes::default());
+    api.put(CLUSTER_PATH, cluster("{nodes: 2}"));
+    let ring = ring::ring(&cluster("{}"), &document(3, &["web-0", "web-1"]));
+    let mut ring = json!(ring);
+    ring["metadata"]["resourceVersion"] = json!("77");
+    api.put("configmaps/web-ring", ring);
+    for (name, ip) in [("web-0", "10.0.0.1"), ("web-1", "10.0.0.2")] {
+        api.put(&format!("pods/{name}"), running(name, ip));
+        nodes.states.lock().unwrap().insert(ip.to_owned(), answer(name));
+    }
+    (api, nodes)
+}
+
+async fn look(context: &Context<FakeNodes>) -> Observation {
+    observe(context, "shop", "web").await.unwrap().unwrap()
+}
+
+fn names(observation: &Observation) -> Vec<&str> {
+    observation.observed.nodes.iter().map(|node| node.name.as_str()).collect()
+}
+
+fn phase_of(observation: &Observation, name: &str) -> Phase {
+    observation.observed.nodes.iter().find(|node| node.name == name).unwrap().phase
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observation_is_complete() {
+    let (api, nodes) = two_nodes();
+    let context = context(&api, &nodes, hosts([host("host-1", "True", false)]));
+    let seen = look(&context).await;
+    assert_eq!(seen.observed.cluster.uid, CLUSTER_UID);
+    assert_eq!(seen.observed.generation, 4);
+    assert_eq!(seen.observed.document.as_ref().map(|document| document.epoch), Some(3));
+    assert_eq!(seen.ring_version.as_deref(), Some("77"));
+    assert_eq!(names(&seen), ["web-0", "web-1"]);
+    for node in &seen.observed.nodes {
+        assert_eq!(node.phase, Phase::Running);
+        assert_eq!(node.state.as_ref().map(|state| &state.name), Some(&node.name));
+        assert_eq!(node.template.pod, seen.observed.pod, "as the spec wants it");
+        assert!(!node.draining && !node.stopping && !node.resting && node.trouble.is_none());
+    }
+    assert_eq!(seen.observed.endpoints.unwrap().client, "web.shop.svc:6379");
+}
+
+#[tokio::test]
+async fn the_cluster_is_read_before_the_ring_and_the_ring_before_the_pods() {
+    let (api, nodes) = two_nodes();
+    look(&context(&api, &nodes, hosts([]))).await;
+    let calls: Vec<String> = api.calls().into_iter().map(|call| call.what).collect();
+    let position = |part: &str| calls.iter().position(|call| call.contains(part)).unwrap();
+    let order = [position("cacheclusters"), position("configmaps"), position("/pods?")];
+    assert!(order.is_sorted(), "{calls:?}");
+    assert!(!calls.iter().any(|call| call.contains("resourceVersion")), "never from a cache");
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_exist_is_none() {
+    let context = context(&FakeApi::default(), &FakeNodes::default(), hosts([]));
+    assert!(observe(&context, "shop", "web").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn whatever_cannot_be_read_is_an_error_and_never_an_absence() {
+    let paths = ["configmaps/web-ring", "pods", "services/web", "services/web-nodes"];
+    for path in paths.into_iter().chain([CLUSTER_PATH, PDB_PATH]) {
+        let (api, nodes) = two_nodes();
+        api.refuse("GET", path, 403, "Forbidden");
+        let result = observe(&context(&api, &nodes, hosts([])), "shop", "web").await;
+        assert!(matches!(result, Err(Error::Api(_))), "{path}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_without_our_label_is_looked_up_by_name() {
+    let (api, nodes) = two_nodes();
+    let mut unlabelled = running("web-1", "10.0.0.2");
+    unlabelled.metadata.labels = None;
+    unlabelled.metadata.owner_references = None;
+    api.put("pods/web-1", &unlabelled);
+    assert_eq!(names(&look(&context(&api, &nodes, hosts([]))).await), ["web-0", "web-1"]);
+    // Under its name another pod: then the member is gone.
+    unlabelled.metadata.uid = Some("uid-another".to_owned());
+    api.put("pods/web-1", &unlabelled);
+    assert_eq!(names(&look(&context(&api, &nodes, hosts([]))).await), ["web-0"]);
+    // It cannot be looked up: then nothing is known.
+    api.refuse("GET", "pods/web-1", 500, "InternalError");
+    assert!(observe(&context(&api, &nodes, hosts([])), "shop", "web").await.is_err());
+}
+
+#[tokio::test]
+async fn pods_of_others_are_not_seen() {
+    let (api, nodes) = two_nodes();
+    let mut of_predecessor = running("web-2", "10.0.0.3");
+    let mut earlier = cluster("{}");
+    earlier.metadata.uid = Some("an earlier web".to_owned());
+    of_predecessor.metadata.owner_references = Some(vec![meta::owner(&earlier)]);
+    api.put("pods/web-2", of_predecessor);
+    let mut of_nobody = running("web-3", "10.0.0.4");
+    of_nobody.metadata.owner_references = None;
+    api.put("pods/web-3", of_nobody);
+    assert_eq!(names(&look(&context(&api, &nodes, hosts([]))).await), ["web-0", "web-1"]);
+}
+
+#[tokio::test]
+async fn the_ring_of_an_earlier_cluster_is_not_read() {
+    let (api, nodes) = two_nodes();
+    let mut successor = cluster("{}");
+    successor.metadata.uid = Some("a later web".to_owned());
+    api.put(CLUSTER_PATH, successor);
+    let seen = look(&context(&api, &nodes, hosts([]))).await;
+    assert_eq!(seen.observed.document, None);
+    assert!(seen.children.ring.is_some(), "but it stands in the way");
+    assert_eq!(names(&seen), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_answer_of_another_node_is_not_this_ones() {
+    let (api, nodes) = two_nodes();
+    nodes.states.lock().unwrap().insert("10.0.0.2".to_owned(), answer("web-9"));
+    let seen = look(&context(&api, &nodes, hosts([]))).await;
+    assert_eq!(seen.observed.nodes[1].state, None);
+}
+
+#[tokio::test]
+async fn nodes_on_a_cordoned_host_are_draining() {
+    let (api, nodes) = two_nodes();
+    let seen = look(&context(&api, &nodes, hosts([host("host-1", "True", true)]))).await;
+    assert!(seen.observed.nodes.iter().all(|node| node.draining));
+}
+
+/// Two nodes on a host that is down, of which the second has stopped to answer; the first last heard of it so long ago.
+fn one_silent(heard_ms: Option<u64>) -> (FakeApi, FakeNodes) {
+    let (api, nodes) = two_nodes();
+    let mut states = nodes.states.lock().unwrap();
+    states.remove("10.0.0.2");
+    let incarnation = Incarnation::new("uid-web-1", "1");
+    let first = states.get_mut("10.0.0.1").unwrap();
+    *first = NodeState { heard: vec![Heard { incarnation, ms_ago: heard_ms }], ..first.clone() };
+    drop(states);
+    (api, nodes)
+}
+
+/// The phase of the silent node at first, and after `silence_ms` more.
+async fn after(context: &Context<FakeNodes>, silence_ms: u64) -> [Phase; 2] {
+    let first = look(context).await;
+    advance(Duration::from_millis(silence_ms)).await;
+    let then = look(context).await;
+    [phase_of(&first, "web-1"), phase_of(&then, "web-1")]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_is_lost_when_its_host_is_down_and_nobody_has_heard_of_it_for_ten_seconds() {
+    let lost = [Phase::Running, Phase::Lost];
+    for heard_ms in [None, Some(10_000)] {
+        let (api, nodes) = one_silent(heard_ms);
+        for down in [
+            hosts([host("host-1", "Unknown", false)]),
+            hosts([host("host-1", "False", true)]),
+            hosts([]),
+        ] {
+            assert_eq!(after(&context(&api, &nodes, down), 10_000).await, lost, "{heard_ms:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn none_of_the_three_signs_of_loss_is_enough_without_the_others() {
+    let kept = [Phase::Running; 2];
+    let down = || hosts([host("host-1", "Unknown", false)]);
+    // Too soon for us.
+    let (api, nodes) = one_silent(None);
+    assert_eq!(after(&context(&api, &nodes, down()), 9_999).await, kept);
+    // The other node heard of it: it is we who are cut off.
+    let (api, nodes) = one_silent(Some(9_999));
+    assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, kept);
+    // Its host is well.
+    let (api, nodes) = one_silent(None);
+    let ready = hosts([host("host-1", "True", false)]);
+    assert_eq!(after(&context(&api, &nodes, ready), 60_000).await, kept);
+    // The hosts are not known yet.
+    let (reader, _writer) = kube::runtime::reflector::store();
+    let unknown = crate::hosts::Hosts::new(reader);
+    assert_eq!(after(&context(&api, &nodes, unknown), 60_000).await, kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_operator_waits_anew_before_it_declares_a_node_lost() {
+    let (api, nodes) = one_silent(None);
+    let down = || hosts([host("host-1", "Unknown", false)]);
+    assert_eq!(after(&context(&api, &nodes, down()), 9_000).await, [Phase::Running; 2]);
+    assert_eq!(after(&context(&api, &nodes, down()), 9_000).await, [Phase::Running; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_node_that_is_being_deleted_says_so() {
+    let (api, nodes) = one_silent(None);
+    let mut terminating = running("web-1", "10.0.0.2");
+    terminating.metadata.deletion_timestamp = Some(time(START));
+    api.put("pods/web-1", terminating);
+    let context = context(&api, &nodes, hosts([]));
+    assert_eq!(after(&context, 10_000).await, [Phase::Stopping, Phase::Lost]);
+    let seen = look(&context).await;
+    let flags: Vec<_> = seen.observed.nodes.iter().map(|node| node.stopping).collect();
+    assert_eq!(flags, [false, true]);
+}
+
+#[tokio::test]
+async fn new_nodes_get_the_image_that_most_nodes_run() {
+    let image = |pods: &[(&str, &str)], spec: &str| {
+        let (api, nodes) = (FakeApi::default(), FakeNodes::default());
+        api.put(CLUSTER_PATH, cluster(spec));
+        for (name, image) in pods {
+            let mut pod = running(name, "10.0.0.1");
+            let template = json!(super::fixture::template(image)).to_string();
+            let annotations = pod.metadata.annotations.as_mut().unwrap();
+            annotations.insert(meta::TEMPLATE.to_owned(), template);
+            if *image == "lost" {
+                annotations.remove(meta::TEMPLATE);
+            }
+            api.put(&format!("pods/{name}"), pod);
+        }
+        async move { look(&context(&api, &nodes, hosts([]))).await.observed.program }
+    };
+    let roll = [("web-0", "cache:1"), ("web-1", "cache:2"), ("web-2", "cache:2")];
+    assert_eq!(image(&roll, "{}").await, "cache:2");
+    assert_eq!(image(&roll, "{image: mine}").await, "mine");
+    let tie = [("web-10", "cache:1"), ("web-9", "cache:2")];
+    assert_eq!(image(&tie, "{}").await, "cache:2", "the lowest number, not the first name");
+    assert_eq!(image(&[], "{}").await, "cache:default");
+    assert_eq!(image(&[("web-0", "lost")], "{}").await, "cache:default");
+}
+
+#[tokio::test]
+async fn a_pod_without_the_record_of_its_template_is_out_of_date() {
+    let (api, nodes) = two_nodes();
+    let mut pod = running("web-1", "10.0.0.2");
+    pod.metadata.annotations = None;
+    api.put("pods/web-1", pod);
+    let seen = look(&context(&api, &nodes, hosts([]))).await;
+    assert_eq!(seen.observed.nodes[0].template.pod, seen.observed.pod);
+    assert_ne!(seen.observed.nodes[1].template.pod, seen.observed.pod);
+}
+
+#[tokio::test]
+async fn trouble_of_a_pod_that_rests_is_told_and_of_one_that_is_replaced_at_once_is_not() {
+    let failed = |failures: &str| {
+        let mut failed = pod("web-2", ended(START, START));
+        let annotations = failed.metadata.annotations.as_mut().unwrap();
+        annotations.insert(meta::FAILURES.to_owned(), failures.to_owned());
+        failed
+    };
+    let (api, nodes) = two_nodes();
+    let mut told: Vec<Value> = Vec::new();
+    for failures in ["0", "1"] {
+        api.put("pods/web-2", failed(failures));
+        let node = &look(&context(&api, &nodes, hosts([]))).await.observed.nodes[2];
+        assert_eq!(node.phase, Phase::Exited);
+        told.push(json!([node.resting, node.trouble]));
+    }
+    assert_eq!(told, [json!([false, null]), json!([true, "Error: exit code 1"])]);
+}

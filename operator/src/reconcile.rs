@@ -1,0 +1,315 @@
+//! One reconcile: observe, validate, plan, check, execute, repair, report; and when to come back.
+//!
+//! Nothing is expected from one reconcile to the next. Each reads again, past every cache, all that it decides on, so the
+//! operator's own writes are always among what it sees, and there is no expectation that a missed event could leave open for
+//! ever. Watches only say when.
+
+use std::any::Any;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::controller::Action;
+use kube::{Resource as _, ResourceExt as _};
+use ringcache_operator_core::{
+    Checked, Intent, Observed, Outcome, Plan, Step, check, plan, validate,
+};
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::events::{EventReason, Notice};
+use crate::execute::execute;
+use crate::memory::{Key, Memory};
+use crate::metrics::CONTROLLER;
+use crate::nodes::Nodes;
+use crate::observe::{Observation, observe};
+use crate::report::report;
+use crate::upkeep::upkeep;
+use crate::watches::ClusterMeta;
+
+/// Longest pause between two looks at an operation under way.
+const MAX_POLL: Duration = Duration::from_secs(10);
+/// An end that no watch announces is noticed late by this share of the time that it took.
+const POLL_SHARE: u32 = 20;
+
+/// Looks after all clusters, each on its own.
+pub(crate) struct Reconciler<N: Nodes> {
+    pub(crate) context: Context<N>,
+    pub(crate) memory: std::sync::Arc<Memory>,
+}
+
+/// When to come back, unless a watch calls earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Something is under way.
+    Poll(Duration),
+    /// Nothing is.
+    Resync,
+    /// The cluster is gone or about to be.
+    Never,
+}
+
+impl<N: Nodes> Reconciler<N> {
+    /// A reconcile that ends, whatever happens in it, and disturbs no other.
+    pub(crate) async fn reconcile(&self, cluster: &ClusterMeta) -> Action {
+        let key =
+            Key { namespace: cluster.namespace().unwrap_or_default(), name: cluster.name_any() };
+        let metrics = &self.context.metrics;
+        let _active = Active::new(metrics.active_workers.with_label_values(&[CONTROLLER]));
+        let began = Instant::now();
+        let limit = self.context.config.reconcile_timeout;
+        let guarded = AssertUnwindSafe(self.pass(&key)).catch_unwind();
+        let result = match timeout(limit, guarded).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(Error::Panic(message(&*panic))),
+            Err(_) => Err(Error::Timeout(limit)),
+        };
+        metrics
+            .reconcile_seconds
+            .with_label_values(&[CONTROLLER])
+            .observe(began.elapsed().as_secs_f64());
+        match result {
+            Ok(next) => self.succeeded(&key, next, &cluster.uid().unwrap_or_default()),
+            Err(error) => self.failed(&key, &error, &cluster.object_ref(&())),
+        }
+    }
+
+    fn succeeded(&self, key: &Key, next: Next, uid: &str) -> Action {
+        let (result, action) = match next {
+            Next::Poll(pause) => ("requeue_after", Action::requeue(pause)),
+            Next::Resync => ("success", Action::requeue(spread(self.context.config.resync, uid))),
+            Next::Never => ("success", Action::await_change()),
+        };
+        if next == Next::Never {
+            self.memory.forget(key);
+        } else {
+            self.memory.of(key, crate::memory::Notes::succeeded);
+        }
+        self.context.metrics.reconciles.with_label_values(&[CONTROLLER, result]).inc();
+        action
+    }
+
+    fn failed(&self, key: &Key, error: &Error, regarding: &ObjectReference) -> Action {
+        let metrics = &self.context.metrics;
+        metrics.reconciles.with_label_values(&[CONTROLLER, "error"]).inc();
+        metrics.reconcile_errors.with_label_values(&[CONTROLLER]).inc();
+        metrics.errors.with_label_values(&[error.category()]).inc();
+        if matches!(error, Error::Panic(_)) {
+            metrics.panics.with_label_values(&[CONTROLLER]).inc();
+        }
+        let text = error.to_string();
+        warn!(namespace = key.namespace, name = key.name, error = text, "reconcile failed");
+        let (is_news, pause) = self.memory.of(key, |notes| {
+            let lasts = notes.is_failing() || matches!(error, Error::Panic(_));
+            (lasts && notes.is_news(&text), notes.failed(&self.context.config))
+        });
+        // A refused plan is told by the status.
+        if is_news && !matches!(error, Error::Refused(_)) {
+            let reason = match error {
+                Error::Step { .. } => EventReason::StepFailed,
+                _ => EventReason::ReconcileFailed,
+            };
+            self.context.events.tell(regarding, Notice::new(reason, text));
+        }
+        Action::requeue(pause)
+    }
+
+    async fn pass(&self, key: &Key) -> Result<Next, Error> {
+        let Some(observation) = observe(&self.context, &key.namespace, &key.name).await? else {
+            return Ok(Next::Never);
+        };
+        // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before.
+        if observation.cluster.metadata.deletion_timestamp.is_some() {
+            return Ok(Next::Never);
+        }
+        let observed = &observation.observed;
+        let intent = match validate(&observation.cluster) {
+            Ok(intent) => intent,
+            Err(problems) => {
+                self.report(key, &observation, Outcome::Invalid(&problems), None).await?;
+                return Ok(Next::Resync);
+            }
+        };
+        let plan = match check(plan(&intent, observed), &intent, observed) {
+            Ok(plan) => plan,
+            Err(violations) => {
+                self.report(key, &observation, Outcome::Refused(&violations), None).await?;
+                let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+                return Err(Error::Refused(texts.join("; ")));
+            }
+        };
+        debug!(namespace = key.namespace, name = key.name, "{plan}");
+        let done = self.carry_out(key, &observation, &plan, &intent).await;
+        let lasts = self.memory.of(key, |notes| notes.is_failing());
+        let trouble = done.as_ref().err().filter(|_| lasts).map(ToString::to_string);
+        let outcome = Outcome::Planned(&plan);
+        let reported = self.report(key, &observation, outcome, trouble.as_deref()).await;
+        done.and(reported)?;
+        Ok(self.next(key, &plan, observed))
+    }
+
+    async fn report(
+        &self,
+        key: &Key,
+        observation: &Observation,
+        outcome: Outcome<'_>,
+        trouble: Option<&str>,
+    ) -> Result<(), Error> {
+        report(&self.context, &self.memory, key, observation, outcome, trouble).await
+    }
+
+    /// The plan's steps, then repairs, which do not depend on them. The first failure is given back.
+    async fn carry_out(
+        &self,
+        key: &Key,
+        observation: &Observation,
+        plan: &Plan<Checked>,
+        intent: &Intent,
+    ) -> Result<(), Error> {
+        let executed = self.execute(key, observation, plan).await;
+        let repaired = if intent.paused { Ok(()) } else { self.repair(key, observation).await };
+        executed.and(repaired)
+    }
+
+    async fn execute(
+        &self,
+        key: &Key,
+        observation: &Observation,
+        plan: &Plan<Checked>,
+    ) -> Result<(), Error> {
+        for step in plan.steps() {
+            self.announce(key, observation, step);
+            let result = execute(&self.context, observation, step).await;
+            let outcome = if result.is_ok() { "success" } else { "error" };
+            self.context.metrics.steps.with_label_values(&[kind(step), outcome]).inc();
+            match result {
+                Ok(()) => self.tell_done(observation, step, plan),
+                // What a node does not take keeps no other step back: it is asked again as long as it lacks it.
+                Err(error)
+                    if matches!(step, Step::PushDocument { .. } | Step::Configure { .. }) =>
+                {
+                    debug!(%step, %error, "a node did not take it");
+                }
+                Err(error) => {
+                    return Err(Error::Step { step: step.to_string(), source: Box::new(error) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn repair(&self, key: &Key, observation: &Observation) -> Result<(), Error> {
+        for repaired in upkeep(&self.context, observation).await? {
+            self.context.metrics.repairs.with_label_values(&[repaired.kind]).inc();
+            let note = repaired.to_string();
+            let is_first = observation.ring_version.is_none() && repaired.created;
+            // Two who undo each other's work for ever must not fill the list of events.
+            if !is_first && self.memory.of(key, |notes| notes.is_news(&note)) {
+                let regarding = observation.cluster.object_ref(&());
+                self.context.events.tell(&regarding, Notice::new(EventReason::Repaired, note));
+            }
+        }
+        Ok(())
+    }
+
+    /// Before a pod goes, and not each time that it is tried again or already on its way.
+    fn announce(&self, key: &Key, observation: &Observation, step: &Step) {
+        let Step::StopNode { name, uid, reason } = step else { return };
+        let mut nodes = observation.observed.nodes.iter();
+        let is_stopping = nodes.any(|node| node.uid == *uid && node.stopping);
+        let note = format!("{name}: {reason}");
+        let is_new = self.memory.of(key, |notes| !notes.is_failing() || notes.is_news(&note));
+        if is_new && !is_stopping {
+            let notice = Notice::new(EventReason::PodDeleteInitiated, note);
+            let pod = pod(observation, name, Some(uid));
+            self.context.events.tell(&observation.cluster.object_ref(&()), notice.about(pod));
+        }
+    }
+
+    fn tell_done(&self, observation: &Observation, step: &Step, plan: &Plan<Checked>) {
+        let notice = match step {
+            Step::StartNode { name, template, .. } => Notice::new(
+                EventReason::PodCreated,
+                format!("{name}: {template}"),
+            )
+            .about(pod(observation, name, None)),
+            Step::WriteDocument { document } => {
+                let operation = plan.operation();
+                let note = format!("epoch {}, {}: {operation}", document.epoch, operation.kind());
+                Notice::new(EventReason::RingPublished, note)
+            }
+            Step::StopNode { .. } | Step::PushDocument { .. } | Step::Configure { .. } => return,
+        };
+        self.context.events.tell(&observation.cluster.object_ref(&()), notice);
+    }
+
+    fn next(&self, key: &Key, plan: &Plan<Checked>, observed: &Observed) -> Next {
+        if !plan.poll_soon() && all_answer(observed) {
+            return Next::Resync;
+        }
+        let unchanged = self.memory.of(key, |notes| notes.unchanged_for(&plan.to_string()));
+        let pause = (unchanged / POLL_SHARE).min(MAX_POLL);
+        Next::Poll(pause.max(self.context.config.poll))
+    }
+}
+
+/// Whether every member of the ring answers: if one does not, nobody announces that it does again.
+fn all_answer(observed: &Observed) -> bool {
+    let mut members = observed.document.iter().flat_map(|document| &document.members);
+    members.all(|member| observed.state_of(&member.uid).is_some())
+}
+
+/// `resync`, shortened by up to a quarter depending on the cluster, so that many of them do not come back at once.
+fn spread(resync: Duration, uid: &str) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    uid.hash(&mut hasher);
+    let share = (hasher.finish() % 1024) as u32;
+    resync / 4 * 3 + resync / 4 / 1024 * share
+}
+
+fn kind(step: &Step) -> &'static str {
+    match step {
+        Step::WriteDocument { .. } => "WriteDocument",
+        Step::PushDocument { .. } => "PushDocument",
+        Step::Configure { .. } => "Configure",
+        Step::StartNode { .. } => "StartNode",
+        Step::StopNode { .. } => "StopNode",
+    }
+}
+
+fn pod(observation: &Observation, name: &str, uid: Option<&str>) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".into()),
+        kind: Some("Pod".into()),
+        name: Some(name.to_owned()),
+        namespace: observation.cluster.namespace(),
+        uid: uid.map(str::to_owned),
+        ..ObjectReference::default()
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".into())
+}
+
+/// Counts itself while it lives: a reconcile that is cancelled stops counting, too.
+struct Active(prometheus::IntGauge);
+
+impl Active {
+    fn new(gauge: prometheus::IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

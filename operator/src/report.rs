@@ -1,0 +1,173 @@
+//! Reports in the `CacheCluster`: the status, written only when it says something new, and the events that follow from it.
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource as _, ResourceExt as _};
+use ringcache_api::CacheCluster;
+use ringcache_api::status::{CacheClusterStatus, condition, reason};
+use ringcache_operator_core::{Outcome, status};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::events::{EventReason, Notice};
+use crate::memory::{Key, Memory};
+use crate::metrics::CONTROLLER;
+use crate::nodes::Nodes;
+use crate::objects::meta::FIELD_MANAGER;
+use crate::observe::Observation;
+
+/// Longest message of an operation, in bytes: the schema's limit in characters.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// Writes the status if it differs from the one that was read. `trouble` = what keeps failing, for people.
+pub(crate) async fn report<N: Nodes>(
+    context: &Context<N>,
+    memory: &Memory,
+    key: &Key,
+    observation: &Observation,
+    outcome: Outcome<'_>,
+    trouble: Option<&str>,
+) -> Result<(), Error> {
+    let previous = observation.cluster.status.as_ref();
+    let mut current = status(outcome, &observation.observed, previous, &context.clock.time());
+    if let (Some(operation), Some(trouble)) = (&mut current.operation, trouble) {
+        operation.message = shortened(format!("{}; {trouble}", operation.message));
+    }
+    // An API server whose schema is older than this operator drops what it does not know: what was read would differ for ever.
+    let is_said = memory.of(key, |notes| notes.has_written(&current, context.config.resync));
+    if previous == Some(&current) || is_said {
+        return Ok(());
+    }
+    if !write(context, &observation.cluster, &current).await? {
+        return Ok(());
+    }
+    context.metrics.status_writes.with_label_values(&[CONTROLLER]).inc();
+    let regarding = observation.cluster.object_ref(&());
+    for notice in notices(previous, &current) {
+        context.events.tell(&regarding, notice);
+    }
+    if let Some(operation) = begun(previous, &current) {
+        context.metrics.operations.with_label_values(&[operation]).inc();
+    }
+    memory.of(key, |notes| notes.wrote(current));
+    Ok(())
+}
+
+/// Whether there is still somebody to report to.
+async fn write<N: Nodes>(
+    context: &Context<N>,
+    cluster: &CacheCluster,
+    status: &CacheClusterStatus,
+) -> Result<bool, Error> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let api: Api<CacheCluster> = Api::namespaced(context.client.clone(), &namespace);
+    let body = json!({
+        "apiVersion": CacheCluster::api_version(&()),
+        "kind": CacheCluster::kind(&()),
+        // The uid is a precondition: another cluster of the same name gets no status of this one.
+        "metadata": { "name": cluster.name_any(), "uid": cluster.uid() },
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    match api.patch_status(&cluster.name_any(), &params, &Patch::Apply(body)).await {
+        // Gone, or another one by now.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+        written => Ok(written.map(|_| true)?),
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
+    text
+}
+
+fn operation(status: Option<&CacheClusterStatus>) -> Option<&str> {
+    Some(status?.operation.as_ref()?.type_.as_str())
+}
+
+/// The operation that is under way now and was not before.
+fn begun<'a>(
+    previous: Option<&CacheClusterStatus>,
+    current: &'a CacheClusterStatus,
+) -> Option<&'a str> {
+    operation(Some(current)).filter(|current| operation(previous) != Some(current))
+}
+
+/// What a change of status means to people. Derived from the two statuses alone, so a restarted operator repeats nothing.
+fn notices(previous: Option<&CacheClusterStatus>, current: &CacheClusterStatus) -> Vec<Notice> {
+    [
+        operation_notice(previous, current),
+        stalled_notice(previous, current),
+        ready_notice(previous, current),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn operation_notice(
+    previous: Option<&CacheClusterStatus>,
+    current: &CacheClusterStatus,
+) -> Option<Notice> {
+    let note = |operation: &ringcache_api::status::OperationStatus| {
+        format!("{}: {}", operation.type_, operation.message)
+    };
+    match &current.operation {
+        None if operation(previous).is_some() && holds(current, condition::RING_CONVERGED) => {
+            let epoch = current.ring.as_ref().map_or(0, |ring| ring.epoch);
+            let note = format!("{} nodes serve by epoch {epoch}", current.ready_nodes);
+            Some(Notice::new(EventReason::OperationCompleted, note))
+        }
+        None => None,
+        Some(now) if operation(previous) == Some(&now.type_) => None,
+        // What every operation ends with is no news.
+        Some(now) if matches!(now.type_.as_str(), "Converge" | "TidyUp") => None,
+        Some(now) if now.type_ == "Repair" => Some(Notice::new(EventReason::NodeLost, note(now))),
+        Some(now) => Some(Notice::new(EventReason::OperationInitiated, note(now))),
+    }
+}
+
+fn stalled_notice(
+    previous: Option<&CacheClusterStatus>,
+    current: &CacheClusterStatus,
+) -> Option<Notice> {
+    let stalled = find(Some(current), condition::STALLED).filter(|c| c.status == "True")?;
+    let before = find(previous, condition::STALLED);
+    if before.is_some_and(|c| c.reason == stalled.reason && c.message == stalled.message) {
+        return None;
+    }
+    let reason = match stalled.reason.as_str() {
+        reason::INVALID_SPEC => EventReason::InvalidSpec,
+        _ => EventReason::PlanRefused,
+    };
+    Some(Notice::new(reason, stalled.message.clone()))
+}
+
+fn ready_notice(
+    previous: Option<&CacheClusterStatus>,
+    current: &CacheClusterStatus,
+) -> Option<Notice> {
+    let ready = find(Some(current), condition::READY)?;
+    let before = find(previous, condition::READY).map(|c| c.status.as_str());
+    match (before, ready.status.as_str()) {
+        (Some("True"), "True") => None,
+        (_, "True") => Some(Notice::new(EventReason::Serving, ready.message.clone())),
+        (Some("True"), _) => {
+            Some(Notice::new(EventReason::SlotsWithoutOwner, ready.message.clone()))
+        }
+        _ => None,
+    }
+}
+
+type Condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+fn find<'a>(status: Option<&'a CacheClusterStatus>, type_: &str) -> Option<&'a Condition> {
+    status?.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+fn holds(status: &CacheClusterStatus, type_: &str) -> bool {
+    find(Some(status), type_).is_some_and(|condition| condition.status == "True")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! What a change of status tells people.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use ringcache_api::status::OperationStatus;
+
+use super::*;
+
+fn with(conditions: &[(&str, bool, &str)], operation: Option<(&str, &str)>) -> CacheClusterStatus {
+    let condition = |&(type_, status, reason): &(&str, bool, &str)| Condition {
+        type_: type_.into(),
+        status: if status { "True" } else { "False" }.into(),
+        reason: reason.into(),
+        message: format!("message of {reason}"),
+        observed_generation: Some(1),
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+    };
+    CacheClusterStatus {
+        ready_nodes: 3,
+        conditions: conditions.iter().map(condition).collect(),
+        operation: operation.map(|(type_, message)| OperationStatus {
+            type_: type_.into(),
+            message: message.into(),
+        }),
+        ..CacheClusterStatus::default()
+    }
+}
+
+fn told(previous: Option<&CacheClusterStatus>, current: &CacheClusterStatus) -> Vec<String> {
+    let told = notices(previous, current);
+    told.iter().map(|notice| format!("{}: {}", notice.reason.name(), notice.note)).collect()
+}
+
+const CONVERGED: (&str, bool, &str) = (condition::RING_CONVERGED, true, reason::CONVERGED);
+
+#[test]
+fn an_operation_is_told_when_it_begins_and_when_everything_is_done() {
+    let out = with(&[], Some(("ScaleOut", "from 3 to 5 nodes")));
+    let tidy = with(&[], Some(("TidyUp", "what is no longer needed goes")));
+    let steady = with(&[CONVERGED], None);
+    assert_eq!(told(None, &out), ["OperationInitiated: ScaleOut: from 3 to 5 nodes"]);
+    assert_eq!(told(Some(&out), &out), [""; 0]);
+    assert_eq!(told(Some(&out), &tidy), [""; 0], "how every operation ends");
+    assert_eq!(told(Some(&tidy), &steady), ["OperationCompleted: 3 nodes serve by epoch 0"]);
+    assert_eq!(told(Some(&steady), &steady), [""; 0]);
+}
+
+#[test]
+fn a_death_is_a_warning_of_its_own() {
+    let repair = with(&[], Some(("Repair", "web-1 died")));
+    assert_eq!(told(None, &repair), ["NodeLost: Repair: web-1 died"]);
+    assert_eq!(told(Some(&repair), &repair), [""; 0]);
+}
+
+#[test]
+fn a_pause_in_the_middle_is_no_completion() {
+    let roll = with(&[], Some(("Roll", "2 to be replaced of 3")));
+    let paused = with(&[(condition::RING_CONVERGED, false, reason::MOVING)], None);
+    assert_eq!(told(Some(&roll), &paused), [""; 0]);
+}
+
+#[test]
+fn what_a_person_must_see_to_is_told_once_and_again_when_it_changes() {
+    let invalid = with(&[(condition::STALLED, true, reason::INVALID_SPEC)], None);
+    let refused = with(&[(condition::STALLED, true, reason::PLAN_REFUSED)], None);
+    let fine = with(&[(condition::STALLED, false, reason::AS_EXPECTED)], None);
+    assert_eq!(told(Some(&fine), &invalid), ["InvalidSpec: message of InvalidSpec"]);
+    assert_eq!(told(Some(&invalid), &invalid), [""; 0]);
+    assert_eq!(told(Some(&invalid), &refused), ["PlanRefused: message of PlanRefused"]);
+    assert_eq!(told(Some(&refused), &fine), [""; 0]);
+}
+
+#[test]
+fn slots_without_an_owner_are_told_and_their_return_too() {
+    let serves = with(&[(condition::READY, true, reason::SERVING)], None);
+    let lacks = with(&[(condition::READY, false, reason::SLOTS_WITHOUT_OWNER)], None);
+    assert_eq!(told(None, &lacks), [""; 0], "it has never served yet");
+    assert_eq!(told(Some(&lacks), &serves), ["Serving: message of Serving"]);
+    assert_eq!(told(Some(&serves), &lacks), ["SlotsWithoutOwner: message of SlotsWithoutOwner"]);
+}
+
+#[test]
+fn an_operation_counts_as_begun_once() {
+    let out = with(&[], Some(("ScaleOut", "from 3 to 5 nodes")));
+    assert_eq!(begun(None, &out), Some("ScaleOut"));
+    assert_eq!(begun(Some(&out), &out), None);
+    assert_eq!(begun(Some(&out), &with(&[], None)), None);
+}

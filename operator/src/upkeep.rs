@@ -1,0 +1,163 @@
+//! Puts back what is missing or was changed by hand. Writes nothing when nothing differs.
+
+use std::fmt::{self, Debug};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use ringcache_operator_core::Phase;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::execute::{api, apply, create, merge};
+use crate::nodes::Nodes;
+use crate::objects::{meta, pdb, ring, services};
+use crate::observe::Observation;
+use crate::{Context, Error};
+
+#[cfg(test)]
+mod tests;
+
+/// What was put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// Kind of the object.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Whether it was missing altogether.
+    pub created: bool,
+}
+
+impl fmt::Display for Repaired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, created } = self;
+        let what = if *created { "created" } else { "put right" };
+        write!(f, "{kind} {name} {what}")
+    }
+}
+
+/// Compares the Services, the disruption budget and the metadata of pods and ring with what they should be, and puts right what
+/// differs. All that can be done is done, whatever fails; then the first error is returned. One of them says that an object
+/// of our name belongs to somebody else: that one is not touched.
+pub async fn upkeep<N: Nodes>(
+    context: &Context<N>,
+    observation: &Observation,
+) -> Result<Vec<Repaired>, Error> {
+    let Observation { cluster, observed, children, .. } = observation;
+    let client = &context.client;
+    let up = |phase| matches!(phase, Phase::Starting | Phase::Running);
+    let nodes = observed.nodes.iter().filter(|node| up(node.phase)).count();
+    let outcomes = [
+        object(client, observation, children.nodes.as_ref(), services::nodes(cluster)).await,
+        object(client, observation, children.client.as_ref(), services::client(cluster)).await,
+        object(client, observation, children.pdb.as_ref(), pdb::pdb(cluster, nodes)).await,
+        ring_metadata(client, observation).await,
+    ];
+    let mut outcomes = Vec::from(outcomes);
+    for pod in &children.pods {
+        outcomes.push(pod_metadata(client, observation, pod).await);
+    }
+    let repaired: Result<Vec<_>, _> = outcomes.into_iter().collect();
+    Ok(repaired?.into_iter().flatten().collect())
+}
+
+/// Creates the object, or applies it if the live one lacks something of it.
+async fn object<K>(
+    client: &Client,
+    observation: &Observation,
+    live: Option<&K>,
+    mut wanted: K,
+) -> Result<Option<Repaired>, Error>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + k8s_openapi::Resource
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let name = wanted.name_any();
+    let objects: Api<K> = api(client, observation);
+    let repaired = |created| {
+        Some(Repaired { kind: <K as k8s_openapi::Resource>::KIND, name: name.clone(), created })
+    };
+    let Some(live) = live else {
+        // Not by apply: an object of this name that somebody else creates in this moment must not be overwritten.
+        create(&objects, &wanted).await?;
+        return Ok(repaired(true));
+    };
+    if !meta::is_owned(live.meta(), &observation.cluster) {
+        return Err(meta::foreign(<K as k8s_openapi::Resource>::KIND, live.meta()));
+    }
+    let is_deleting = live.meta().deletion_timestamp.is_some();
+    if is_deleting || contains(&serde_json::to_value(live)?, &serde_json::to_value(&wanted)?) {
+        return Ok(None);
+    }
+    wanted.meta_mut().uid.clone_from(&live.meta().uid);
+    apply(&objects, &name, &wanted).await?;
+    Ok(repaired(false))
+}
+
+/// Whether `live` says everything that `wanted` says. What the API server or others have added does not count, so that their
+/// defaults cause no write.
+fn contains(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            live.get(key).is_some_and(|live| match key.as_str() {
+                // A selector is one thing: with one more key it selects other pods.
+                "selector" => live == wanted,
+                _ => contains(live, wanted),
+            })
+        }),
+        (Value::Array(live), Value::Array(wanted)) => {
+            wanted.iter().all(|wanted| live.iter().any(|live| contains(live, wanted)))
+        }
+        _ => live == wanted,
+    }
+}
+
+/// The ring ConfigMap itself is the planner's business: a lost document is made again from what nodes own.
+async fn ring_metadata(
+    client: &Client,
+    observation: &Observation,
+) -> Result<Option<Repaired>, Error> {
+    let Observation { cluster, children, .. } = observation;
+    let Some(live) = &children.ring else { return Ok(None) };
+    if !ring::is_ours(cluster, live) {
+        return Err(meta::foreign("ConfigMap", &live.metadata));
+    }
+    // A merge patch, not apply: without the document in it, apply by the owner of the document would delete that.
+    let patch = meta::repair(cluster, &live.metadata);
+    let rings: Api<ConfigMap> = api(client, observation);
+    metadata(&rings, "ConfigMap", live.name_any(), patch).await
+}
+
+/// Labels and annotations of a pod change in place. One that ends is left alone.
+async fn pod_metadata(
+    client: &Client,
+    observation: &Observation,
+    live: &Pod,
+) -> Result<Option<Repaired>, Error> {
+    let phase = live.status.as_ref().and_then(|status| status.phase.as_deref());
+    if live.metadata.deletion_timestamp.is_some() || matches!(phase, Some("Failed" | "Succeeded")) {
+        return Ok(None);
+    }
+    let patch = meta::repair_pod(&observation.cluster, &live.metadata);
+    let pods: Api<Pod> = api(client, observation);
+    metadata(&pods, "Pod", live.name_any(), patch).await
+}
+
+async fn metadata<K>(
+    api: &Api<K>,
+    kind: &'static str,
+    name: String,
+    patch: Option<Value>,
+) -> Result<Option<Repaired>, Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let Some(patch) = patch else { return Ok(None) };
+    merge(api, &name, &patch).await?;
+    Ok(Some(Repaired { kind, name, created: false }))
+}
