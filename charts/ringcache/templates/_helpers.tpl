@@ -1,0 +1,77 @@
+{{/* Name of the release's objects without a suffix: short enough for the longest suffix within 63 characters. */}}
+{{- define "ringcache.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 46 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 46 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 46 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of the Deployment, its lease and most of what belongs to it. */}}
+{{- define "ringcache.operator" -}}
+{{- include "ringcache.fullname" . }}-operator
+{{- end -}}
+
+{{/* Name of objects without a namespace: releases of one name in several namespaces do not collide. */}}
+{{- define "ringcache.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "ringcache.operator" .) -}}
+{{- end -}}
+
+{{- define "ringcache.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "ringcache.operator" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name is required when serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What never changes over upgrades. Not `ringcache`, the name of cache pods: a cluster may be called like the release. */}}
+{{- define "ringcache.selector" -}}
+app.kubernetes.io/name: ringcache-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "ringcache.labels" -}}
+{{ include "ringcache.selector" . }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: ringcache
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* An image from `image` and the context `root`; a digest wins over a tag. */}}
+{{- define "ringcache.image" -}}
+{{- $registry := default .image.registry .root.Values.global.imageRegistry -}}
+{{- $name := ternary (printf "%s/%s" $registry .image.repository) .image.repository (ne $registry "") -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" $name .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (default .root.Chart.AppVersion .image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the operator may do in the namespaces whose CacheClusters it serves: exactly the calls it makes. */}}
+{{- define "ringcache.rules" -}}
+- apiGroups: [ringcache.dev]
+  resources: [cacheclusters]
+  verbs: [get, list, watch]
+- apiGroups: [ringcache.dev]
+  resources: [cacheclusters/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps, services]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end -}}

@@ -1,0 +1,8 @@
+//! The Helm chart: what it renders, what it refuses, and that its texts say the same.
+
+mod documents;
+mod objects;
+mod permissions;
+mod render;
+mod security;
+mod values;
