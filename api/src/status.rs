@@ -124,6 +124,8 @@ pub mod reason {
     pub const SERVING: &str = "Serving";
     /// Ready=False: some slots have no owner that answers.
     pub const SLOTS_WITHOUT_OWNER: &str = "SlotsWithoutOwner";
+    /// Ready=False: every slot has an owner that answers, but clients are not sent to any of them.
+    pub const NO_ENDPOINT: &str = "NoEndpoint";
     /// Ready=False, RingConverged=False: there is no ring document yet.
     pub const NO_RING: &str = "NoRing";
     /// Ready=False, Reconciling=True: the cluster is being deleted.
@@ -146,9 +148,10 @@ pub mod reason {
     pub const PLAN_REFUSED: &str = "PlanRefused";
 
     /// All of them.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 13] = [
         SERVING,
         SLOTS_WITHOUT_OWNER,
+        NO_ENDPOINT,
         NO_RING,
         DELETING,
         CONVERGED,

@@ -94,6 +94,7 @@ pub async fn observe<N: Nodes>(
         program: program::wanted(&cluster, &nodes, &context.config.cache_image),
         pod: fingerprint(&cluster.spec),
         endpoints: Some(services::endpoints(&cluster)),
+        open: pods.iter().any(phase::is_ready),
         document,
         nodes,
     };

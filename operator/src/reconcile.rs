@@ -49,7 +49,9 @@ enum Next {
     Poll(Duration),
     /// Nothing is.
     Resync,
-    /// The cluster is gone or about to be.
+    /// The cluster does not exist, so a watch is about to say. If none does, the answer was wrong: one look later decides.
+    Gone,
+    /// The cluster is about to be gone.
     Never,
 }
 
@@ -82,9 +84,10 @@ impl<N: Nodes> Reconciler<N> {
         let (result, action) = match next {
             Next::Poll(pause) => ("requeue_after", Action::requeue(pause)),
             Next::Resync => ("success", Action::requeue(spread(self.context.config.resync, uid))),
+            Next::Gone => ("success", Action::requeue(MAX_POLL)),
             Next::Never => ("success", Action::await_change()),
         };
-        if next == Next::Never {
+        if matches!(next, Next::Gone | Next::Never) {
             self.memory.forget(key);
         } else {
             self.memory.of(key, crate::memory::Notes::succeeded);
@@ -120,7 +123,7 @@ impl<N: Nodes> Reconciler<N> {
 
     async fn pass(&self, key: &Key) -> Result<Next, Error> {
         let Some(observation) = observe(&self.context, &key.namespace, &key.name).await? else {
-            return Ok(Next::Never);
+            return Ok(Next::Gone);
         };
         // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before.
         if observation.cluster.metadata.deletion_timestamp.is_some() {

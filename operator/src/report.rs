@@ -152,7 +152,7 @@ fn ready_notice(
     match (before, ready.status.as_str()) {
         (Some("True"), "True") => None,
         (_, "True") => Some(Notice::new(EventReason::Serving, ready.message.clone())),
-        (Some("True"), _) => {
+        (Some("True"), _) if ready.reason == reason::SLOTS_WITHOUT_OWNER => {
             Some(Notice::new(EventReason::SlotsWithoutOwner, ready.message.clone()))
         }
         _ => None,

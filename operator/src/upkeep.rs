@@ -95,7 +95,14 @@ where
         return Ok(None);
     }
     wanted.meta_mut().uid.clone_from(&live.meta().uid);
-    apply(&objects, &name, &wanted).await?;
+    match apply(&objects, &name, &wanted).await {
+        // Applied lists only grow by what is missing. An item of ours that somebody gave another key, such as a port another
+        // number, stays beside the one put back, and stands in its way with the same name: then lists are set as a whole.
+        Err(kube::Error::Api(status)) if status.is_invalid() => {
+            merge(&objects, &name, &serde_json::to_value(&wanted)?).await?;
+        }
+        applied => applied?,
+    }
     Ok(repaired(false))
 }
 

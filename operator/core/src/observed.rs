@@ -26,6 +26,8 @@ pub struct Observed {
     /// Where clients reach the cluster, if it has addresses of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub endpoints: Option<Endpoints>,
+    /// Whether these addresses lead to a node: the platform sends clients to one at least.
+    pub open: bool,
     /// The stored ring document, if there is one that can be read.
     pub document: Option<Document>,
     /// Every node of this cluster that exists, by whatever name and in whatever phase.

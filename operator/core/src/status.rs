@@ -153,7 +153,7 @@ impl Verdict {
     }
 }
 
-/// Judged by what the nodes own, whatever the platform thinks of them.
+/// Judged by what the nodes own. What the platform thinks of them counts only where it decides whether clients get to any.
 fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     let verdict =
         |status, reason, message: String| Verdict::new(condition::READY, status, reason, message);
@@ -161,6 +161,10 @@ fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
         return verdict(false, reason::DELETING, "The cluster is being deleted.".into());
     }
     let served = observed.served().len();
+    if served == usize::from(SLOTS) && !observed.open {
+        let message = "All slots are served, but clients are not sent to any node yet.".into();
+        return verdict(false, reason::NO_ENDPOINT, message);
+    }
     if served == usize::from(SLOTS) {
         return verdict(true, reason::SERVING, format!("All {SLOTS} slots are served."));
     }

@@ -29,6 +29,13 @@ pub(super) fn is_stopping(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
 }
 
+/// Whether Services send clients to the pod.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut ready = conditions.filter(|c| c.type_ == "Ready" && c.status == "True");
+    !is_stopping(pod) && ready.next().is_some()
+}
+
 /// Whether a pod is proven lost, although its object still exists: its host is down, it has been silent to us for long,
 /// and none of those who answer has heard of it for as long. Any one of them alone proves nothing: a host whose kubelet hangs
 /// serves on, and we may be the ones who are cut off.

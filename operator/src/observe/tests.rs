@@ -281,3 +281,16 @@ async fn trouble_of_a_pod_that_rests_is_told_and_of_one_that_is_replaced_at_once
     }
     assert_eq!(told, [json!([false, null]), json!([true, "Error: exit code 1"])]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn addresses_lead_somewhere_as_soon_as_one_pod_is_ready() {
+    let (api, nodes) = two_nodes();
+    let context = context(&api, &nodes, hosts([host("host-1", "True", false)]));
+    assert!(!look(&context).await.observed.open, "no pod says that it is ready");
+    for (ready, open) in [("True", true), ("False", false)] {
+        let conditions = json!([{"type": "Ready", "status": ready}]);
+        let status = json!({"phase": "Running", "podIP": "10.0.0.1", "conditions": conditions});
+        api.put("pods/web-0", pod("web-0", status));
+        assert_eq!(look(&context).await.observed.open, open, "Ready={ready}");
+    }
+}

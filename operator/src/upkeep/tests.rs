@@ -97,6 +97,19 @@ async fn what_was_changed_by_hand_is_put_right() {
 }
 
 #[tokio::test]
+async fn lists_are_set_as_a_whole_where_an_item_that_somebody_changed_is_in_the_way() {
+    let api = in_order();
+    change(&api, "services/web", |it| it["spec"]["ports"][0]["port"] = json!(7000));
+    // So the API server says when a second port of the same name is applied.
+    api.refuse("PATCH", "services/web", 422, "Invalid");
+    assert!(matches!(keep_up(&api).await, Err(Error::Api(_))));
+    let [applied, merged] = &api.writes()[..] else { panic!("{:?}", api.writes()) };
+    assert!(applied.what.contains("force=true") && !merged.what.contains("force=true"));
+    assert_eq!(merged.body, applied.body);
+    assert!(merged.body["metadata"]["uid"].is_string(), "only this one is meant: {merged:?}");
+}
+
+#[tokio::test]
 async fn labels_of_pods_and_of_the_ring_are_put_back_by_a_merge_that_names_the_object() {
     for (path, uid) in [("pods/web-0", "uid-web-0"), ("configmaps/web-ring", "u-ring")] {
         let api = in_order();

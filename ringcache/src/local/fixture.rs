@@ -72,6 +72,7 @@ pub(super) fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> 
         program: String::new(),
         pod: String::new(),
         endpoints: None,
+        open: true,
         document,
         nodes,
     }

@@ -50,6 +50,7 @@ pub(super) async fn observe(
         program: PROGRAM.to_owned(),
         pod: String::new(),
         endpoints: None,
+        open: true,
         document: dir.document()?,
         nodes,
     })

@@ -93,6 +93,18 @@ fn a_cluster_that_lost_a_node_is_not_ready_until_its_slots_are_served() {
 }
 
 #[test]
+fn a_cluster_whose_addresses_lead_nowhere_is_not_ready() {
+    let world = World::steady(2);
+    let observed = ringcache_operator_core::Observed { open: false, ..world.observe() };
+    let status = status(Outcome::Planned(&world.plan()), &observed, None, &at(0));
+    assert_eq!(
+        conditions(&status)[..2],
+        ["Ready=False (NoEndpoint)", "Reconciling=False (Steady)"],
+        "nothing is to be done about it but to wait"
+    );
+}
+
+#[test]
 fn pause_and_deletion_say_so() {
     let mut world = World::steady(1);
     world.edit(|spec| spec.paused = true);

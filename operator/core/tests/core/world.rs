@@ -89,6 +89,7 @@ impl World {
             program: self.program.clone(),
             pod: String::new(),
             endpoints: None,
+            open: true,
             document: self.stored.clone(),
             nodes: self.nodes.iter().map(Node::observed).collect(),
         }
