@@ -31,6 +31,18 @@ impl Workspace {
             },
         })
     }
+
+    /// Arguments for `cargo test` that name the integration tests of a package. Not by `--package`: cargo would choose other
+    /// features for the libraries that it shares with the rest, and build all of them once more.
+    pub(crate) fn tests_of(&self, package: &str) -> Vec<String> {
+        let package = self.packages.iter().find(|candidate| candidate["name"] == package);
+        let targets = package.and_then(|package| package["targets"].as_array());
+        let is_test = |target: &&Value| target["kind"][0] == "test";
+        let names =
+            targets.into_iter().flatten().filter(is_test).filter_map(|t| t["name"].as_str());
+        let named = names.flat_map(|name| ["--test", name]);
+        ["--workspace"].into_iter().chain(named).map(str::to_owned).collect()
+    }
 }
 
 /// The cargo that runs this task, or else the one of the path.

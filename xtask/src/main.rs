@@ -1,7 +1,12 @@
-//! Development tasks: `cargo xtask test | codegen | tidy`.
+//! Development tasks: `cargo xtask test | bench | cluster | images | dist | codegen | tidy`.
 
+mod bench;
 mod cargo;
+mod cluster;
 mod codegen;
+mod dist;
+mod images;
+mod packages;
 mod test;
 mod tidy;
 
@@ -25,6 +30,14 @@ enum Task {
         #[arg(long)]
         tier: Option<test::Tier>,
     },
+    /// Measure what our programs cost.
+    Bench(bench::Arguments),
+    /// A Kubernetes on this machine, for trying things out.
+    Cluster(cluster::Arguments),
+    /// Build the programs in release mode and write their container images.
+    Images,
+    /// Write the manifests for those who install without Helm.
+    Dist,
     /// Write the files that are generated from the types.
     Codegen {
         /// Write nothing; fail if a file is out of date.
@@ -36,11 +49,15 @@ enum Task {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let workspace = cargo::Workspace::find()?;
+    let workspace = cargo::Workspace::find;
     let success = match Arguments::parse().task {
-        Task::Test { tier } => test::run(&workspace, tier),
-        Task::Codegen { check } => codegen::run(&workspace, check)?,
-        Task::Tidy => tidy::run(&workspace)?,
+        Task::Test { tier } => test::run(&workspace()?, tier),
+        Task::Bench(arguments) => bench::run(&workspace()?, &arguments)?,
+        Task::Cluster(arguments) => cluster::run(arguments)?,
+        Task::Images => images::run(&workspace()?)?,
+        Task::Dist => dist::run(&workspace()?)?,
+        Task::Codegen { check } => codegen::run(&workspace()?, check)?,
+        Task::Tidy => tidy::run(&workspace()?)?,
     };
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

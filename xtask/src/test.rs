@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the tiers of tests, quick ones first, each step streaming what it prints.
 
+mod kubernetes;
 mod needs;
 
 use std::process::Command;
@@ -9,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::cargo::{Workspace, cargo};
-use crate::tidy;
+use crate::{images, tidy};
 
 /// How much of the world a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,6 +19,8 @@ pub(crate) enum Tier {
     T0,
     /// Real processes on loopback, with stock clients.
     T1,
+    /// A real Kubernetes, with the operator installed by its chart.
+    T2,
 }
 
 enum Outcome {
@@ -39,12 +42,12 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Tier>) -> bool {
     let a_skip_fails = std::env::var("CI").is_ok_and(|ci| ci == "true");
     let mut tally = Tally::default();
     let mut lines = Vec::new();
-    for tier in
-        [Tier::T0, Tier::T1].into_iter().filter(|&tier| only.is_none_or(|only| only == tier))
-    {
+    let all = Tier::value_variants().iter().copied();
+    for tier in all.filter(|&tier| only.is_none_or(|only| only == tier)) {
         let (outcome, took) = timed(|| match tier {
             Tier::T0 => t0(workspace, &mut tally),
             Tier::T1 => t1(workspace, &mut tally),
+            Tier::T2 => kubernetes::run(workspace, &mut tally),
         });
         if a_skip_fails && matches!(outcome, Outcome::Skipped(_)) {
             tally.failed += 1;
@@ -57,13 +60,16 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Tier>) -> bool {
 
 fn t0(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    // The tests of `ringcache-tests` start the release binary: they are T1.
-    let test = ["test", "--workspace", "--exclude", "ringcache-tests", "--no-fail-fast"];
+    // The tests of `ringcache-tests` start the release binary, those of `ringcache-e2e` need a
+    // cluster: they are T1 and T2.
+    let others = ["--exclude", "ringcache-tests", "--exclude", "ringcache-e2e"];
     let steps = [
         tally.step("T0  tidy", || tidy::run(workspace)),
         tally.step("T0  fmt", || succeeds(cargo().args(["fmt", "--all", "--check"]))),
         tally.step("T0  clippy", || succeeds(cargo().args(clippy))),
-        tally.step("T0  test", || succeeds(cargo().args(test))),
+        tally.step("T0  test", || {
+            succeeds(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(others))
+        }),
     ];
     if steps.contains(&false) { Outcome::Failed } else { Outcome::Passed }
 }
@@ -73,14 +79,18 @@ fn t1(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         Ok(needs) => needs,
         Err(why) => return Outcome::Skipped(format!("{why:#}")),
     };
-    let build = ["build", "--release", "--package", "ringcache"];
+    let built = workspace.target.join("release");
     let mut test = cargo();
-    test.args(["test", "--package", "ringcache-tests", "--no-fail-fast", "--", "--nocapture"])
-        .env("RINGCACHE_BIN", workspace.target.join("release/ringcache"))
+    test.args(["test", "--no-fail-fast"])
+        .args(workspace.tests_of("ringcache-tests"))
+        .args(["--", "--nocapture"])
+        .env("RINGCACHE_BIN", built.join("ringcache"))
+        .env("RINGCACHE_OPERATOR_BIN", built.join("ringcache-operator"))
+        .env("RINGCACHE_HELM", needs.helm)
         .env("RINGCACHE_PYTHON", needs.python)
         .env("RINGCACHE_REDIS_CLI", needs.redis_cli);
-    let passed = tally.step("T1  build", || succeeds(cargo().args(build)))
-        && tally.step("T1  test", || succeeds(&mut test));
+    let passed =
+        tally.step("T1  build", images::build) && tally.step("T1  test", || succeeds(&mut test));
     if passed { Outcome::Passed } else { Outcome::Failed }
 }
 

@@ -1,0 +1,129 @@
+//! A namespace for one test, with nothing left of it in the end.
+
+use std::path::Path;
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ringcache_tests::clock::wait_for;
+use ringcache_tests::turn;
+use tempfile::TempDir;
+
+use crate::Cluster;
+use crate::world::World;
+
+/// Longest time for everything in a namespace to be gone.
+const LIMIT: Duration = Duration::from_mins(1);
+/// What a cluster and its tests consist of; events are not part of it.
+const KINDS: &str = "cacheclusters,pods,services,configmaps,poddisruptionbudgets,endpointslices";
+/// Kubernetes puts this one into every namespace.
+const NOT_OURS: &str = "configmap/kube-root-ca.crt";
+
+/// A namespace in which restricted Pod Security is enforced. Dropping it without [`Namespace::finish`] means that the test
+/// has failed: it prints what is known about it.
+pub struct Namespace {
+    world: &'static World,
+    name: String,
+    dir: TempDir,
+    finished: bool,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Namespace {
+    /// Makes it, and waits until pods can be created in it.
+    pub fn create(name: &str) -> Result<Self> {
+        let turn = turn::take();
+        let world = World::get()?;
+        let namespace = Self {
+            world,
+            name: name.to_owned(),
+            dir: tempfile::Builder::new().prefix("ringcache-e2e-").tempdir()?,
+            finished: false,
+            _turn: turn,
+        };
+        world.lab.kubectl(&["create", "namespace", name])?;
+        let enforce = "pod-security.kubernetes.io/enforce=restricted";
+        world.lab.kubectl(&["label", "namespace", name, enforce])?;
+        wait_for("the namespace has its service account", LIMIT, || {
+            let account = namespace.kubectl(&["get", "serviceaccount", "default"]);
+            Ok(account.map(drop).map_err(|error| error.to_string()))
+        })?;
+        Ok(namespace)
+    }
+
+    /// Everything that tests work with.
+    pub fn world(&self) -> &'static World {
+        self.world
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A folder for output of loads.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `kubectl` in this namespace.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        self.world.lab.kubectl(&[&["--namespace", &self.name], arguments].concat())
+    }
+
+    /// `kubectl apply` of a manifest that names no namespace.
+    pub fn apply(&self, manifest: &str) -> Result<()> {
+        let file = self.dir().join("manifest.yaml");
+        std::fs::write(&file, manifest)?;
+        self.kubectl(&["apply", "--filename", &file.display().to_string()]).map(drop)
+    }
+
+    /// A `CacheCluster` with that spec, ready to serve.
+    pub fn serving<'a>(&'a self, name: &'a str, nodes: usize, spec: &str) -> Result<Cluster<'a>> {
+        self.apply(&format!(
+            "apiVersion: ringcache.dev/v1alpha1\nkind: CacheCluster\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        ))?;
+        let cluster = Cluster::new(self, name);
+        cluster.wait_settled(nodes)?;
+        Ok(cluster)
+    }
+
+    /// What of a cluster is in it, as `kind/name`.
+    pub fn content(&self) -> Result<Vec<String>> {
+        let names = self.kubectl(&["get", KINDS, "--output", "name"])?;
+        Ok(names.lines().filter(|name| *name != NOT_OURS).map(str::to_owned).collect())
+    }
+
+    /// Deletes all clusters, checks that everything of them goes, and deletes the namespace.
+    pub fn finish(mut self) -> Result<()> {
+        self.kubectl(&["delete", "pods", "--selector", "!ringcache.dev/cluster", "--wait=false"])?;
+        self.kubectl(&["delete", "cacheclusters", "--all"])?;
+        // Nodes that hold slots look for takers as long as they may, here in vain: a test of its own waits for that.
+        self.kubectl(&["delete", "pods", "--all", "--grace-period=1", "--wait=false"])?;
+        wait_for("nothing of the clusters is left", LIMIT, || {
+            let left = self.content()?;
+            Ok(if left.is_empty() { Ok(()) } else { Err(left.join(", ")) })
+        })?;
+        self.finished = true;
+        self.delete()
+    }
+
+    fn delete(&self) -> Result<()> {
+        let delete = ["delete", "namespace", &self.name, "--timeout=60s"];
+        let answer = self.world.lab.kubectl(&delete)?;
+        ensure!(answer.contains("deleted"), "{answer}");
+        Ok(())
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        eprintln!("{}", self.world.lab.diagnose(&self.name));
+        if let Err(error) = self.delete() {
+            eprintln!("{error:#}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! One look at a cluster: its `CacheCluster` and its pods, and what can be said about them.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use ringcache_api::CacheCluster;
+use ringcache_api::status::condition;
+
+/// A `CacheCluster` and the pods that carry its label, read one after the other.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The resource.
+    pub cluster: CacheCluster,
+    /// Its pods, by name.
+    pub pods: Vec<Pod>,
+}
+
+impl View {
+    /// Ok if it has exactly that many nodes, all of them ready, and the operator has nothing left to do; else why not.
+    pub fn settled(&self, nodes: usize) -> Result<(), String> {
+        let Some(status) = &self.cluster.status else { return Err("no status yet".into()) };
+        let generation = self.cluster.metadata.generation.unwrap_or_default();
+        if status.observed_generation != generation {
+            return Err(format!("generation {generation} has not been observed yet"));
+        }
+        let wanted = [
+            (condition::READY, "True"),
+            (condition::RECONCILING, "False"),
+            (condition::STALLED, "False"),
+            (condition::RING_CONVERGED, "True"),
+        ];
+        for (type_, wanted) in wanted {
+            let found = status.conditions.iter().find(|condition| condition.type_ == type_);
+            let Some(found) = found.filter(|found| found.status != wanted) else { continue };
+            return Err(format!("{type_} is {}: {}", found.status, found.message));
+        }
+        let counts = [
+            ("nodes", status.nodes),
+            ("ready nodes", status.ready_nodes),
+            ("members", status.members.len() as i32),
+            ("pods", self.pods.len() as i32),
+        ];
+        match counts.iter().find(|(_, count)| *count != nodes as i32) {
+            Some((what, count)) => Err(format!("{count} {what} instead of {nodes}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Uids of the pods.
+    pub fn uids(&self) -> BTreeSet<String> {
+        self.pods.iter().filter_map(Pod::uid).collect()
+    }
+}
+
+/// Whether a pod runs and is meant to go on.
+pub fn is_live(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && phase == Some("Running")
+}
+
+/// Address of a pod; empty before it has one.
+pub fn address(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).unwrap_or_default()
+}
+
+/// Host of a pod; empty before it has one.
+pub fn host(pod: &Pod) -> &str {
+    pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
+}
+
+/// Image of a pod's container.
+pub fn image(pod: &Pod) -> &str {
+    let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
+    container.and_then(|container| container.image.as_deref()).unwrap_or_default()
+}

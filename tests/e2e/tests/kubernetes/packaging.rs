@@ -1,0 +1,169 @@
+//! Chart, examples and the schema, as the real API server takes them.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use ringcache_e2e::world::{SYSTEM, workspace};
+use ringcache_e2e::{Namespace, World, operator};
+use ringcache_lab::{output, output_with_input};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct Table {
+    good: Vec<Value>,
+    bad: Vec<Bad>,
+}
+
+#[derive(Deserialize)]
+struct Bad {
+    name: Option<String>,
+    #[serde(default)]
+    spec: Value,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Problem {
+    by: String,
+    field: String,
+    message: String,
+}
+
+fn table() -> Result<Table> {
+    let file = workspace().join("api/tests/specs.yaml");
+    Ok(serde_saphyr::from_str(&fs::read_to_string(file)?)?)
+}
+
+#[test]
+fn good_specs_are_accepted() -> Result<()> {
+    let namespace = Namespace::create("good-specs")?;
+    let specs = table()?.good;
+    let items: Vec<Value> =
+        specs.iter().enumerate().map(|(n, spec)| resource(&format!("good-{n}"), spec)).collect();
+    let answer = create(&namespace, &items)?;
+    ensure!(answer.lines().count() == specs.len(), "{answer}");
+    namespace.finish()
+}
+
+#[test]
+fn bad_specs_are_refused_in_the_words_of_the_table() -> Result<()> {
+    let namespace = Namespace::create("bad-specs")?;
+    let world = namespace.world();
+    for (n, Bad { name, spec, problems }) in table()?.bad.into_iter().enumerate() {
+        let refused: Vec<&Problem> = problems.iter().filter(|p| p.by != "operator").collect();
+        let name = name.unwrap_or_else(|| format!("bad-{n}"));
+        let answer = create(&namespace, &[resource(&name, &spec)]);
+        if refused.is_empty() {
+            ensure!(answer.is_ok(), "{name} {spec}: {answer:?}");
+            continue;
+        }
+        let Err(error) = answer else { anyhow::bail!("{name} {spec} was accepted") };
+        let error = error.to_string();
+        for Problem { by, field, message } in refused {
+            // What a bound of the schema says is up to the server.
+            let words = if by == "cel" { message } else { field };
+            ensure!(error.contains(words.as_str()), "{name} {spec}: no `{words}` in {error}");
+        }
+    }
+    ensure!(world.lab.kubectl(&["get", "cacheclusters", "-A", "-o", "name"])?.is_empty());
+    namespace.finish()
+}
+
+fn resource(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "ringcache.dev/v1alpha1",
+        "kind": "CacheCluster",
+        "metadata": {"name": name},
+        "spec": if spec.is_null() { json!({}) } else { spec.clone() },
+    })
+}
+
+/// `kubectl create --dry-run=server`.
+fn create(namespace: &Namespace, items: &[Value]) -> Result<String> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let mut kubectl = namespace.world().lab.command("kubectl");
+    let create = ["create", "--dry-run=server", "--filename=-", "--namespace", namespace.name()];
+    output_with_input(kubectl.args(create), &list.to_string())
+}
+
+#[test]
+fn every_example_passes_a_dry_run_of_the_server() -> Result<()> {
+    let namespace = Namespace::create("examples")?;
+    let mut examples = 0;
+    for entry in fs::read_dir(workspace().join("examples"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let file = path.display().to_string();
+            namespace.kubectl(&["apply", "--dry-run=server", "--filename", &file])?;
+            examples += 1;
+        }
+    }
+    ensure!(examples >= 4, "{examples} examples");
+    namespace.finish()
+}
+
+#[test]
+fn the_manifests_for_those_without_helm_pass_a_dry_run_of_the_server() -> Result<()> {
+    let world = World::get()?;
+    let mut dist = world.lab.command("cargo");
+    println!("{}", output(dist.args(["xtask", "dist"]).current_dir(workspace()))?);
+    let manifest = workspace().join("dist/ringcache.yaml").display().to_string();
+    // Here they meet what Helm has installed: whose fields they are is not the question.
+    let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server"];
+    let answer = world.lab.kubectl(&[&apply[..], &["--filename", &manifest]].concat())?;
+    ensure!(answer.contains("deployment.apps/ringcache-operator serverside-applied"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_of_the_chart_restarts_operators_and_no_cache() -> Result<()> {
+    let namespace = Namespace::create("upgrade")?;
+    let world = namespace.world();
+    let cluster = namespace.serving("web", 2, "{nodes: 2, memory: 64Mi}")?;
+    let before = cluster.view()?;
+    let started = |world| -> Result<Vec<_>> {
+        Ok(operator::wait_running(world, 2)?.into_iter().map(|pod| pod.metadata.uid).collect())
+    };
+    let operators = started(world)?;
+    let changes = ["--set=cacheImage.tag=other", "--set=log.level=debug"];
+    world.upgrade(&changes).and_then(|()| {
+        ensure!(started(world)?.iter().all(|uid| !operators.contains(uid)), "no new operators");
+        // The new operator has seen the cluster once it has done something to it.
+        let leader = operator::leader(world)?;
+        let image = cache_image(world)?;
+        println!("{:?} leads, image of new clusters: {image}", leader.metadata.name);
+        ensure!(image.ends_with(":other"), "{image}");
+        cluster.patch(&json!({"ttl": {"defaultSeconds": 60}}))?;
+        let after = cluster.wait_settled(2)?;
+        let times = |view: &ringcache_e2e::View| {
+            let statuses = view.pods.iter().map(|pod| pod.status.clone().unwrap_or_default());
+            statuses
+                .map(|status| (status.start_time, status.container_statuses))
+                .collect::<Vec<_>>()
+        };
+        ensure!(after.uids() == before.uids(), "pods were replaced");
+        ensure!(times(&after) == times(&before), "containers were restarted");
+        Ok(())
+    })?;
+    world.upgrade(&["--reset-values"])?;
+    namespace.finish()
+}
+
+/// The flag of the installed Deployment.
+fn cache_image(world: &World) -> Result<String> {
+    let what = ["get", "deployment", "ringcache-operator", "--namespace", SYSTEM];
+    let path = "jsonpath={.spec.template.spec.containers[0].args}";
+    let args = world.lab.kubectl(&[&what[..], &["--output", path]].concat())?;
+    let args: Vec<String> = serde_json::from_str(&args)?;
+    let image = args.iter().find_map(|arg| arg.strip_prefix("--cache-image="));
+    Ok(image.with_context(|| format!("{args:?}"))?.to_owned())
+}
+
+#[test]
+fn helm_finds_no_fault_with_the_chart() -> Result<()> {
+    let chart = workspace().join("charts/ringcache");
+    let mut helm = World::get()?.lab.command("helm");
+    println!("{}", output(helm.args(["lint", "--strict"]).arg(chart))?);
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What a user does with a cluster in its first days, under two checking loads at full speed.
+
+use anyhow::{Result, ensure};
+use ringcache_e2e::drain::drain;
+use ringcache_e2e::view::image;
+use ringcache_e2e::world::workspace;
+use ringcache_e2e::{Cluster, Loads, Namespace, Steps, image as images};
+use serde_json::json;
+
+const KEYS: u32 = 20_000;
+
+#[test]
+fn the_quick_start_is_scaled_rolled_and_drained_and_its_clients_notice_nothing() -> Result<()> {
+    let namespace = Namespace::create("story")?;
+    let cluster = Cluster::new(&namespace, "quickstart");
+    let mut steps = Steps::default();
+    steps.take("apply, wait for Ready", || {
+        let example = workspace().join("examples/quickstart.yaml").display().to_string();
+        namespace.kubectl(&["apply", "--filename", &example])?;
+        let ready = ["wait", "--for=condition=Ready", &cluster.resource(), "--timeout=2m"];
+        namespace.kubectl(&ready)
+    })?;
+    let loads = steps.take("write all keys", || Loads::start(cluster, KEYS))?;
+    for nodes in [5, 2] {
+        steps.take(&format!("scale to {nodes}"), || {
+            cluster.scale(nodes)?;
+            cluster.wait_settled(nodes)
+        })?;
+    }
+    steps.take("another image", || roll(cluster, 2))?;
+    steps.take("less memory", || {
+        let before = cluster.view()?;
+        cluster.patch(&json!({"memory": "128Mi"}))?;
+        let after = cluster.wait_settled(2)?;
+        ensure!(after.uids().is_disjoint(&before.uids()), "pods keep their memory limit");
+        Ok(())
+    })?;
+    steps.take("drain a node", || drain(cluster, 2))?;
+
+    let reports = loads.stop()?;
+    steps.print(&reports);
+    for (_, report) in &reports {
+        report.clean()?;
+    }
+    namespace.finish()
+}
+
+/// The same program under another tag: every pod is replaced.
+fn roll(cluster: Cluster<'_>, nodes: usize) -> Result<()> {
+    let before = cluster.view()?;
+    let wanted = images::cache_node_as(cluster.namespace().world(), "second")?;
+    cluster.patch(&json!({"image": wanted}))?;
+    let after = cluster.wait_settled(nodes)?;
+    ensure!(after.uids().is_disjoint(&before.uids()), "some pods were not replaced");
+    let images: Vec<&str> = after.pods.iter().map(image).collect();
+    ensure!(images.iter().all(|image| *image == wanted), "{images:?}");
+    Ok(())
+}
