@@ -1,0 +1,92 @@
+//! The operator's line to the simulated nodes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ringcache_api::Document;
+use ringcache_api::admin::{NodeState, Settings};
+use ringcache_operator::nodes::{NodeError, Nodes};
+
+use crate::plane::Plane;
+use crate::tape::{PushFate, Tape};
+
+/// A round trip inside the cluster.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
+/// How long the operator waits for an address that nobody has.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Locks; a test that has already failed while it held the lock must not hide why.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one run of an operator uses to talk to nodes.
+#[derive(Clone)]
+pub(crate) struct Hands {
+    pub(crate) operator: String,
+    pub(crate) plane: Arc<Mutex<Plane>>,
+    pub(crate) tape: Arc<Mutex<Tape>>,
+}
+
+impl Hands {
+    /// Sends something that changes the node, through the faults of the plan.
+    async fn send(
+        &self,
+        deliver: impl FnOnce(&mut Plane) -> Option<Result<(), NodeError>>,
+    ) -> Result<(), NodeError> {
+        tokio::time::sleep(ROUND_TRIP).await;
+        let fate = lock(&self.tape).push(&self.operator);
+        match fate {
+            PushFate::Lost => std::future::pending().await,
+            PushFate::Refused => Err(refused()),
+            PushFate::DeliveredUnheard => {
+                let _ = deliver(&mut lock(&self.plane));
+                std::future::pending().await
+            }
+            PushFate::Delivered => {
+                let answer = deliver(&mut lock(&self.plane));
+                match answer {
+                    Some(answer) => answer,
+                    None => nobody().await,
+                }
+            }
+        }
+    }
+}
+
+fn refused() -> NodeError {
+    NodeError::Transport("connection refused".into())
+}
+
+async fn nobody<T>() -> Result<T, NodeError> {
+    tokio::time::sleep(PATIENCE).await;
+    Err(NodeError::Timeout(PATIENCE))
+}
+
+impl Nodes for Hands {
+    async fn state(&self, host: &str, _port: u16) -> Result<NodeState, NodeError> {
+        tokio::time::sleep(ROUND_TRIP).await;
+        let state = lock(&self.plane).state(host);
+        match state {
+            Some(state) => Ok(state),
+            None => nobody().await,
+        }
+    }
+
+    async fn push(&self, host: &str, _port: u16, document: &Document) -> Result<(), NodeError> {
+        let refuse = |r: crate::plane::Refusal| NodeError::Refused {
+            code: r.code.into(),
+            message: r.message,
+        };
+        self.send(|plane| plane.push(host, document).map(|answer| answer.map_err(refuse))).await
+    }
+
+    async fn configure(
+        &self,
+        host: &str,
+        _port: u16,
+        settings: &Settings,
+    ) -> Result<(), NodeError> {
+        self.send(|plane| plane.configure(host, *settings).map(Ok)).await
+    }
+}

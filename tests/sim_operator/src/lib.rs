@@ -1,0 +1,20 @@
+//! The operator under every fault: the real `ringcache_operator::run` over an API server in memory and cache nodes in small,
+//! under paused time. All of it is tests.
+
+#![cfg(test)]
+
+mod actions;
+mod desired;
+mod hands;
+mod matrix;
+mod normal;
+mod outcome;
+mod plan;
+mod plane;
+mod run;
+mod safety;
+mod scenarios;
+mod sim;
+mod tape;
+mod workload;
+mod world;

@@ -1,0 +1,109 @@
+//! Runs besides the matrix: rest, restarts at random, two operators at once, two clusters of one name.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::actions::{create, edit_in, perform};
+use crate::outcome::{Outcome, compare};
+use crate::plan::{Fault, Plan};
+use crate::run::{rest, run, simulate};
+use crate::sim::{ELSEWHERE, NAMESPACE, Sim};
+use crate::workload::{Action, Child, Workload};
+
+/// Restarts of the operator in the middle of each operation.
+const RESTARTS: u64 = 20;
+
+fn good(plan: &Plan) -> Outcome {
+    run(plan).unwrap_or_else(|breaches| panic!("{plan}\n{}", breaches.join("\n")))
+}
+
+fn as_good_as_undisturbed(plan: &Plan) {
+    let breaches = compare(plan, &good(plan), &good(&Plan::undisturbed(plan.workload)));
+    assert!(breaches.is_empty(), "{plan}\n{}", breaches.join("\n"));
+}
+
+/// A small generator (xorshift): the seeds of a failure are in its plan.
+fn random(seed: u64, below: usize) -> usize {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for (left, right) in [(13, 7), (17, 5), (11, 9)] {
+        x ^= x << left;
+        x ^= x >> right;
+    }
+    (x % below.max(1) as u64) as usize
+}
+
+#[test]
+fn idle_for_ten_minutes_writes_nothing() {
+    // The run itself rests for ten minutes and fails if anything is written; here nothing happens before, either.
+    let idle = good(&Plan::undisturbed(Workload::Idle));
+    assert_eq!((idle.writes, idle.pushes), (0, 0));
+}
+
+#[test]
+fn the_platforms_and_other_peoples_misdeeds_are_repaired() {
+    let rest = [
+        Workload::Exit(1),
+        Workload::Terminate(0),
+        Workload::Pause,
+        Workload::Recreate,
+        Workload::Drift(Child::Port),
+    ];
+    for workload in rest {
+        good(&Plan::undisturbed(workload));
+    }
+}
+
+#[test]
+fn an_operator_that_restarts_twice_in_the_middle_of_an_operation_finishes_it() {
+    let operations = [
+        Workload::Create,
+        Workload::ScaleUp,
+        Workload::ScaleDown,
+        Workload::Image,
+        Workload::Memory,
+        Workload::Cordon,
+        Workload::LosePod(1),
+    ];
+    for workload in operations {
+        let undisturbed = good(&Plan::undisturbed(workload));
+        for seed in 1..=RESTARTS {
+            let first = random(seed, undisturbed.writes);
+            let second = first + 1 + random(seed + 1000, 6);
+            let faults = vec![Fault::CrashAfter(first), Fault::CrashBefore(second)];
+            let plan = Plan { seed, faults, ..Plan::undisturbed(workload) };
+            let breaches = match run(&plan) {
+                Ok(outcome) => compare(&plan, &outcome, &undisturbed),
+                Err(breaches) => breaches,
+            };
+            assert!(breaches.is_empty(), "{plan}\n{}", breaches.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn two_operators_at_once_do_what_one_does() {
+    for workload in [Workload::ScaleUp, Workload::ScaleDown, Workload::Image, Workload::LosePod(1)]
+    {
+        as_good_as_undisturbed(&Plan { operators: 2, ..Plan::undisturbed(workload) });
+    }
+}
+
+#[test]
+fn two_clusters_of_one_name_in_two_namespaces_do_not_disturb_each_other() {
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        let user = sim.api.client("user");
+        create(&user, NAMESPACE, 3).await;
+        create(&user, ELSEWHERE, 2).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        sim.arm(&Plan::undisturbed(Workload::ScaleDown));
+        edit_in(&user, NAMESPACE, &json!({"spec": {"nodes": 2}})).await;
+        edit_in(&user, ELSEWHERE, &json!({"spec": {"nodes": 3}})).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        perform(&mut sim, &Action::DeleteCluster).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        rest(&mut sim).await.unwrap();
+        assert_eq!(sim.breaches(), Vec::<String>::new());
+    });
+}

@@ -1,0 +1,232 @@
+//! One simulated Kubernetes with cache nodes in its pods and operators at work, under paused time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use ringcache_fake_apiserver::{ApiServer, Options, Verdict};
+use ringcache_operator::{Clock, Config, Metrics};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::desired::Snapshot;
+use crate::hands::{Hands, lock};
+use crate::plan::Plan;
+use crate::plane::{Plane, TICK};
+use crate::safety::Judge;
+use crate::tape::Tape;
+use crate::workload::IMAGE;
+use crate::world::World;
+
+/// Where the cluster lives.
+pub(crate) const NAMESPACE: &str = "shop";
+/// What it is called.
+pub(crate) const NAME: &str = "web";
+/// Where a second cluster of the same name lives.
+pub(crate) const ELSEWHERE: &str = "shop-2";
+/// How the names of operators begin.
+const OPERATOR: &str = "operator-";
+/// Between the end of an operator and the start of the next.
+const RESTART: Duration = Duration::from_secs(3);
+/// Nothing has changed for so long: time to look whether all is done, and to take longer steps.
+const QUIET: Duration = Duration::from_secs(2);
+/// A step while nothing happens.
+const LONG_STEP: Duration = Duration::from_secs(5);
+
+/// The whole of it.
+pub(crate) struct Sim {
+    pub(crate) api: ApiServer,
+    pub(crate) plane: Arc<Mutex<Plane>>,
+    pub(crate) tape: Arc<Mutex<Tape>>,
+    clock: Clock,
+    operators: BTreeMap<String, (JoinHandle<()>, Metrics)>,
+    started: usize,
+    /// When operators that were struck down start again.
+    revivals: Vec<Instant>,
+    last_change: Instant,
+    pub(crate) world: World,
+    /// Nodes that must be ready at any time.
+    floor: usize,
+    /// Whether no slot may be without an owner.
+    planned: bool,
+    violations: BTreeSet<String>,
+}
+
+impl Sim {
+    /// Starts `operators` operators over an empty API server.
+    pub(crate) fn start(seed: u64, operators: usize) -> Self {
+        let namespaces = [NAMESPACE, ELSEWHERE].map(str::to_owned).into();
+        let api = ApiServer::new(Options { seed, namespaces, ..Options::default() });
+        let (plane, tape) =
+            (Arc::new(Mutex::new(Plane::default())), Arc::new(Mutex::new(Tape::default())));
+        lock(&plane).single_writer = operators == 1;
+        let judge = Judge::default();
+        api.set_hook({
+            let (plane, tape) = (plane.clone(), tape.clone());
+            move |api, call| {
+                if !call.writer.starts_with(OPERATOR) {
+                    return Verdict::Pass;
+                }
+                let mut tape = lock(&tape);
+                if tape.is_alive(&call.writer) {
+                    tape.violations.extend(judge.breaches(api, call, &lock(&plane)));
+                }
+                tape.call(api, call)
+            }
+        });
+        let mut sim = Self {
+            api,
+            plane,
+            tape,
+            clock: Clock::virtual_from(Timestamp::from_second(1_800_000_000).unwrap_or_default()),
+            operators: BTreeMap::new(),
+            started: 0,
+            revivals: Vec::new(),
+            last_change: Instant::now(),
+            world: World::default(),
+            floor: 0,
+            planned: false,
+            violations: BTreeSet::new(),
+        };
+        for _ in 0..operators {
+            sim.start_operator();
+        }
+        sim
+    }
+
+    fn start_operator(&mut self) {
+        self.started += 1;
+        let name = format!("{OPERATOR}{}", self.started);
+        lock(&self.tape).begin(&name);
+        let hands =
+            Hands { operator: name.clone(), plane: self.plane.clone(), tape: self.tape.clone() };
+        let config =
+            Config { cache_image: IMAGE.into(), instance: name.clone(), ..Config::default() };
+        let metrics = Metrics::new();
+        let run = ringcache_operator::run::run(
+            self.api.client(&name),
+            hands,
+            config,
+            self.clock.clone(),
+            metrics.clone(),
+            CancellationToken::new(),
+        );
+        self.operators.insert(name, (tokio::spawn(run), metrics));
+    }
+
+    /// From here on calls are numbered, the plan's faults strike, and what a planned operation must keep is watched.
+    pub(crate) fn arm(&mut self, plan: &Plan) {
+        lock(&self.tape).arm(plan.faults.clone());
+        lock(&self.plane).adopted = 0;
+        self.planned = plan.workload.is_planned();
+        if self.planned {
+            self.floor = plan.workload.fewest_nodes();
+        }
+    }
+
+    /// Goes on for a step, or until an operator is struck down.
+    async fn step(&mut self, step: Duration) {
+        let crash = lock(&self.tape).crash.clone();
+        tokio::select! {
+            biased;
+            () = crash.notified() => {}
+            () = sleep(step) => {}
+        }
+        self.bury();
+        let now = Instant::now();
+        let due = self.revivals.extract_if(.., |at| *at <= now).count();
+        for _ in 0..due {
+            self.start_operator();
+        }
+        lock(&self.tape).thaw(&self.api);
+        if self.world.step(&self.api, &mut lock(&self.plane)) {
+            self.last_change = now;
+        }
+        self.watch();
+    }
+
+    fn bury(&mut self) {
+        let Some(name) = lock(&self.tape).crashed.take() else { return };
+        if let Some((handle, _)) = self.operators.remove(&name) {
+            handle.abort();
+            self.revivals.push(Instant::now() + RESTART);
+        }
+    }
+
+    /// What must hold at every moment.
+    fn watch(&mut self) {
+        let plane = lock(&self.plane);
+        if self.planned && plane.adopted > 0 {
+            let text = format!("O5: {} slots had no owner in a planned operation", plane.adopted);
+            self.violations.insert(text);
+        }
+        let ready = plane.nodes.values().filter(|node| node.is_ready()).count();
+        if ready < self.floor {
+            self.violations.insert(format!("O5: only {ready} nodes were ready"));
+        }
+        for (name, (handle, _)) in &self.operators {
+            if handle.is_finished() {
+                self.violations.insert(format!("O9: {name} has ended by itself"));
+            }
+        }
+    }
+
+    /// Runs for exactly so long.
+    pub(crate) async fn run_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let step = if self.is_quiet() { LONG_STEP } else { TICK };
+            self.step(step.min(end.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+
+    /// Runs until everything is as it should be and nobody does anything, or tells what is lacking.
+    pub(crate) async fn settle(&mut self, patience: Duration) -> Result<(), Vec<String>> {
+        let end = Instant::now() + patience;
+        loop {
+            let quiet = self.is_quiet();
+            if quiet && self.revivals.is_empty() {
+                let lacks = self.lacks();
+                if lacks.is_empty() {
+                    return Ok(());
+                }
+                if Instant::now() > end {
+                    return Err(lacks);
+                }
+            } else if Instant::now() > end {
+                return Err(vec!["it does not come to rest".into()]);
+            }
+            self.step(if quiet { QUIET } else { TICK }).await;
+        }
+    }
+
+    /// Something is about to happen: nothing is at rest before it has shown.
+    pub(crate) fn stir(&mut self) {
+        self.last_change = Instant::now();
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.last_change.elapsed() > QUIET && lock(&self.tape).is_quiet(QUIET)
+    }
+
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        let objects = self.api.objects();
+        Snapshot { objects: &objects, plane: &lock(&self.plane), dark: &self.world.dark }.lacks()
+    }
+
+    /// Everything that broke a rule.
+    pub(crate) fn breaches(&self) -> Vec<String> {
+        let (plane, tape) = (lock(&self.plane), lock(&self.tape));
+        let all = self.violations.iter().chain(&plane.violations).chain(&tape.violations);
+        all.cloned().collect()
+    }
+
+    /// The last calls, for whoever has to find out why.
+    pub(crate) fn tail(&self) -> Vec<String> {
+        let tape = lock(&self.tape);
+        let from = tape.calls.len().saturating_sub(15);
+        tape.calls[from..].iter().map(|note| format!("last calls: {}", note.text())).collect()
+    }
+}

@@ -1,0 +1,198 @@
+//! What happens to a cluster in a run: the user's edits, the platform's and other people's misdeeds.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The clusters start with this image; another one is a roll.
+pub(crate) const IMAGE: &str = "registry.example/cache-node:1";
+const OTHER_IMAGE: &str = "registry.example/cache-node:2";
+
+/// A named history. The ids are those of the reliability plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Workload {
+    /// Nothing happens to a cluster of 3.
+    Idle,
+    /// W1: a new cluster of 3.
+    Create,
+    /// W2: 3 -> 5.
+    ScaleUp,
+    /// W3: 5 -> 2.
+    ScaleDown,
+    /// W5: another time to live.
+    Config,
+    /// W6: another image, a roll of 3.
+    Image,
+    /// W7: another memory, a roll of 2.
+    Memory,
+    /// W8: `kubectl delete pod --force` of the n-th of 3.
+    LosePod(usize),
+    /// The n-th container of 3 ends by itself.
+    Exit(usize),
+    /// `kubectl delete pod`: it serves until it has handed over.
+    Terminate(usize),
+    /// W9: all pods of 2 vanish at once.
+    LoseAll,
+    /// W10: image A -> B -> A within one roll.
+    BackAndForth,
+    /// W11: a pause, an edit, the end of the pause.
+    Pause,
+    /// A host is cordoned.
+    Cordon,
+    /// A host loses power.
+    PowerLoss,
+    /// W13: `memory: lots`, then an edit that is valid.
+    InvalidThenFix,
+    /// The resource is deleted.
+    Delete,
+    /// W12: deleted and created again under the same name.
+    Recreate,
+    /// Somebody deletes or edits something of ours by hand.
+    Drift(Child),
+}
+
+/// What is deleted or damaged by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Child {
+    Ring,
+    ClientService,
+    NodesService,
+    Pdb,
+    /// The labels of a pod.
+    Labels,
+    /// A field of the Service.
+    Port,
+}
+
+/// One thing that somebody else than the operator does.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Create {
+        nodes: i32,
+    },
+    /// JSON merge patch of the resource.
+    Edit(Value),
+    DeleteCluster,
+    /// Gone at once, pod object and process.
+    KillPod(usize),
+    KillAllPods,
+    ExitContainer(usize),
+    /// Graceful deletion by somebody.
+    DeletePod(usize),
+    /// Cordons the host of the n-th pod.
+    Cordon(usize),
+    /// The host of the n-th pod loses power.
+    PowerLoss(usize),
+    Damage(Child),
+}
+
+impl Workload {
+    /// Those that the fault matrix runs through with every fault at every call and every write.
+    pub(crate) const EXHAUSTIVE: [Self; 13] = [
+        Self::Create,
+        Self::ScaleUp,
+        Self::ScaleDown,
+        Self::Config,
+        Self::LosePod(1),
+        Self::LoseAll,
+        Self::InvalidThenFix,
+        Self::Drift(Child::Ring),
+        Self::Drift(Child::ClientService),
+        Self::Drift(Child::NodesService),
+        Self::Drift(Child::Pdb),
+        Self::Drift(Child::Labels),
+        Self::Drift(Child::Port),
+    ];
+
+    /// Those of which it runs a part of the plans each time: they are longer, or much like others.
+    pub(crate) const SAMPLED: [Self; 11] = [
+        Self::Image,
+        Self::Memory,
+        Self::Cordon,
+        Self::BackAndForth,
+        Self::LosePod(0),
+        Self::LosePod(2),
+        Self::Exit(1),
+        Self::Terminate(0),
+        Self::Pause,
+        Self::PowerLoss,
+        Self::Recreate,
+    ];
+
+    /// Nodes of the cluster that is there before, 0 = none.
+    pub(crate) fn nodes_before(self) -> i32 {
+        match self {
+            Self::Create => 0,
+            Self::ScaleDown => 5,
+            Self::Config
+            | Self::Delete
+            | Self::Drift(_)
+            | Self::InvalidThenFix
+            | Self::LoseAll
+            | Self::Memory
+            | Self::Pause
+            | Self::Recreate => 2,
+            _ => 3,
+        }
+    }
+
+    /// Whether no slot may be without an owner for a moment: nothing dies unannounced.
+    pub(crate) fn is_planned(self) -> bool {
+        let comes_or_goes = matches!(self, Self::Create | Self::Delete | Self::Recreate);
+        let dies =
+            matches!(self, Self::LosePod(_) | Self::Exit(_) | Self::LoseAll | Self::PowerLoss);
+        !comes_or_goes && !dies
+    }
+
+    /// As few nodes as are ready at any time of a planned operation.
+    pub(crate) fn fewest_nodes(self) -> usize {
+        match self {
+            // Of the second: the one that somebody told to end is not ready from then on.
+            Self::ScaleDown | Self::Terminate(_) => 2,
+            _ => usize::try_from(self.nodes_before()).unwrap_or_default(),
+        }
+    }
+
+    /// What is done, and when after the beginning.
+    pub(crate) fn actions(self) -> Vec<(Duration, Action)> {
+        let edit = |spec: Value| Action::Edit(json!({ "spec": spec }));
+        let now = |action| vec![(Duration::ZERO, action)];
+        let then = |first, seconds, second| {
+            vec![(Duration::ZERO, first), (Duration::from_secs(seconds), second)]
+        };
+        match self {
+            Self::Idle => Vec::new(),
+            Self::Create => now(Action::Create { nodes: 3 }),
+            Self::ScaleUp => now(edit(json!({"nodes": 5}))),
+            Self::ScaleDown => now(edit(json!({"nodes": 2}))),
+            Self::Config => now(edit(json!({"ttl": {"defaultSeconds": 60, "jitterPercent": 10}}))),
+            Self::Image => now(edit(json!({"image": OTHER_IMAGE}))),
+            Self::Memory => now(edit(json!({"memory": "512Mi"}))),
+            Self::LosePod(n) => now(Action::KillPod(n)),
+            Self::Exit(n) => now(Action::ExitContainer(n)),
+            Self::Terminate(n) => now(Action::DeletePod(n)),
+            Self::LoseAll => now(Action::KillAllPods),
+            Self::BackAndForth => {
+                then(edit(json!({"image": OTHER_IMAGE})), 6, edit(json!({"image": IMAGE})))
+            }
+            Self::Pause => {
+                then(edit(json!({"paused": true, "nodes": 3})), 20, edit(json!({"paused": false})))
+            }
+            Self::Cordon => now(Action::Cordon(1)),
+            Self::PowerLoss => now(Action::PowerLoss(1)),
+            // The schema lets it pass without its rules, as an older definition in the cluster would.
+            Self::InvalidThenFix => {
+                then(edit(json!({"memory": "lots"})), 20, edit(json!({"memory": "256Mi"})))
+            }
+            Self::Delete => now(Action::DeleteCluster),
+            Self::Recreate => then(Action::DeleteCluster, 3, Action::Create { nodes: 2 }),
+            Self::Drift(child) => now(Action::Damage(child)),
+        }
+    }
+
+    /// Whether how much is created and deleted depends on how far things have come when the user changes their mind.
+    pub(crate) fn counts_depend_on_time(self) -> bool {
+        self == Self::BackAndForth
+    }
+}

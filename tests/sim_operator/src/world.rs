@@ -1,0 +1,116 @@
+//! What the platform and the cache nodes do by themselves, in step with each other; and what a user sees of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::EvictParams;
+use ringcache_fake_apiserver::{ApiServer, ChangeKind, Kind};
+
+use crate::desired::text;
+use crate::plane::{Plane, PodView};
+use crate::sim::{NAMESPACE, Sim};
+
+/// Kinds that are told and forgotten, or belong to the platform.
+const NOT_COUNTED: [Kind; 3] = [Kind::Event, Kind::Node, Kind::Namespace];
+
+/// What is known of the pods.
+#[derive(Default)]
+pub(crate) struct World {
+    /// Hosts without power.
+    pub(crate) dark: BTreeSet<String>,
+    pods: Vec<PodView>,
+    /// The revision that they were read at.
+    seen: u64,
+}
+
+impl World {
+    /// One step of everybody; true if anything has changed.
+    pub(crate) fn step(&mut self, api: &ApiServer, plane: &mut Plane) -> bool {
+        api.step();
+        let revision = api.revision();
+        let mut changed = revision != self.seen;
+        if changed {
+            self.seen = revision;
+            self.pods = api.look_at(Kind::Pod, PodView::read);
+        }
+        changed |= plane.follow(&self.pods, |host| self.dark.contains(host));
+        changed |= plane.tick();
+        for uid in plane.finished() {
+            if let Some(node) = plane.nodes.get(&uid) {
+                api.exit(&node.namespace, &node.name, 0);
+            }
+            plane.end(&uid);
+            changed = true;
+        }
+        for node in plane.nodes.values() {
+            api.set_ready(&node.namespace, &node.name, node.is_ready());
+        }
+        changed
+    }
+}
+
+impl Sim {
+    /// The pods of the first cluster that have not been told to end, by name.
+    pub(crate) fn pod_names(&self) -> Vec<String> {
+        let pods = self.api.of_kind(Kind::Pod);
+        let live = pods.iter().filter(|pod| {
+            text(pod, "/metadata/namespace") == NAMESPACE
+                && pod.pointer("/metadata/deletionTimestamp").is_none()
+        });
+        live.map(|pod| text(pod, "/metadata/name").to_owned()).collect()
+    }
+
+    /// The n-th of them.
+    pub(crate) fn pod(&self, n: usize) -> String {
+        self.pod_names().swap_remove(n)
+    }
+
+    /// The host of the n-th pod.
+    pub(crate) fn host_of(&self, n: usize) -> String {
+        let pod = self.api.get(Kind::Pod, NAMESPACE, &self.pod(n)).unwrap_or_default();
+        text(&pod, "/spec/nodeName").to_owned()
+    }
+
+    pub(crate) fn lose_power(&mut self, host: &str) {
+        self.world.dark.insert(host.to_owned());
+        self.api.lose_power(host);
+    }
+
+    /// Objects that were created and deleted since a revision, by kind.
+    pub(crate) fn came_and_went(&self, since: u64) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for change in self.api.history(since) {
+            let what = match change.kind {
+                ChangeKind::Added => "create",
+                ChangeKind::Deleted => "delete",
+                ChangeKind::Modified => continue,
+            };
+            if !NOT_COUNTED.contains(&change.key.kind) {
+                *counts.entry(format!("{what} {}", change.key.kind.plural())).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    pub(crate) fn has_no_cluster(&self) -> bool {
+        self.api.look_at(Kind::CacheCluster, |_| ()).is_empty()
+    }
+
+    /// What the platform would do to the end state and must not: a pod that serves cannot be evicted.
+    pub(crate) async fn doubts(&self) -> Vec<String> {
+        let pods: Api<Pod> = Api::namespaced(self.api.client("administrator"), NAMESPACE);
+        let mut doubts = Vec::new();
+        for name in self.pod_names() {
+            let pod = self.api.get(Kind::Pod, NAMESPACE, &name).unwrap_or_default();
+            if !PodView::read(&pod).ready {
+                continue;
+            }
+            match pods.evict(&name, &EvictParams::default()).await {
+                Err(kube::Error::Api(status)) if status.code == 429 => {}
+                other => doubts.push(format!("O5: {name} serves and can be evicted: {other:?}")),
+            }
+        }
+        doubts
+    }
+}
