@@ -26,7 +26,7 @@ enum What {
     ///
     /// Starts a control plane without nodes (as root; everything of it is gone afterwards), plays the hosts, the kubelet and
     /// the cache nodes, and prints what the release binary takes. Fails if that is 20 MiB or more with nothing to do. Takes
-    /// some ten minutes.
+    /// a quarter of an hour.
     Operator(Sizes),
 }
 

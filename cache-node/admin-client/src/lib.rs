@@ -8,7 +8,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ringcache_api::Document;
 use ringcache_api::admin::{ErrorBody, NodeState, Settings};
 use serde::Serialize;
@@ -18,6 +18,8 @@ use tokio::time::timeout;
 const STATE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest wait for a node to accept something.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept for the next question: longer than the pause between two looks at an operation under way.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Most bytes of an answer. A state with every slot in a range of its own has far less.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -59,7 +61,10 @@ impl AdminClient {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(STATE_TIMEOUT));
-        Self(Client::builder(TokioExecutor::new()).build(connector))
+        let mut client = Client::builder(TokioExecutor::new());
+        // Without a timer idle connections stay open for ever, and each costs memory.
+        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT);
+        Self(client.build(connector))
     }
 
     /// What the node says of itself.

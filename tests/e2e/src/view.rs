@@ -38,10 +38,10 @@ impl View {
         let counts = [
             ("nodes", status.nodes),
             ("ready nodes", status.ready_nodes),
-            ("members", status.members.len() as i32),
-            ("pods", self.pods.len() as i32),
+            ("members", count(status.members.len())),
+            ("pods", count(self.pods.len())),
         ];
-        match counts.iter().find(|(_, count)| *count != nodes as i32) {
+        match counts.iter().find(|(_, found)| *found != count(nodes)) {
             Some((what, count)) => Err(format!("{count} {what} instead of {nodes}")),
             None => Ok(()),
         }
@@ -51,6 +51,11 @@ impl View {
     pub fn uids(&self) -> BTreeSet<String> {
         self.pods.iter().filter_map(Pod::uid).collect()
     }
+}
+
+/// As the status counts.
+fn count(number: usize) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
 }
 
 /// Whether a pod runs and is meant to go on.
