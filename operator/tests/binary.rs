@@ -1,4 +1,9 @@
 //! The binary as it runs in a pod: flags, lease, port, signals, exit codes; over HTTP to a small API server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers fail like the test itself"
+)]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

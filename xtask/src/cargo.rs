@@ -40,8 +40,8 @@ impl Workspace {
         let is_test = |target: &&Value| target["kind"][0] == "test";
         let names =
             targets.into_iter().flatten().filter(is_test).filter_map(|t| t["name"].as_str());
-        let named = names.flat_map(|name| ["--test", name]);
-        ["--workspace"].into_iter().chain(named).map(str::to_owned).collect()
+        let arguments = names.flat_map(|name| ["--test", name]);
+        ["--workspace"].into_iter().chain(arguments).map(str::to_owned).collect()
     }
 }
 

@@ -102,8 +102,8 @@ fn with_troubles(operation: &Operation, observed: &Observed) -> String {
     let mut troubled: Vec<_> =
         observed.nodes.iter().filter(|node| node.trouble.is_some()).collect();
     troubled.sort_by_key(|node| (number(&node.name), &node.name));
-    let troubles = troubled.into_iter().map(|node| with_trouble(node));
-    std::iter::once(operation.to_string()).chain(troubles).collect::<Vec<_>>().join("; ")
+    let names = troubled.into_iter().map(with_trouble);
+    std::iter::once(operation.to_string()).chain(names).collect::<Vec<_>>().join("; ")
 }
 
 fn bounded(text: &str, max_chars: usize) -> String {

@@ -31,7 +31,7 @@ pub use call::{Call, Verb, Verdict};
 pub use kind::Kind;
 pub use object::Object;
 pub use platform::Paces;
-pub use server::{ApiServer, Options, Probe};
+pub use server::{ApiServer, Options, Probe, Snapshot};
 pub use status::failure;
 pub use store::{Change, ChangeKind, Key};
 

@@ -51,7 +51,7 @@ impl Default for Paces {
 }
 
 /// What the platform knows besides the stored objects.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Platform {
     seed: u64,
     probe: Probe,

@@ -68,8 +68,17 @@ type Hook = Arc<dyn Fn(&ApiServer, &Call) -> Verdict + Send + Sync>;
 #[derive(Clone)]
 pub struct ApiServer(Arc<Inner>);
 
+/// A server at one moment, to begin others from.
+pub struct Snapshot {
+    state: (Store, Platform),
+    elapsed: Duration,
+    latency: Duration,
+}
+
 struct Inner {
     started: Instant,
+    /// Time that had passed before.
+    offset: Duration,
     latency: Duration,
     state: Mutex<(Store, Platform)>,
     /// Wakes the watches, in the order in which they wait: a history that depended on anything else could not be replayed.
@@ -88,15 +97,41 @@ impl ApiServer {
         let platform = Platform::new(seed, probe, paces);
         store.begin(Duration::ZERO, platform.writer());
         set_up(&mut store, &namespaces, &hosts);
+        Self::begin((store, platform), Duration::ZERO, latency)
+    }
+
+    /// The server as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.0.state.lock().clone();
+        Snapshot { state, elapsed: self.elapsed(), latency: self.0.latency }
+    }
+
+    /// A server that goes on from a snapshot, its clock too. Hooks and views are not part of it.
+    pub fn resume(snapshot: &Snapshot) -> Self {
+        Self::begin(snapshot.state.clone(), snapshot.elapsed, snapshot.latency)
+    }
+
+    fn begin(state: (Store, Platform), offset: Duration, latency: Duration) -> Self {
         Self(Arc::new(Inner {
             started: Instant::now(),
+            offset,
             latency,
-            state: Mutex::new((store, platform)),
+            state: Mutex::new(state),
             news: Notify::new(),
             hook: Mutex::new(None),
             cut: Mutex::new(0),
             views: Mutex::new(BTreeMap::new()),
         }))
+    }
+
+    /// Time since the server began.
+    fn elapsed(&self) -> Duration {
+        self.0.offset + self.0.started.elapsed()
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.state.lock().0.clock(self.elapsed())
     }
 
     /// A client; its calls are known by the name of the writer. Must be called within a runtime.
@@ -212,7 +247,7 @@ impl ApiServer {
             let mut state = self.0.state.lock();
             let (store, platform) = &mut *state;
             let before = store.revision;
-            store.begin(self.0.started.elapsed(), platform.writer());
+            store.begin(self.elapsed(), platform.writer());
             work(store, platform);
             store.revision > before
         };
@@ -230,7 +265,7 @@ impl ApiServer {
         let (result, news) = {
             let mut state = self.0.state.lock();
             let before = state.0.revision;
-            state.0.begin(self.0.started.elapsed(), writer);
+            state.0.begin(self.elapsed(), writer);
             (work(&mut state.0), state.0.revision > before)
         };
         if news {

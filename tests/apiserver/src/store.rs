@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::fields::Managers;
@@ -61,7 +61,7 @@ pub struct Change {
 }
 
 /// The state of the server's database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     pub revision: u64,
     /// Versions up to here are forgotten: no watch or list can start from them.
@@ -95,6 +95,12 @@ impl Store {
     pub(crate) fn begin(&mut self, now: Duration, writer: &Arc<str>) {
         self.now = now;
         self.writer = Arc::clone(writer);
+    }
+
+    /// The wall clock at a time since the beginning.
+    pub(crate) fn clock(&self, at: Duration) -> Timestamp {
+        let passed = SignedDuration::try_from(at).unwrap_or_default();
+        self.epoch.checked_add(passed).unwrap_or(self.epoch)
     }
 
     pub(crate) fn now(&self) -> Duration {

@@ -28,7 +28,7 @@ const SLOTS_PER_TICK: usize = 2000;
 const GRACE: Duration = Duration::from_secs(25);
 
 /// All cache nodes of all clusters.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Plane {
     /// By the uid of their pods.
     pub(crate) nodes: BTreeMap<String, Node>,
@@ -50,6 +50,15 @@ pub(crate) struct Refusal {
 }
 
 impl Plane {
+    /// The same nodes for another run, which has a clock of its own.
+    pub(crate) fn resumed(&self) -> Self {
+        let mut plane = self.clone();
+        for node in plane.nodes.values_mut() {
+            node.started = Instant::now();
+        }
+        plane
+    }
+
     /// Starts nodes for pods that run and ends those whose pods do not; true if anything has changed.
     pub(crate) fn follow(&mut self, pods: &[PodView], dark: impl Fn(&str) -> bool) -> bool {
         let now = Instant::now();

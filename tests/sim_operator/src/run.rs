@@ -1,8 +1,9 @@
 //! One plan from beginning to end: a settled cluster, the workload with its faults, the end, and ten minutes of rest.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic;
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -13,7 +14,7 @@ use crate::hands::lock;
 use crate::normal::normalise;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::sim::Sim;
+use crate::sim::{Sim, Snapshot};
 use crate::workload::Action;
 
 /// With nothing to do for so long the operator writes nothing.
@@ -52,18 +53,39 @@ pub(crate) fn simulate<T>(body: impl Future<Output = T>) -> T {
 /// Runs a plan; what it broke, if anything.
 pub(crate) fn run(plan: &Plan) -> Result<Outcome, Vec<String>> {
     PANICS.with_borrow_mut(Vec::clear);
-    let result = simulate(execute(plan));
+    let result = settled(plan).and_then(|before| simulate(execute(plan, before.as_deref())));
     let panics: Vec<String> =
         PANICS.with_borrow_mut(|panics| panics.drain(..).map(|p| format!("O9: {p}")).collect());
     if panics.is_empty() { result } else { Err(panics) }
 }
 
-async fn execute(plan: &Plan) -> Result<Outcome, Vec<String>> {
-    let mut sim = Sim::start(plan.seed, plan.operators);
+/// The cluster that is there before the workload begins: settled once, and gone on from by every run.
+fn settled(plan: &Plan) -> Result<Option<Arc<Snapshot>>, Vec<String>> {
+    static SETTLED: Mutex<BTreeMap<(i32, u64), Arc<Snapshot>>> = Mutex::new(BTreeMap::new());
     let nodes = plan.workload.nodes_before();
-    if nodes > 0 {
-        perform(&mut sim, &Action::Create { nodes }).await;
+    if nodes == 0 {
+        return Ok(None);
     }
+    let mut settled = lock(&SETTLED);
+    if let Some(snapshot) = settled.get(&(nodes, plan.seed)) {
+        return Ok(Some(snapshot.clone()));
+    }
+    let snapshot = simulate(async {
+        let mut sim = Sim::start(plan.seed, 1);
+        perform(&mut sim, &Action::Create { nodes }).await;
+        sim.settle(SETUP).await.map_err(|lacks| told("set-up", lacks))?;
+        Ok::<_, Vec<String>>(Arc::new(sim.snapshot()))
+    })?;
+    settled.insert((nodes, plan.seed), snapshot.clone());
+    Ok(Some(snapshot))
+}
+
+async fn execute(plan: &Plan, before: Option<&Snapshot>) -> Result<Outcome, Vec<String>> {
+    let mut sim = match before {
+        None => Sim::start(plan.seed, plan.operators),
+        Some(snapshot) => Sim::resume(snapshot, plan.operators),
+    };
+    sim.stir();
     sim.settle(SETUP).await.map_err(|lacks| told("set-up", lacks))?;
     let began = Instant::now();
     let revision = sim.api.revision();

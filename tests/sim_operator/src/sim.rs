@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
 use ringcache_fake_apiserver::{ApiServer, Options, Verdict};
 use ringcache_operator::{Clock, Config, Metrics};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::desired::Snapshot;
+use crate::desired;
 use crate::hands::{Hands, lock};
 use crate::plan::Plan;
 use crate::plane::{Plane, TICK};
@@ -34,6 +33,12 @@ const RESTART: Duration = Duration::from_secs(3);
 const QUIET: Duration = Duration::from_secs(2);
 /// A step while nothing happens.
 const LONG_STEP: Duration = Duration::from_secs(5);
+
+/// A settled cluster, without its operator.
+pub(crate) struct Snapshot {
+    api: ringcache_fake_apiserver::Snapshot,
+    plane: Plane,
+}
 
 /// The whole of it.
 pub(crate) struct Sim {
@@ -59,8 +64,21 @@ impl Sim {
     pub(crate) fn start(seed: u64, operators: usize) -> Self {
         let namespaces = [NAMESPACE, ELSEWHERE].map(str::to_owned).into();
         let api = ApiServer::new(Options { seed, namespaces, ..Options::default() });
-        let (plane, tape) =
-            (Arc::new(Mutex::new(Plane::default())), Arc::new(Mutex::new(Tape::default())));
+        Self::over(api, Plane::default(), operators)
+    }
+
+    /// Everything but the operators, to begin other runs from.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot { api: self.api.snapshot(), plane: lock(&self.plane).clone() }
+    }
+
+    /// Starts operators over what was there.
+    pub(crate) fn resume(snapshot: &Snapshot, operators: usize) -> Self {
+        Self::over(ApiServer::resume(&snapshot.api), snapshot.plane.resumed(), operators)
+    }
+
+    fn over(api: ApiServer, plane: Plane, operators: usize) -> Self {
+        let (plane, tape) = (Arc::new(Mutex::new(plane)), Arc::new(Mutex::new(Tape::default())));
         lock(&plane).single_writer = operators == 1;
         let judge = Judge::default();
         api.set_hook({
@@ -76,11 +94,12 @@ impl Sim {
                 tape.call(api, call)
             }
         });
+        let clock = Clock::virtual_from(api.now());
         let mut sim = Self {
             api,
             plane,
             tape,
-            clock: Clock::virtual_from(Timestamp::from_second(1_800_000_000).unwrap_or_default()),
+            clock,
             operators: BTreeMap::new(),
             started: 0,
             revivals: Vec::new(),
@@ -213,7 +232,8 @@ impl Sim {
 
     pub(crate) fn lacks(&self) -> Vec<String> {
         let objects = self.api.objects();
-        Snapshot { objects: &objects, plane: &lock(&self.plane), dark: &self.world.dark }.lacks()
+        desired::Snapshot { objects: &objects, plane: &lock(&self.plane), dark: &self.world.dark }
+            .lacks()
     }
 
     /// Everything that broke a rule.

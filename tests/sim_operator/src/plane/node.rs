@@ -9,6 +9,7 @@ use ringcache_ring::SlotSet;
 use tokio::time::Instant;
 
 /// The process in one pod.
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) namespace: String,
     pub(crate) name: String,
