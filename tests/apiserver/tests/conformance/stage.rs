@@ -28,7 +28,9 @@ pub(crate) fn hold(behaviour: impl AsyncFnOnce(Client, String)) {
         runtime.block_on(async {
             let kubeconfig = Kubeconfig::read_from(path).unwrap();
             let options = KubeConfigOptions::default();
-            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+            let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+            // By default the client tries a refused eviction again, for minutes.
+            config.default_retry = false;
             let client = Client::try_from(config).unwrap();
             on(client, behaviour, true).await;
         });
