@@ -21,6 +21,11 @@ const KUBECONFIG: &str = "RINGCACHE_CONFORMANCE_KUBECONFIG";
 /// Longest time for anything that a controller does; a real one may have a queue.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Whether the chosen server is a real one.
+pub(crate) fn is_real() -> bool {
+    std::env::var_os(KUBECONFIG).is_some()
+}
+
 /// Shows a behaviour on the chosen server.
 pub(crate) fn hold(behaviour: impl AsyncFnOnce(Client, String)) {
     if let Ok(path) = std::env::var(KUBECONFIG) {
