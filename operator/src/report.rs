@@ -64,7 +64,8 @@ async fn write<N: Nodes>(
     let body = json!({
         "apiVersion": CacheCluster::api_version(&()),
         "kind": CacheCluster::kind(&()),
-        // The uid is a precondition: another cluster of the same name gets no status of this one.
+        // Says which cluster is meant. The server takes the status of a custom resource whatever uid comes with it; the next
+        // reconcile of another cluster of the same name puts its status right.
         "metadata": { "name": cluster.name_any(), "uid": cluster.uid() },
         "status": status,
     });

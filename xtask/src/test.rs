@@ -79,13 +79,13 @@ fn t1(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         Ok(needs) => needs,
         Err(why) => return Outcome::Skipped(format!("{why:#}")),
     };
-    let built = workspace.target.join("release");
+    let programs = workspace.target.join("release");
     let mut test = cargo();
     test.args(["test", "--no-fail-fast"])
         .args(workspace.tests_of("ringcache-tests"))
         .args(["--", "--nocapture"])
-        .env("RINGCACHE_BIN", built.join("ringcache"))
-        .env("RINGCACHE_OPERATOR_BIN", built.join("ringcache-operator"))
+        .env("RINGCACHE_BIN", programs.join("ringcache"))
+        .env("RINGCACHE_OPERATOR_BIN", programs.join("ringcache-operator"))
         .env("RINGCACHE_HELM", needs.helm)
         .env("RINGCACHE_PYTHON", needs.python)
         .env("RINGCACHE_REDIS_CLI", needs.redis_cli);
