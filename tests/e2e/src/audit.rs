@@ -56,7 +56,9 @@ struct Event {
     annotations: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
+/// Empty for a request whose connection broke before anybody knew whose it was.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct User {
     username: String,
 }
