@@ -289,7 +289,8 @@ impl Document {
 
     /// The slots that the member of that name should own.
     pub fn intended(&self, name: &str) -> SlotSet {
-        self.slots.iter().filter(|r| r.owner == name).flat_map(|r| r.range.0..=r.range.1).collect()
+        let ranges = self.slots.iter().filter(|slots| slots.owner == name);
+        SlotSet::from_ranges(ranges.map(|slots| slots.range.0..=slots.range.1))
     }
 }
 

@@ -42,10 +42,17 @@ impl SlotSet {
         *word != before
     }
 
-    /// Adds every slot of `range`.
+    /// Adds every slot of `range`, a word at a time.
     pub fn insert_range(&mut self, range: RangeInclusive<u16>) {
-        for slot in *range.start()..=*range.end().min(&(SLOTS - 1)) {
-            self.insert(slot);
+        let (start, end) = (*range.start(), *range.end().min(&(SLOTS - 1)));
+        if start > end {
+            return;
+        }
+        let (first, last) = (usize::from(start / 64), usize::from(end / 64));
+        for (index, word) in self.words.iter_mut().enumerate().take(last + 1).skip(first) {
+            let from = if index == first { u64::MAX << (start % 64) } else { u64::MAX };
+            let to = if index == last { u64::MAX >> (63 - end % 64) } else { u64::MAX };
+            *word |= from & to;
         }
     }
 
