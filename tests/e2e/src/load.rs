@@ -16,7 +16,7 @@ use crate::{Cluster, container};
 /// Host of the pod that checks; tests that damage or drain a host take another one.
 pub const CHECKER_HOST: &str = "node-1";
 /// Longest time to write all keys once, and from the signal to the report.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
 const POD: &str = "verify";
 
 /// Both loads at once.

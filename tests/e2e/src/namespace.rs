@@ -13,7 +13,7 @@ use crate::Cluster;
 use crate::world::World;
 
 /// Longest time for everything in a namespace to be gone.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
 /// What a cluster and its tests consist of; events are not part of it.
 const KINDS: &str = "cacheclusters,pods,services,configmaps,poddisruptionbudgets,endpointslices";
 /// Kubernetes puts this one into every namespace.
@@ -109,7 +109,7 @@ impl Namespace {
     }
 
     fn delete(&self) -> Result<()> {
-        let delete = ["delete", "namespace", &self.name, "--timeout=60s"];
+        let delete = ["delete", "namespace", &self.name, "--timeout=2m"];
         let answer = self.world.lab.kubectl(&delete)?;
         ensure!(answer.contains("deleted"), "{answer}");
         Ok(())

@@ -15,7 +15,7 @@ use crate::view::is_live;
 use crate::world::{SYSTEM, World};
 
 /// Longest time for the Deployment to start a pod, or for a lease to be taken over.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
 const SELECTOR: &str = "app.kubernetes.io/name=ringcache-operator";
 const LEASE: &str = "ringcache-operator";
 
