@@ -15,7 +15,7 @@ use crate::tape::Note;
 use crate::workload::Workload;
 
 /// Fewer plans than this mean that a workload or a fault was lost.
-const FEWEST_PLANS: usize = 6000;
+const FEWEST_PLANS: usize = 8000;
 /// Failures that are told in full.
 const TOLD: usize = 8;
 /// So many failures are enough to look into.
@@ -23,7 +23,7 @@ const ENOUGH: usize = 40;
 /// Watches stand still or break off at one call in so many: what they tell is the same for calls in a row.
 const VIEWS_EVERY: usize = 4;
 /// Of the sampled workloads, one plan in so many.
-const ONE_IN: usize = 16;
+const ONE_IN: usize = 32;
 /// Which of them: a number. Every run of the same number runs the same plans.
 const SAMPLE: &str = "RINGCACHE_SIM_SAMPLE";
 /// Set to run every plan of the sampled workloads, too.

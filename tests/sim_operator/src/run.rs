@@ -1,4 +1,4 @@
-//! One plan from beginning to end: a settled cluster, the workload with its faults, the end, and ten minutes of rest.
+//! One plan from beginning to end: a settled cluster, the workload with its faults, the end, and minutes of rest.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,8 +18,10 @@ use crate::sim::{Sim, Snapshot};
 use crate::workload::Action;
 
 /// With nothing to do for so long the operator writes nothing.
-const REST: Duration = Duration::from_mins(10);
-/// Calls that so long a rest may cost: a few reconciles for the resync, and watches that are begun anew.
+pub(crate) const REST: Duration = Duration::from_mins(10);
+/// After a fault: long enough for each cluster to be looked at again, which is when something forgotten would be done.
+const REST_AFTER_FAULTS: Duration = Duration::from_secs(330);
+/// Calls that a rest may cost: a few reconciles for the resync, and watches that are begun anew.
 const CALLS_AT_REST: usize = 120;
 /// How long after the last action the desired state must be reached, faults included.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -109,7 +111,7 @@ async fn execute(plan: &Plan, before: Option<&Snapshot>) -> Result<Outcome, Vec<
         pushes,
         took,
     };
-    rest(&mut sim).await?;
+    rest(&mut sim, if plan.faults.is_empty() { REST } else { REST_AFTER_FAULTS }).await?;
     let mut breaches = sim.breaches();
     breaches.extend(sim.doubts().await);
     // Where a second fault would strike depends on what the first has done.
@@ -122,12 +124,12 @@ async fn execute(plan: &Plan, before: Option<&Snapshot>) -> Result<Outcome, Vec<
 }
 
 /// O2, O11, O12: at rest nothing is written, hardly anything is asked, and nothing at all about a cluster that is gone.
-pub(crate) async fn rest(sim: &mut Sim) -> Result<(), Vec<String>> {
+pub(crate) async fn rest(sim: &mut Sim, time: Duration) -> Result<(), Vec<String>> {
     let (calls, pushes) = {
         let tape = lock(&sim.tape);
         (tape.calls.len(), tape.pushes)
     };
-    sim.run_for(REST).await;
+    sim.run_for(time).await;
     let mut breaches = told("at rest", sim.lacks());
     let deleted = sim.has_no_cluster();
     let tape = lock(&sim.tape);

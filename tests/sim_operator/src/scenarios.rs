@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::actions::{create, edit_in, perform};
 use crate::outcome::{Outcome, compare};
 use crate::plan::{Fault, Plan};
-use crate::run::{rest, run, simulate};
+use crate::run::{REST, rest, run, simulate};
 use crate::sim::{ELSEWHERE, NAMESPACE, Sim};
 use crate::workload::{Action, Child, Workload};
 
@@ -103,7 +103,7 @@ fn two_clusters_of_one_name_in_two_namespaces_do_not_disturb_each_other() {
         sim.settle(Duration::from_mins(5)).await.unwrap();
         perform(&mut sim, &Action::DeleteCluster).await;
         sim.settle(Duration::from_mins(5)).await.unwrap();
-        rest(&mut sim).await.unwrap();
+        rest(&mut sim, REST).await.unwrap();
         assert_eq!(sim.breaches(), Vec::<String>::new());
     });
 }

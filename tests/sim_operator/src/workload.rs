@@ -22,9 +22,9 @@ pub(crate) enum Workload {
     ScaleDown,
     /// W5: another time to live.
     Config,
-    /// W6: another image, a roll of 3.
+    /// W6: another image, a roll of 2.
     Image,
-    /// W7: another memory, a roll of 2.
+    /// W7: another memory, a roll of 1.
     Memory,
     /// W8: `kubectl delete pod --force` of the n-th of 3.
     LosePod(usize),
@@ -88,15 +88,30 @@ pub(crate) enum Action {
 }
 
 impl Workload {
-    /// Those that the fault matrix runs through with every fault at every call and every write.
-    pub(crate) const EXHAUSTIVE: [Self; 13] = [
+    /// One of each operation. The fault matrix runs through these with every fault at every call and every write.
+    pub(crate) const EXHAUSTIVE: [Self; 8] = [
         Self::Create,
         Self::ScaleUp,
         Self::ScaleDown,
         Self::Config,
+        Self::Image,
+        Self::Memory,
+        Self::Cordon,
         Self::LosePod(1),
+    ];
+
+    /// Those of which it runs a part of the plans each time: they consist of the same operations.
+    pub(crate) const SAMPLED: [Self; 16] = [
+        Self::BackAndForth,
+        Self::LosePod(0),
+        Self::LosePod(2),
         Self::LoseAll,
+        Self::Exit(1),
+        Self::Terminate(0),
+        Self::Pause,
+        Self::PowerLoss,
         Self::InvalidThenFix,
+        Self::Recreate,
         Self::Drift(Child::Ring),
         Self::Drift(Child::ClientService),
         Self::Drift(Child::NodesService),
@@ -105,32 +120,18 @@ impl Workload {
         Self::Drift(Child::Port),
     ];
 
-    /// Those of which it runs a part of the plans each time: they are longer, or much like others.
-    pub(crate) const SAMPLED: [Self; 11] = [
-        Self::Image,
-        Self::Memory,
-        Self::Cordon,
-        Self::BackAndForth,
-        Self::LosePod(0),
-        Self::LosePod(2),
-        Self::Exit(1),
-        Self::Terminate(0),
-        Self::Pause,
-        Self::PowerLoss,
-        Self::Recreate,
-    ];
-
     /// Nodes of the cluster that is there before, 0 = none.
     pub(crate) fn nodes_before(self) -> i32 {
         match self {
             Self::Create => 0,
+            Self::Memory => 1,
             Self::ScaleDown => 5,
             Self::Config
             | Self::Delete
             | Self::Drift(_)
+            | Self::Image
             | Self::InvalidThenFix
             | Self::LoseAll
-            | Self::Memory
             | Self::Pause
             | Self::Recreate => 2,
             _ => 3,
