@@ -1,19 +1,34 @@
 //! The committed definition is what the types say, and it keeps the conventions of Kubernetes.
+//! `cargo xtask codegen` has the first test write it.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
+
+use std::fs;
+use std::path::Path;
 
 use ringcache_api::status::{condition, reason};
 use serde_json::Value;
 
-const GOLDEN: &str = include_str!("../../crds/cacheclusters.ringcache.dev.yaml");
+/// The definition, and the chart's copy of it: Helm reads nothing outside of a chart.
+const COMMITTED: [&str; 2] = [
+    "crds/cacheclusters.ringcache.dev.yaml",
+    "charts/ringcache/files/cacheclusters.ringcache.dev.yaml",
+];
+/// Set to write the committed files instead of looking at them.
+const UPDATE: &str = "RINGCACHE_UPDATE";
 /// Client-side apply keeps the object in an annotation of at most 256 KiB.
 const MAX_BYTES: usize = 200_000;
 
 #[test]
 fn the_committed_definition_is_up_to_date() {
-    assert!(
-        GOLDEN == ringcache_api::crd_yaml(),
-        "crds/cacheclusters.ringcache.dev.yaml is out of date: run `cargo xtask codegen`"
-    );
+    for name in COMMITTED {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+        if std::env::var_os(UPDATE).is_some() {
+            fs::write(&file, ringcache_api::crd_yaml()).unwrap();
+        }
+        let committed = fs::read_to_string(&file).unwrap();
+        let is_current = committed == ringcache_api::crd_yaml();
+        assert!(is_current, "{name} is out of date: run `cargo xtask codegen`");
+    }
 }
 
 #[test]

@@ -47,7 +47,19 @@ impl Workspace {
 
 /// The cargo that runs this task, or else the one of the path.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    as_typed(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// A command that calls cargo, as if a person did: without what cargo has told this task about its package. Some build scripts
+/// take that for a reason to run again, and all that depends on them would be built anew whenever tasks and people take turns.
+pub(crate) fn as_typed(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// What `command` writes to standard output; its errors go to ours.

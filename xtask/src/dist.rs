@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::cargo::{Workspace, output};
+use crate::codegen::DEFINITION;
 use crate::packages::find;
 
 /// Namespace of the manifests, and the release's name within the chart.
@@ -24,7 +25,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
     let folder = workspace.root.join("dist");
     fs::create_dir_all(&folder)?;
     write(&folder.join("ringcache.yaml"), &plain(&rendered))?;
-    write(&folder.join("crds.yaml"), &ringcache_api::crd_yaml())?;
+    let definition = workspace.root.join(DEFINITION);
+    let definition = fs::read_to_string(&definition).context(definition.display().to_string())?;
+    write(&folder.join("crds.yaml"), &definition)?;
     Ok(true)
 }
 

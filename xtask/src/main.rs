@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Cluster(arguments) => cluster::run(arguments)?,
         Task::Images => images::run(&workspace()?)?,
         Task::Dist => dist::run(&workspace()?)?,
-        Task::Codegen { check } => codegen::run(&workspace()?, check)?,
+        Task::Codegen { check } => codegen::run(check)?,
         Task::Tidy => tidy::run(&workspace()?)?,
     };
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the tiers of tests, quick ones first, each step streaming what it prints.
 
+mod failures;
 mod kubernetes;
 mod needs;
 
@@ -29,11 +30,12 @@ enum Outcome {
     Skipped(String),
 }
 
-/// Counts steps over all tiers.
+/// Counts steps over all tiers, and knows the tests that failed.
 #[derive(Default)]
 struct Tally {
     passed: usize,
     failed: usize,
+    failures: Vec<String>,
 }
 
 /// Runs all tiers, or `only` that one; true if nothing failed, with `CI=true` also if nothing was
@@ -59,17 +61,16 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Tier>) -> bool {
 }
 
 fn t0(workspace: &Workspace, tally: &mut Tally) -> Outcome {
-    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    // The tests of `ringcache-tests` start the release binary, those of `ringcache-e2e` need a
-    // cluster: they are T1 and T2.
-    let others = ["--exclude", "ringcache-tests", "--exclude", "ringcache-e2e"];
+    // All targets are those that `cargo test` would run by itself: not the tests of the other tiers.
+    let clippy = |targets: &[&str]| {
+        let lint = [&["clippy", "--workspace"], targets, &["--", "-D", "warnings"]].concat();
+        succeeds(cargo().args(lint))
+    };
     let steps = [
         tally.step("T0  tidy", || tidy::run(workspace)),
         tally.step("T0  fmt", || succeeds(cargo().args(["fmt", "--all", "--check"]))),
-        tally.step("T0  clippy", || succeeds(cargo().args(clippy))),
-        tally.step("T0  test", || {
-            succeeds(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(others))
-        }),
+        tally.step("T0  clippy", || Ok(clippy(&["--all-targets"])? && clippy(&["--test", "*"])?)),
+        tally.test("T0  test", cargo().args(["test", "--workspace", "--no-fail-fast"])),
     ];
     if steps.contains(&false) { Outcome::Failed } else { Outcome::Passed }
 }
@@ -92,7 +93,7 @@ fn t1(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     // The quick start is built the way its readers build it, which takes other features of libraries.
     let quick_start = ["build", "--release", "--package", "ringcache"];
     let build = || Ok(images::build()? && succeeds(cargo().args(quick_start))?);
-    let passed = tally.step("T1  build", build) && tally.step("T1  test", || succeeds(&mut test));
+    let passed = tally.step("T1  build", build) && tally.test("T1  test", &mut test);
     if passed { Outcome::Passed } else { Outcome::Failed }
 }
 
@@ -110,8 +111,21 @@ impl Tally {
         passed
     }
 
+    /// A step that runs tests: those that failed are named in the end.
+    fn test(&mut self, name: &str, test: &mut Command) -> bool {
+        let mut failures = Vec::new();
+        let passed = self.step(name, || {
+            failures = failures::of(test)?;
+            Ok(failures.is_empty())
+        });
+        self.failures.extend(failures.iter().map(|failure| format!("{name}  {failure}")));
+        passed
+    }
+
+    /// The tests that failed, then how many steps passed and how many did not.
     fn line(&self) -> String {
-        format!("{} passed, {} failed", self.passed, self.failed)
+        let failures: String = self.failures.iter().flat_map(|line| [line, "\n"]).collect();
+        format!("{failures}{} passed, {} failed", self.passed, self.failed)
     }
 }
 
@@ -156,7 +170,9 @@ mod tests {
         assert!(tally.step("a", || Ok(true)));
         assert!(!tally.step("b", || Ok(false)));
         assert!(!tally.step("c", || anyhow::bail!("no such program")));
-        assert_eq!(tally.line(), "1 passed, 2 failed");
+        let failing = "printf 'failures:\\n    some::test\\n'; exit 101";
+        assert!(!tally.test("d", Command::new("sh").args(["-c", failing])));
+        assert_eq!(tally.line(), "d  some::test\n1 passed, 3 failed");
     }
 
     #[test]

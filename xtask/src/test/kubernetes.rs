@@ -3,14 +3,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ringcache_lab::{Lab, Name, Options};
 
 use super::needs;
 use super::{Outcome, Tally, succeeds};
-use crate::cargo::{Workspace, cargo};
-use crate::{cluster, images};
+use crate::cargo::{Workspace, as_typed, cargo};
+use crate::{cluster, codegen, images};
 
 /// The tests of the cluster, and those of the benchmark that needs one too.
 const TESTS: [&str; 5] = ["--workspace", "--test", "kubernetes", "--bin", "bench_operator"];
@@ -37,8 +38,12 @@ pub(super) fn run(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         println!("images: {}", cluster::load_images(started, &folder)?.join(", "));
         Ok(true)
     }) && lab.as_ref().is_some_and(|lab| {
-        let conforms = tally.step("T2  conformance", || conformance(lab));
-        tally.step("T2  test", || test(lab, &folder, &needs.python, &workspace.target)) && conforms
+        let conforms = conformance(lab, workspace, tally);
+        let passed = tally.test("T2  test", &mut test(lab, &folder, &needs.python));
+        if !passed {
+            tally.step("T2  keep logs", || keep_logs(lab, &workspace.target.join("t2-logs")));
+        }
+        passed && conforms
     });
     let down = lab.is_none_or(|lab| tally.step("T2  cluster down", || lab.down().map(|()| true)));
     if passed && down { Outcome::Passed } else { Outcome::Failed }
@@ -51,39 +56,35 @@ fn up() -> Result<Lab> {
 
 /// Runs what the API server in memory claims to do against the real one. No operator is there yet, and
 /// no definition is left behind that the chart would not own.
-fn conformance(lab: &Lab) -> Result<bool> {
-    lab.apply(&ringcache_api::crd_yaml())?;
-    let definition = "customresourcedefinition/cacheclusters.ringcache.dev";
-    lab.kubectl(&["wait", "--for=condition=Established", definition, "--timeout=60s"])?;
-    let mut test = lab.command(cargo().get_program());
+fn conformance(lab: &Lab, workspace: &Workspace, tally: &mut Tally) -> bool {
+    const NAME: &str = "customresourcedefinition/cacheclusters.ringcache.dev";
+    let define = || {
+        lab.apply(&fs::read_to_string(workspace.root.join(codegen::DEFINITION))?)?;
+        lab.kubectl(&["wait", "--for=condition=Established", NAME, "--timeout=2m"])?;
+        Ok(true)
+    };
+    let mut test = as_typed(lab.command(cargo().get_program()));
     test.args(["test", "--offline", "--no-fail-fast"])
         .args(CONFORMANCE)
         .env("RINGCACHE_CONFORMANCE_KUBECONFIG", lab.kubeconfig());
-    let passed = succeeds(&mut test)?;
-    lab.kubectl(&["delete", definition])?;
-    Ok(passed)
+    let passed = tally.step("T2  define", define) && tally.test("T2  conformance", &mut test);
+    passed && tally.step("T2  undefine", || lab.kubectl(&["delete", NAME]).map(|_| true))
 }
 
 /// Runs the tests in the control plane's namespace: they reach pods and Services by address.
-fn test(lab: &Lab, images: &Path, python: &Path, target: &Path) -> Result<bool> {
-    let mut test = lab.command(cargo().get_program());
+fn test(lab: &Lab, images: &Path, python: &Path) -> Command {
+    let mut test = as_typed(lab.command(cargo().get_program()));
     test.args(["test", "--offline", "--no-fail-fast"])
         .args(TESTS)
         .args(["--", "--test-threads=1", "--nocapture"])
         .env("RINGCACHE_LAB", lab.name().to_string())
         .env("RINGCACHE_IMAGES", images)
         .env("RINGCACHE_PYTHON", python);
-    let passed = succeeds(&mut test)?;
-    if !passed {
-        let kept = target.join("t2-logs");
-        keep_logs(lab, &kept).context("keeping the logs of the cluster")?;
-        eprintln!("logs of the cluster and its audit log: {}", kept.display());
-    }
-    Ok(passed)
+    test
 }
 
 /// Copies the logs out of the cluster, of which nothing is left soon.
-fn keep_logs(lab: &Lab, folder: &Path) -> Result<()> {
+fn keep_logs(lab: &Lab, folder: &Path) -> Result<bool> {
     fs::create_dir_all(folder)?;
     let logs = fs::read_dir(lab.log_folder())?;
     let paths = logs.flatten().map(|entry| entry.path()).chain([lab.audit_log()]);
@@ -92,5 +93,6 @@ fn keep_logs(lab: &Lab, folder: &Path) -> Result<()> {
             fs::copy(&path, folder.join(name))?;
         }
     }
-    Ok(())
+    println!("logs of the cluster and its audit log: {}", folder.display());
+    Ok(true)
 }
