@@ -41,7 +41,11 @@ impl Namespace {
             finished: false,
             _turn: turn,
         };
-        world.lab.kubectl(&["create", "namespace", name])?;
+        // One of that name may still be on its way out: nobody waits for that in the end.
+        wait_for("the namespace can be made", LIMIT, || {
+            let made = world.lab.kubectl(&["create", "namespace", name]);
+            Ok(made.map(drop).map_err(|error| error.to_string()))
+        })?;
         let enforce = "pod-security.kubernetes.io/enforce=restricted";
         world.lab.kubectl(&["label", "namespace", name, enforce])?;
         wait_for("the namespace has its service account", LIMIT, || {
@@ -97,9 +101,15 @@ impl Namespace {
     /// Deletes all clusters, checks that everything of them goes, and deletes the namespace.
     pub fn finish(mut self) -> Result<()> {
         self.kubectl(&["delete", "pods", "--selector", "!ringcache.dev/cluster", "--wait=false"])?;
-        self.kubectl(&["delete", "cacheclusters", "--all"])?;
-        // Nodes that hold slots look for takers as long as they may, here in vain: a test of its own waits for that.
+        // Nodes that hold slots look for takers as long as they may, here in vain: a test of its own waits for that. They can
+        // only be hurried before they were told to end, and the operator must not replace them meanwhile.
+        let clusters = self.kubectl(&["get", "cacheclusters", "--output", "name"])?;
+        for cluster in clusters.lines() {
+            let pause = r#"{"spec":{"paused":true}}"#;
+            self.kubectl(&["patch", cluster, "--type=merge", "--patch", pause])?;
+        }
         self.kubectl(&["delete", "pods", "--all", "--grace-period=1", "--wait=false"])?;
+        self.kubectl(&["delete", "cacheclusters", "--all"])?;
         wait_for("nothing of the clusters is left", LIMIT, || {
             let left = self.content()?;
             Ok(if left.is_empty() { Ok(()) } else { Err(left.join(", ")) })
@@ -109,7 +119,7 @@ impl Namespace {
     }
 
     fn delete(&self) -> Result<()> {
-        let delete = ["delete", "namespace", &self.name, "--timeout=2m"];
+        let delete = ["delete", "namespace", &self.name, "--wait=false"];
         let answer = self.world.lab.kubectl(&delete)?;
         ensure!(answer.contains("deleted"), "{answer}");
         Ok(())
