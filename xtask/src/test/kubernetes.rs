@@ -68,7 +68,7 @@ fn conformance(lab: &Lab, workspace: &Workspace, tally: &mut Tally) -> bool {
         .args(CONFORMANCE)
         .env("RINGCACHE_CONFORMANCE_KUBECONFIG", lab.kubeconfig());
     let passed = tally.step("T2  define", define) && tally.test("T2  conformance", &mut test);
-    passed && tally.step("T2  undefine", || lab.kubectl(&["delete", NAME]).map(|_| true))
+    tally.step("T2  undefine", || lab.kubectl(&["delete", NAME]).map(|_| true)) && passed
 }
 
 /// Runs the tests in the control plane's namespace: they reach pods and Services by address.
