@@ -78,7 +78,7 @@ async fn a_lease_that_cannot_be_renewed_is_lost_before_another_may_take_it() {
 }
 
 #[tokio::test]
-async fn a_lease_is_renewed_well_before_the_deadline() {
+async fn a_lease_is_renewed_before_the_deadline() {
     let (stub, metrics) = (Stub::default(), Metrics::new());
     let mut lease = acquire(&stub, &metrics, "op-1").await;
     let before = stub.count("PATCH");
