@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use ringcache_tests::clock::{now, wait_for};
 use ringcache_tests::{Cluster, Load};
 
-const KEYS: u32 = 200_000;
+const KEYS: u32 = 100_000;
 const LIMIT: Duration = Duration::from_mins(2);
 
 #[test]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kube::ResourceExt as _;
+use ringcache_e2e::cluster::LIMIT;
 use ringcache_e2e::{Namespace, audit, container, operator};
-use ringcache_tests::clock::run_for;
+use ringcache_tests::clock::{run_for, wait_for};
 
 /// How long nobody asks for anything.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -19,6 +20,11 @@ fn an_operator_with_nothing_to_do_writes_nothing() -> Result<()> {
     let namespace = Namespace::create("idle")?;
     let world = namespace.world();
     let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 64Mi}")?;
+    wait_for("the clusters of earlier tests are gone", LIMIT, || {
+        let pods = ["get", "pods", "--all-namespaces", "--selector", "ringcache.dev/cluster"];
+        let names = world.lab.kubectl(&[&pods[..], &["--output", "name"]].concat())?;
+        Ok(if names.lines().count() == 3 { Ok(()) } else { Err(names) })
+    })?;
     run_for(CALM_DOWN);
     let before = (audit::now(world)?, cluster.view()?);
     run_for(PERIOD);
