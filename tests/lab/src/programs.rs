@@ -15,47 +15,52 @@ pub const KUBERNETES: &str = "1.37.2";
 const COREDNS: &str = "1.15.0";
 const HELM: &str = "4.3.1";
 const PAUSE: &str = "1";
+const HELM_FOLDER: &str = "helm";
 
-/// A Go package that becomes a program.
-struct Program {
-    name: &'static str,
+/// A folder below `tests/lab/kubernetes` with the `go.mod` that pins what it builds.
+struct Module {
+    folder: &'static str,
     version: &'static str,
-    /// Folder of the module that pins it, below `tests/lab/kubernetes`.
-    module: &'static str,
-    package: &'static str,
+    /// Each becomes a program with the last part of its path for a name, and `.` one named like the folder.
+    packages: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 9] = [
-    kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
-    kubernetes("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
-    kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
-    kubernetes("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
-    kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
-    Program {
-        name: "coredns",
-        version: COREDNS,
-        module: "coredns",
-        package: "github.com/coredns/coredns",
+const MODULES: [Module; 4] = [
+    Module {
+        folder: "components",
+        version: KUBERNETES,
+        packages: &[
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            "k8s.io/kubernetes/cmd/kube-controller-manager",
+            "k8s.io/kubernetes/cmd/kube-scheduler",
+            "k8s.io/kubernetes/cmd/kubelet",
+            "k8s.io/kubernetes/cmd/kube-proxy",
+            "k8s.io/kubernetes/cmd/kubectl",
+        ],
     },
-    Program { name: "helm", version: HELM, module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
-    Program { name: "pause", version: PAUSE, module: "pause", package: "." },
+    Module { folder: "coredns", version: COREDNS, packages: &["."] },
+    Module { folder: HELM_FOLDER, version: HELM, packages: &["helm.sh/helm/v4/cmd/helm"] },
+    Module { folder: "pause", version: PAUSE, packages: &["."] },
 ];
 
-const fn kubernetes(name: &'static str, package: &'static str) -> Program {
-    Program { name, version: KUBERNETES, module: "components", package }
-}
+impl Module {
+    fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes").join(self.folder)
+    }
 
-impl Program {
-    fn module_folder(&self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes").join(self.module)
+    fn programs(&self) -> impl Iterator<Item = &'static str> {
+        let name = |package: &&'static str| match package.rsplit_once('/') {
+            Some((_, name)) => name,
+            None => self.folder,
+        };
+        self.packages.iter().map(name)
     }
 
     /// Flags for the linker: small, and with the version, which Go modules do not tell a program.
     /// Without it `/version` says v0.0.0, and charts refuse to install.
     fn linker_flags(&self) -> String {
         let version = self.version;
-        match self.module {
+        match self.folder {
             "components" => {
                 let mut parts = version.split('.');
                 let (major, minor) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
@@ -68,17 +73,16 @@ impl Program {
                 let packages = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
                 format!("-s -w{}", packages.map(set).concat())
             }
-            "helm" => format!("-s -w -X helm.sh/helm/v4/internal/version.version=v{version}"),
+            HELM_FOLDER => format!("-s -w -X helm.sh/helm/v4/internal/version.version=v{version}"),
             _ => "-s -w".to_owned(),
         }
     }
 
     /// Everything that decides what is built.
     fn recipe(&self) -> Result<String> {
-        let mut recipe = format!("{} {}\n", self.package, self.linker_flags());
-        let folder = self.module_folder();
+        let mut recipe = format!("{:?} {}\n", self.packages, self.linker_flags());
         for entry in ["go.mod", "go.sum", "main.go"] {
-            let file = folder.join(entry);
+            let file = self.path().join(entry);
             if file.exists() {
                 recipe += &fs::read_to_string(&file).context(file.display().to_string())?;
             }
@@ -101,7 +105,7 @@ pub fn build() -> Result<()> {
 /// # Errors
 /// As [`build`].
 pub fn helm() -> Result<PathBuf> {
-    Ok(ensure_some(|program| program.name == "helm")?.join("helm"))
+    Ok(ensure_some(|module| module.folder == HELM_FOLDER)?.join("helm"))
 }
 
 /// Builds what is missing and returns the folder with all programs.
@@ -109,40 +113,45 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     ensure_some(|_| true)
 }
 
-fn ensure_some(wanted: impl Fn(&Program) -> bool) -> Result<PathBuf> {
-    let recipes = PROGRAMS.iter().map(Program::recipe).collect::<Result<Vec<_>>>()?;
+fn ensure_some(wanted: impl Fn(&Module) -> bool) -> Result<PathBuf> {
+    let recipes = MODULES.iter().map(Module::recipe).collect::<Result<Vec<_>>>()?;
     let folder = cache()?.join(format!("kubernetes-{KUBERNETES}-{}", key(&recipes)));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     // Two who start at once build once.
     let lock = File::create(folder.join(".lock"))?;
     lock.lock()?;
-    for program in PROGRAMS.iter().filter(|program| wanted(program)) {
-        let target = folder.join(program.name);
-        if !target.exists() {
-            build_program(program, &target)?;
+    for module in MODULES.iter().filter(|module| wanted(module)) {
+        if module.programs().any(|program| !folder.join(program).exists()) {
+            build_module(module, &folder)?;
         }
     }
     Ok(folder)
 }
 
-/// Builds beside the target and moves it there: whatever stands at the target is complete.
-fn build_program(program: &Program, target: &Path) -> Result<()> {
-    let (name, version) = (program.name, program.version);
-    let unfinished = target.with_extension("unfinished");
-    eprintln!("building {name} {version} …");
+/// Builds all programs of a module at once, so that one is linked while others are compiled. They are moved to where they
+/// belong when they are complete.
+fn build_module(module: &Module, folder: &Path) -> Result<()> {
+    let unfinished = folder.join(format!("{}.unfinished", module.folder));
+    fs::create_dir_all(&unfinished)?;
+    let programs: Vec<&str> = module.programs().collect();
+    let what = format!("{} {}", programs.join(", "), module.version);
+    eprintln!("building {what} …");
     let start = clock::now();
     let status = Command::new("go")
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &program.linker_flags()])
+        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &module.linker_flags()])
         .arg("-o")
         .arg(&unfinished)
-        .arg(program.package)
-        .current_dir(program.module_folder())
+        .args(module.packages)
+        .current_dir(module.path())
         .envs([("CGO_ENABLED", "0"), ("GOWORK", "off"), ("GOFLAGS", "-mod=readonly")])
         .status()
         .context("cannot run go: install Go (https://go.dev/dl)")?;
-    ensure!(status.success(), "building {name} {version}: go {status}");
-    fs::rename(&unfinished, target)?;
-    eprintln!("building {name} {version} … {:.0} s", start.elapsed().as_secs_f64());
+    ensure!(status.success(), "building {what}: go {status}");
+    for program in programs {
+        fs::rename(unfinished.join(program), folder.join(program))?;
+    }
+    fs::remove_dir(&unfinished)?;
+    eprintln!("building {what} … {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -175,22 +184,29 @@ mod tests {
 
     #[test]
     fn every_program_is_pinned_to_its_version_by_its_module() {
-        for program in &PROGRAMS {
-            let go_mod = fs::read_to_string(program.module_folder().join("go.mod")).unwrap();
-            let module = match program.module {
+        for module in &MODULES {
+            let go_mod = fs::read_to_string(module.path().join("go.mod")).unwrap();
+            let path = match module.folder {
                 "components" => "k8s.io/kubernetes",
                 "coredns" => "github.com/coredns/coredns",
                 "helm" => "helm.sh/helm/v4",
                 _ => continue,
             };
-            let pinned = format!("{module} v{}", program.version);
-            assert!(go_mod.contains(&pinned), "{}: {pinned}", program.module);
+            let pinned = format!("{path} v{}", module.version);
+            assert!(go_mod.contains(&pinned), "{}: {pinned}", module.folder);
         }
     }
 
     #[test]
+    fn programs_are_called_as_go_calls_them() {
+        let names: Vec<&str> = MODULES.iter().flat_map(Module::programs).collect();
+        assert_eq!(names[0], "kube-apiserver");
+        assert_eq!(names[6..], ["coredns", "helm", "pause"]);
+    }
+
+    #[test]
     fn kubernetes_is_told_its_version() {
-        let flags = PROGRAMS[0].linker_flags();
+        let flags = MODULES[0].linker_flags();
         for flag in ["gitVersion=v1.37.2", "gitMajor=1", "gitMinor=37"] {
             assert!(flags.contains(flag), "{flags}");
         }
@@ -202,8 +218,8 @@ mod tests {
         assert_eq!(key(["a", "b"]), key(["a", "b"]));
         assert_ne!(key(["a", "b"]), key(["a", "c"]));
         assert_ne!(key(["ab", ""]), key(["a", "b"]));
-        let sources = fs::read_to_string(PROGRAMS[8].module_folder().join("main.go")).unwrap();
-        assert!(PROGRAMS[8].recipe().unwrap().contains(&sources));
+        let sources = fs::read_to_string(MODULES[3].path().join("main.go")).unwrap();
+        assert!(MODULES[3].recipe().unwrap().contains(&sources));
     }
 
     #[test]
