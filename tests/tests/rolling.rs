@@ -13,8 +13,8 @@ const LIMIT: Duration = Duration::from_mins(2);
 #[test]
 fn a_change_of_memory_replaces_every_node_unnoticed() -> Result<()> {
     let mut cluster = Cluster::start(&Cluster::spec(3, "512Mi"), 3)?;
-    let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
     let redis_py = Load::redis_py(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
+    let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
 
     let (start, before) = (now(), incarnations(&cluster)?);
     cluster.edit(&Cluster::spec(3, "640Mi"))?;
@@ -38,8 +38,8 @@ fn a_change_of_memory_replaces_every_node_unnoticed() -> Result<()> {
 #[test]
 fn a_killed_command_line_adopts_the_running_nodes_and_finishes_the_scaling() -> Result<()> {
     let mut cluster = Cluster::start(&Cluster::spec(3, "512Mi"), 3)?;
-    let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
     let redis_py = Load::redis_py(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
+    let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
 
     cluster.edit(&Cluster::spec(5, "512Mi"))?;
     wait_for("slots are moving", LIMIT, || {

@@ -16,8 +16,8 @@ const LIMIT: Duration = Duration::from_secs(90);
 #[test]
 fn scaling_3_5_2_3_under_full_load_shows_no_error_no_miss_and_no_old_value() -> Result<()> {
     let mut cluster = Cluster::start(&Cluster::spec(3, MEMORY), 3)?;
-    let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
     let redis_py = Load::redis_py(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
+    let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
 
     let (start, from) = (now(), unix());
     for nodes in [5, 2, 3] {

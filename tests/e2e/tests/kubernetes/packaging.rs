@@ -8,7 +8,7 @@ use kube::Resource as _;
 use ringcache_api::CacheCluster;
 use ringcache_e2e::world::{SYSTEM, workspace};
 use ringcache_e2e::{Namespace, View, World, operator};
-use ringcache_lab::output;
+use ringcache_lab::{output, output_with_input};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -41,9 +41,14 @@ fn table() -> Result<Table> {
 #[test]
 fn good_specs_are_accepted() -> Result<()> {
     let namespace = Namespace::create("good-specs")?;
-    for (n, spec) in table()?.good.iter().enumerate() {
-        create(&namespace, &format!("good-{n}"), spec).with_context(|| spec.to_string())?;
-    }
+    let specs = table()?.good;
+    let resources: Vec<Value> =
+        specs.iter().enumerate().map(|(n, spec)| resource(&format!("good-{n}"), spec)).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": resources});
+    let mut kubectl = namespace.world().lab.command("kubectl");
+    let create = ["create", "--dry-run=server", "--filename=-", "--namespace", namespace.name()];
+    let answer = output_with_input(kubectl.args(create), &list.to_string())?;
+    ensure!(answer.lines().count() == specs.len(), "{answer}");
     namespace.finish()
 }
 
@@ -72,19 +77,22 @@ fn bad_specs_are_refused_in_the_words_of_the_table() -> Result<()> {
 
 /// What `kubectl create --dry-run=server` asks for, without starting it dozens of times.
 fn create(namespace: &Namespace, name: &str, spec: &Value) -> Result<()> {
-    let resource = json!({
+    let clusters = CacheCluster::url_path(&(), Some(namespace.name()));
+    let request = Request::post(format!("{clusters}?dryRun=All&fieldValidation=Strict"))
+        .header("Content-Type", "application/json")
+        .body(resource(name, spec).to_string().into_bytes())?;
+    let world = namespace.world();
+    let _created: Value = world.block_on(world.client.request(request))?;
+    Ok(())
+}
+
+fn resource(name: &str, spec: &Value) -> Value {
+    json!({
         "apiVersion": "ringcache.dev/v1alpha1",
         "kind": "CacheCluster",
         "metadata": {"name": name},
         "spec": if spec.is_null() { json!({}) } else { spec.clone() },
-    });
-    let clusters = CacheCluster::url_path(&(), Some(namespace.name()));
-    let request = Request::post(format!("{clusters}?dryRun=All&fieldValidation=Strict"))
-        .header("Content-Type", "application/json")
-        .body(resource.to_string().into_bytes())?;
-    let world = namespace.world();
-    let _created: Value = world.block_on(world.client.request(request))?;
-    Ok(())
+    })
 }
 
 #[test]
