@@ -4,11 +4,12 @@ use super::dependencies::PURE;
 use super::source::Source;
 
 /// Left-overs, each with what to do instead. Spelled in parts: this file is checked too.
-const FORBIDDEN: [(&str, &str); 4] = [
+const FORBIDDEN: [(&str, &str); 5] = [
     (concat!("TO", "DO"), "do it, or file an issue"),
     (concat!("FIX", "ME"), "fix it, or file an issue"),
     (concat!("dbg", "!"), "log it, or leave it out"),
     (concat!("#[ign", "ore"), "a test that does not run is none"),
+    (concat!("to", "do!"), "write it, or return an error"),
 ];
 
 /// Where time and chance come from, when they do not come as arguments.
