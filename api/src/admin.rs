@@ -78,9 +78,9 @@ pub struct NodeStats {
 pub struct Heard {
     /// The other one.
     pub incarnation: Incarnation,
-    /// Milliseconds since anything came from it over the bus; absent = nothing ever did.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub ms_ago: Option<u64>,
+    /// Milliseconds since anything came from it over the bus. Where nothing ever did, since the node listens for it: since it
+    /// knows of it, and has not been stopped itself.
+    pub ms_ago: u64,
 }
 
 /// Answer of `GET /admin/v1/state`: everything that the operator decides by.
@@ -107,9 +107,13 @@ pub struct NodeState {
     pub settings: Settings,
     /// Counters and sizes.
     pub stats: NodeStats,
-    /// Every other member of its document, and when the node last heard of it.
+    /// Every other member of its document, and when the node last heard of it. Somebody who is missing here is unknown to the
+    /// node, which proves nothing.
     #[serde(default)]
     pub heard: Vec<Heard>,
+    /// Whether the process has been told to end (SIGTERM): it serves on until it owns nothing or its grace is over.
+    #[serde(default)]
+    pub draining: bool,
 }
 
 /// Body of every error answer of the admin API, and of the data API.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::bus::{Inbound, Links};
 use crate::node::{Node, node_id};
-use crate::requests::{Refusal, Request};
+use crate::requests::{Knowledge, Refusal, Request};
 use crate::routes::{Peer, Routes};
 use crate::slots::NodeSlots;
 
@@ -33,7 +33,7 @@ impl Control {
     /// A node without a document. `inbox` is where the bus delivers.
     pub fn new(node: Arc<Node>, inbox: mpsc::Sender<Inbound>) -> Self {
         let cluster = Cluster::new(&node.incarnation, Config::default());
-        let links = Links::new(node.incarnation.clone(), inbox);
+        let links = Links::new(Arc::clone(&node), inbox);
         Self { node, cluster, links, routed_epoch: 0 }
     }
 
@@ -71,10 +71,14 @@ impl Control {
             Request::Push(document, reply) => {
                 let _ = reply.send(self.push(&document));
             }
-            Request::Ownership(reply) => {
-                let checksum =
-                    self.cluster.document().map_or_else(String::new, |d| d.checksum.clone());
-                let _ = reply.send((self.cluster.epoch(), checksum, self.cluster.ownership()));
+            Request::Knowledge(reply) => {
+                let document = self.cluster.document();
+                let _ = reply.send(Knowledge {
+                    epoch: self.cluster.epoch(),
+                    checksum: document.map_or_else(String::new, |d| d.checksum.clone()),
+                    ownership: self.cluster.ownership(),
+                    heard: self.cluster.heard(self.node.clock.monotonic_ms()),
+                });
             }
         }
     }
@@ -96,9 +100,13 @@ impl Control {
     fn take_in(&mut self, event: Inbound) {
         match event {
             Inbound::Connected(peer) => self.cluster.reconnected(&peer),
-            Inbound::Messages(from, document, messages) => {
-                if document.cluster.uid != self.node.args.cluster_uid {
-                    warn!(%from, uid = document.cluster.uid, "messages of another cluster ignored");
+            Inbound::Document(from, document) => {
+                if self.is_ours(&from, &document) {
+                    self.learn(&document);
+                }
+            }
+            Inbound::Messages { from, document, messages, news } => {
+                if !self.is_ours(&from, &document) {
                     return;
                 }
                 self.learn(&document);
@@ -107,8 +115,19 @@ impl Control {
                 for message in messages {
                     self.cluster.receive(now, &from, message, &mut slots);
                 }
+                if let Some(document) = self.cluster.news_for(&from) {
+                    let _ = news.try_send(Arc::clone(document)); // one is on its way, or the connection has ended
+                }
             }
         }
+    }
+
+    fn is_ours(&self, from: &Incarnation, document: &Document) -> bool {
+        let is_ours = document.cluster.uid == self.node.args.cluster_uid;
+        if !is_ours {
+            warn!(%from, uid = document.cluster.uid, "messages of another cluster ignored");
+        }
+        is_ours
     }
 
     fn learn(&mut self, document: &Arc<Document>) {

@@ -25,6 +25,10 @@ pub struct Counters {
     pub protocol_errors: AtomicU64,
     /// Connections closed because they took their invalidations too slowly.
     pub tracking_overruns: AtomicU64,
+    /// Messages to other nodes that were dropped because too many waited; they are repeated.
+    pub bus_dropped: AtomicU64,
+    /// Frames of other nodes that were refused: too long, or not to be understood.
+    pub bus_refused: AtomicU64,
     /// Monotonic milliseconds of the last request for a key by a client; 0 = none yet.
     pub last_request_ms: AtomicU64,
 }

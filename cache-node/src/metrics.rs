@@ -129,6 +129,16 @@ const TABLE: &[Row] = &[
     gauge("ringcache_draining", "1: the node is about to stop and takes no new slots.", |s| {
         Some(u64::from(s.node.draining.load(Ordering::Relaxed)))
     }),
+    counter(
+        "ringcache_bus_dropped_messages_total",
+        "Messages to other nodes dropped because a peer took them too slowly; they are repeated.",
+        |s| load(&s.node.counters.bus_dropped),
+    ),
+    counter(
+        "ringcache_bus_refused_frames_total",
+        "Frames of other nodes refused: too long, or not to be understood.",
+        |s| load(&s.node.counters.bus_refused),
+    ),
     gauge("ringcache_slots_owned", "Slots that the node owns and serves.", |s| {
         Some(slots(&s.ownership?.owned))
     }),

@@ -3,15 +3,28 @@
 use std::sync::Arc;
 
 use ringcache_api::Document;
-use ringcache_api::admin::Ownership;
+use ringcache_api::admin::{Heard, Ownership};
 use tokio::sync::oneshot;
 
 /// A question to the control thread.
 pub enum Request {
     /// A ring document from the admin API. Answers with the epoch in force afterwards.
     Push(Arc<Document>, oneshot::Sender<Result<u64, Refusal>>),
-    /// What the node owns, and the epoch and checksum of its document.
-    Ownership(oneshot::Sender<(u64, String, Ownership)>),
+    /// What the control thread knows of the cluster now.
+    Knowledge(oneshot::Sender<Knowledge>),
+}
+
+/// What the control thread knows of the cluster, as of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Knowledge {
+    /// Epoch of the document in force; 0 = none.
+    pub epoch: u64,
+    /// Its checksum; empty = none.
+    pub checksum: String,
+    /// What this node owns.
+    pub ownership: Ownership,
+    /// When this node last heard of each other member.
+    pub heard: Vec<Heard>,
 }
 
 /// Why a document was not accepted.

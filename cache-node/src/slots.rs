@@ -32,6 +32,10 @@ impl Slots for NodeSlots<'_> {
         self.set(slot, Access::Parked);
     }
 
+    fn seal(&mut self, slot: u16) {
+        self.node.store.lock(slot).end_tracked();
+    }
+
     fn away(&mut self, slot: u16) {
         self.node.departed(slot);
         self.set(slot, Access::Away);

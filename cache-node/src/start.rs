@@ -167,14 +167,14 @@ async fn drained(node: &Node) {
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let (reply, answer) = oneshot::channel();
-        if node.control.send(Request::Ownership(reply)).await.is_err() {
+        if node.control.send(Request::Knowledge(reply)).await.is_err() {
             return;
         }
-        let Ok((_, _, ownership)) = answer.await else { return };
+        let Ok(known) = answer.await else { return };
         let last = node.counters.last_request_ms.load(Ordering::Relaxed);
         let quiet_ms = node.clock.monotonic_ms().saturating_sub(last);
-        if ownership.owned.is_empty()
-            && ownership.sealed.is_empty()
+        if known.ownership.owned.is_empty()
+            && known.ownership.sealed.is_empty()
             && quiet_ms >= QUIET.as_millis() as u64
         {
             return;

@@ -4,18 +4,19 @@
 //! the pods: every member of it had its pod before. Read the other way round, a pod that another operator started and
 //! admitted in between would be declared dead. For the same reason nothing comes from a cache of watched objects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt};
-use ringcache_api::CacheCluster;
 use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
+use ringcache_api::{CacheCluster, Document};
 use ringcache_operator_core::{Observed, ObservedNode, Phase};
 
+use crate::hosts::Standing;
 use crate::nodes::Nodes;
 use crate::objects::fingerprint::fingerprint;
 use crate::objects::pod::PORTS;
@@ -87,7 +88,7 @@ pub async fn observe<N: Nodes>(
     let (answers, fixtures) =
         join(ask(context, &pods), fixtures(context, namespace, &cluster)).await;
     let (client, nodes_service, pdb) = fixtures?;
-    let nodes = nodes(context, &cluster, &pods, answers);
+    let nodes = nodes(context, &cluster, &pods, document.as_ref(), answers);
     let observed = Observed {
         cluster: cluster_ref(&cluster),
         generation: cluster.metadata.generation.unwrap_or_default(),
@@ -150,6 +151,7 @@ fn nodes<N: Nodes>(
     context: &Context<N>,
     cluster: &CacheCluster,
     pods: &[Pod],
+    document: Option<&Document>,
     answers: Vec<Option<NodeState>>,
 ) -> Vec<ObservedNode> {
     // Behind an address may sit another pod by now: its answer says nothing about this one.
@@ -169,25 +171,68 @@ fn nodes<N: Nodes>(
         .filter_map(|(pod, _)| pod.metadata.uid.as_deref());
     let name = key(&cluster.namespace().unwrap_or_default(), &cluster.name_any());
     let silences = context.reach.note(&name, silent);
+    let lost = lost(context, pods, document, &answers, &silences);
     let nodes = pods.iter().zip(&answers);
-    nodes.map(|(pod, state)| node(context, pod, state.as_ref(), &silences, &answers)).collect()
+    nodes.map(|(pod, state)| node(context, pod, state.as_ref(), &lost)).collect()
+}
+
+/// The uids of the pods that are proven lost with their hosts.
+fn lost<N: Nodes>(
+    context: &Context<N>,
+    pods: &[Pod],
+    document: Option<&Document>,
+    answers: &[Option<NodeState>],
+    silences: &HashMap<String, Duration>,
+) -> HashSet<String> {
+    let uid = |pod: &Pod| pod.uid().unwrap_or_default();
+    let may_be_lost = |pod: &Pod| {
+        silences
+            .get(&uid(pod))
+            .is_some_and(|silence| phase::may_be_lost(standing(context, pod), *silence))
+    };
+    // Whether the node can have heard of the others: it takes part, or nobody knows whether it does. What the gone say does
+    // not count, and need not be waited for.
+    let takes_part = |pod: &Pod, answer: Option<&NodeState>| {
+        let uid = uid(pod);
+        let is_gone =
+            document.is_some_and(|document| document.gone.iter().any(|gone| gone.uid() == uid));
+        let is_member = document
+            .is_none_or(|document| document.members.iter().any(|member| member.uid.uid() == uid));
+        phase::phase(pod) != Phase::Exited
+            && !is_gone
+            && answer.map_or(is_member, |state| state.epoch > 0)
+    };
+    let witnesses: Vec<Option<&NodeState>> = pods
+        .iter()
+        .zip(answers)
+        .map(|(pod, answer)| (pod, answer.as_ref()))
+        .filter(|(pod, answer)| !may_be_lost(pod) && takes_part(pod, *answer))
+        .map(|(_, answer)| answer)
+        .collect();
+    let lost = pods.iter().filter(|pod| may_be_lost(pod)).map(uid);
+    lost.filter(|uid| phase::is_unheard(uid, &witnesses)).collect()
+}
+
+fn standing<N: Nodes>(context: &Context<N>, pod: &Pod) -> Option<Standing> {
+    let host = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    host.and_then(|host| context.hosts.standing(host))
 }
 
 fn node<N: Nodes>(
     context: &Context<N>,
     pod: &Pod,
     state: Option<&NodeState>,
-    silences: &HashMap<String, Duration>,
-    answers: &[Option<NodeState>],
+    lost: &HashSet<String>,
 ) -> ObservedNode {
     let uid = pod.uid().unwrap_or_default();
-    let host = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-    let standing = host.and_then(|host| context.hosts.standing(host));
-    let lost = silences
-        .get(&uid)
-        .is_some_and(|silence| phase::is_lost(&uid, standing, *silence, answers.iter().flatten()));
+    let standing = standing(context, pod);
     let resting = rest::is_resting(pod, context.clock.now());
-    let phase = if lost { Phase::Lost } else { phase::phase(pod) };
+    let phase = match phase::phase(pod) {
+        _ if lost.contains(&uid) => Phase::Lost,
+        // Told to end by its host, which the pod object does not show: a shutdown, an eviction for want of resources.
+        Phase::Running if is_draining(state) => Phase::Stopping,
+        phase => phase,
+    };
     ObservedNode {
         name: pod.name_any(),
         uid,
@@ -197,9 +242,15 @@ fn node<N: Nodes>(
         phase,
         state: state.cloned(),
         draining: standing.is_some_and(|standing| standing.cordoned),
-        stopping: phase::is_stopping(pod),
+        // One that was told to end does so by itself.
+        stopping: phase::is_stopping(pod) || phase == Phase::Stopping,
         resting,
         // What has ended and is replaced at once need not trouble anybody.
         trouble: trouble::trouble(pod).filter(|_| phase != Phase::Exited || resting),
     }
+}
+
+/// Whether the process says that it has been told to end.
+fn is_draining(state: Option<&NodeState>) -> bool {
+    state.is_some_and(|state| state.draining)
 }

@@ -107,6 +107,12 @@ impl Cluster {
         process::send(node.pid, Signal::KILL)
     }
 
+    /// Sends a node a signal, as its host does.
+    pub fn signal_node(&self, node: &NodeRecord, signal: Signal) -> Result<()> {
+        ensure!(process::runs(node.pid, &node.uid), "{node:?} does not run");
+        process::send(node.pid, signal)
+    }
+
     /// The spec file that `up` follows.
     pub fn spec_file(&self) -> PathBuf {
         self.dir.path().join("cluster.yaml")

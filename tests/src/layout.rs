@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use ringcache_api::{Document, Ports};
+use ringcache_ring::SlotSet;
 use serde::Deserialize;
 
 /// Offsets of the four kinds of ports from the base port.
@@ -67,4 +68,11 @@ pub fn free_base_port() -> Result<u16> {
 fn is_free(base: u16) -> bool {
     let ports = GROUPS.iter().flat_map(|group| (0..NODES).map(move |node| base + group + node));
     ports.map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port))).all(|bound| bound.is_ok())
+}
+
+/// A hash tag whose slot is one of these.
+pub fn tag_of(slots: &SlotSet) -> Option<String> {
+    (0..1_000_000)
+        .map(|n| format!("tag{n}"))
+        .find(|tag| slots.contains(ringcache_ring::key_slot(tag.as_bytes())))
 }

@@ -44,6 +44,14 @@ impl Cluster {
         owner.or_else(|| view.successor(slot)).and_then(|id| self.ids.name(id))
     }
 
+    /// The document that must be told to whoever sent a message, because the sender takes no part in it and may not know:
+    /// declared gone behind a partition, it would serve slots that have other owners by now.
+    pub fn news_for(&self, sender: &Incarnation) -> Option<&Arc<Document>> {
+        self.document.as_ref().filter(|document| {
+            document.gone.contains(sender) || document.incarnation(sender).is_none()
+        })
+    }
+
     /// The slots for which [`Cluster::route`] may give another answer than at the last call. A new document may change any.
     pub fn take_moved(&mut self) -> Vec<u16> {
         self.gossip.take_moved()

@@ -19,9 +19,13 @@ impl Cluster {
         let view = View::new(document, self.config.slots, &mut self.ids);
         self.document = Some(Arc::clone(document));
         self.forget_strangers(&view);
-        let declared_gone = view.gone.contains(&self.me);
+        let takes_part = view.is_live(self.me);
+        #[cfg(test)]
+        let takes_part = takes_part
+            || (self.broken(crate::sim::Rule::StrangersOwnNothing)
+                && !view.gone.contains(&self.me));
         self.view = Some(view);
-        if declared_gone {
+        if !takes_part {
             self.give_up_everything(store);
             return true;
         }
@@ -51,7 +55,8 @@ impl Cluster {
         let takes_part = |id: &u32| view.members.contains(id);
         self.accepted.retain(|(from, _), _| takes_part(from));
         self.refused.retain(|(from, _), _| takes_part(from));
-        self.gossip.retain(takes_part);
+        self.gossip.retain(|id| takes_part(id) || view.gone.contains(id));
+        self.listening.retain(takes_part);
         let sealed_to: Vec<_> = self.sealed.values().map(|s| s.to).collect();
         let me = self.me;
         self.ids.retain(|id| {
@@ -62,20 +67,22 @@ impl Cluster {
         });
     }
 
-    /// The document says that this incarnation is dead. Others may own its slots by now: it must not serve another request.
+    /// The document says that this incarnation is dead, or does not name it: it was declared dead and is forgotten already.
+    /// Others may own its slots by now, since nobody asks it: it must not serve another request.
     fn give_up_everything(&mut self, store: &mut impl Slots) {
         for slot in 0..self.config.slots {
             if self.exports.remove(&slot).is_some() {
                 store.journal_stop(slot);
             }
-            store.close(slot);
-            let version = self.slots[usize::from(slot)].version;
-            self.slots[usize::from(slot)] = Slot { standing: Standing::None, version };
-            self.gossip.changed(slot);
+            let Slot { standing, version } = self.slots[usize::from(slot)];
+            if standing != Standing::None || self.imports.contains_key(&slot) {
+                store.close(slot);
+                self.slots[usize::from(slot)] = Slot { standing: Standing::None, version };
+                self.gossip.changed(slot);
+            }
         }
         self.sealed.clear();
         self.imports.clear();
-        self.departed.clear();
         self.waiting.clear();
         self.claims.reset(0, ringcache_ring::SlotSet::default());
     }

@@ -85,9 +85,15 @@ impl Cluster {
     /// Sends the heartbeats that are due.
     pub(crate) fn heartbeat(&mut self, now: u64) {
         let Some(view) = &self.view else { return };
-        let others: Vec<Id> = view.others(self.me).collect();
+        let others: Vec<(Id, bool)> =
+            view.told(self.me).map(|other| (other, view.is_live(other))).collect();
+        #[cfg(test)]
+        let others = {
+            let told = !self.broken(crate::sim::Rule::StrangersAreTold);
+            others.into_iter().filter(|(_, live)| *live || told).collect::<Vec<_>>()
+        };
         let revision = self.gossip.revision;
-        for other in others {
+        for (other, live) in others {
             let heard = self.gossip.peers.entry(other).or_default();
             let news = heard.sent < revision;
             let pause = if news { CHANGED_MS } else { HEARTBEAT_MS };
@@ -95,7 +101,8 @@ impl Cluster {
                 continue;
             }
             (heard.sent_ms, heard.sent) = (Some(now), revision);
-            let (seen, base) = (heard.seen, heard.confirmed);
+            // What the gone are told is the document that says so; every message travels with it.
+            let (seen, base) = (heard.seen, if live { heard.confirmed } else { revision });
             let owned = if base < revision { self.owned_since(base) } else { Vec::new() };
             self.send(other, Message::Heartbeat { seen, base, revision, owned });
         }

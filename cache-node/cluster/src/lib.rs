@@ -11,6 +11,7 @@ mod document;
 mod export;
 mod gossip;
 mod import;
+mod listening;
 mod machine;
 mod message;
 mod pump;

@@ -10,6 +10,7 @@ use crate::claims::Claims;
 use crate::export::Export;
 use crate::gossip::Gossip;
 use crate::import::Import;
+use crate::listening::Listening;
 use crate::message::Message;
 use crate::seal::Sealed;
 use crate::slots::Slots;
@@ -24,13 +25,21 @@ pub struct Config {
     pub frame_bytes: usize,
     /// Bytes of unacknowledged records of one slot; the copy waits beyond.
     pub window_bytes: usize,
+    /// The same over all slots that are copied to one other node. A single value may be longer than a slot's window.
+    pub link_bytes: usize,
     /// Slots in handover from this node to one other at the same time.
     pub in_flight: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { slots: SLOTS, frame_bytes: 32 * 1024, window_bytes: 256 * 1024, in_flight: 16 }
+        Self {
+            slots: SLOTS,
+            frame_bytes: 32 * 1024,
+            window_bytes: 256 * 1024,
+            link_bytes: 4 * 1024 * 1024,
+            in_flight: 16,
+        }
     }
 }
 
@@ -82,6 +91,7 @@ pub struct Cluster {
     /// Attempts of a source up to this one are refused for ever.
     pub(crate) refused: BTreeMap<(Id, u16), u64>,
     pub(crate) gossip: Gossip,
+    pub(crate) listening: Listening,
     pub(crate) attempt: u64,
     pub(crate) totals: Totals,
     pub(crate) outbox: Vec<(Incarnation, Message)>,
@@ -111,6 +121,7 @@ impl Cluster {
             accepted: BTreeMap::new(),
             refused: BTreeMap::new(),
             gossip: Gossip::new(config.slots),
+            listening: Listening::default(),
             attempt: 0,
             totals: Totals::default(),
             outbox: Vec::new(),
@@ -130,6 +141,7 @@ impl Cluster {
     ) {
         let (Some(view), Some(from)) = (&self.view, self.ids.known(from)) else { return };
         let live = view.is_live(from);
+        self.listening.received(now, from);
         match message {
             // Answers to what this node asked: facts, whoever gives them; each names its attempt.
             Message::Accepted { slot, attempt } => {
@@ -167,6 +179,7 @@ impl Cluster {
         if self.view.is_none() {
             return;
         }
+        self.listen(now);
         self.claim_again(now);
         self.try_adopt(store);
         self.pump_all(now, store);

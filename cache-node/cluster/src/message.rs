@@ -115,3 +115,19 @@ pub enum Message {
         attempt: u64,
     },
 }
+
+impl Message {
+    /// Bytes that the message takes on the wire, or a few more.
+    pub fn size(&self) -> usize {
+        /// A tag and at most four numbers of up to ten bytes.
+        const FIXED: usize = 48;
+        FIXED
+            + match self {
+                Self::Data { records, .. } => records.len(),
+                Self::Heartbeat { owned, .. } => 16 * owned.len(),
+                Self::Claim { slots, .. } => 6 * slots.len(),
+                Self::Answer { not_mine, mine, .. } => 6 * (not_mine.len() + mine.len()),
+                _ => 0,
+            }
+    }
+}

@@ -70,11 +70,18 @@ impl Cluster {
     fn fill_window(&mut self, now: u64, slot: u16, store: &mut impl Slots) {
         let config = self.config;
         let mut frames = Vec::new();
+        let Some(target) = self.exports.get(&slot).map(|export| export.target) else { return };
+        let to_target = self.exports.values().filter(|export| export.target == target);
+        let mut on_link: usize = to_target.map(|export| export.unacked_bytes).sum();
         let Some(export) = self.exports.get_mut(&slot) else { return };
         if export.stage == Stage::Begun {
             return;
         }
-        while export.unacked_bytes < config.window_bytes {
+        // Requests wait for a parked slot: it does not wait for the link.
+        let is_parked = matches!(export.stage, Stage::Parked { .. });
+        while export.unacked_bytes < config.window_bytes
+            && (is_parked || on_link < config.link_bytes)
+        {
             if !export.copied {
                 export.copied = store.journal_copy(slot, config.frame_bytes);
             }
@@ -85,6 +92,7 @@ impl Cluster {
             export.frames += 1;
             export.progress_ms = Some(now);
             export.unacked_bytes += records.len();
+            on_link += records.len();
             export.unacked.push_back((export.frames, records.clone()));
             frames.push((export.frames, records));
         }

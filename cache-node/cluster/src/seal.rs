@@ -35,6 +35,7 @@ impl Cluster {
     pub(crate) fn seal(&mut self, now: u64, slot: u16, store: &mut impl Slots) {
         let Some(export) = self.exports.remove(&slot) else { return };
         store.journal_stop(slot);
+        store.seal(slot);
         let state = &mut self.slots[usize::from(slot)];
         state.standing = Standing::Sealed;
         let version = state.version;

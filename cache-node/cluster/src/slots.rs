@@ -6,6 +6,9 @@ pub trait Slots {
     fn open(&mut self, slot: u16);
     /// Requests on the slot wait from now on; none is running when this returns.
     fn park(&mut self, slot: u16);
+    /// The parked slot is about to be given away for good: whoever keeps copies of its entries is told to forget them, since
+    /// the new owner may change them from now on.
+    fn seal(&mut self, slot: u16);
     /// Requests on the slot go to its new owner from now on: it was handed over.
     fn away(&mut self, slot: u16);
     /// Requests on the slot go elsewhere, and its data is dropped.

@@ -251,3 +251,67 @@ fn messages_that_make_no_sense_change_nothing() {
     }
     assert!(a.owns_all());
 }
+
+fn heard_of(node: &mut Node, now: u64, other: &Node) -> Option<u64> {
+    let heard = node.cluster.heard(now);
+    heard.into_iter().find(|heard| heard.incarnation == other.uid).map(|heard| heard.ms_ago)
+}
+
+const BEAT: Message = Message::Heartbeat { seen: 0, base: 0, revision: 0, owned: Vec::new() };
+
+#[test]
+fn a_peer_is_heard_from_when_something_comes_from_it_and_unknown_before_the_document_names_it() {
+    let (mut a, b) = (node("a"), node("b"));
+    assert_eq!(heard_of(&mut a, 5, &b), None, "no document yet");
+    a.learn(&document(1, &[&a, &b], "a"));
+    a.tick(100);
+    assert_eq!(heard_of(&mut a, 600, &b), Some(500), "listened to since the first tick");
+    a.hear(900, &b.uid, BEAT);
+    assert_eq!(heard_of(&mut a, 1000, &b), Some(100));
+    a.learn(&document(2, &[&a], "a"));
+    assert_eq!(heard_of(&mut a, 1000, &b), None, "no member any more");
+}
+
+#[test]
+fn a_node_that_was_stopped_itself_says_nothing_about_how_long_others_were_silent() {
+    let (mut a, b) = (node("a"), node("b"));
+    a.learn(&document(1, &[&a, &b], "a"));
+    a.tick(0);
+    a.hear(10, &b.uid, BEAT);
+    for now in (500..5_000).step_by(500) {
+        a.tick(now);
+    }
+    assert_eq!(heard_of(&mut a, 5_000, &b), Some(4_990));
+    // Nothing ran here for a minute: whatever came meanwhile has not been read.
+    assert_eq!(heard_of(&mut a, 65_000, &b), Some(0));
+    a.tick(65_400);
+    assert_eq!(heard_of(&mut a, 65_400, &b), Some(400));
+}
+
+#[test]
+fn who_is_declared_gone_is_told_and_whoever_takes_no_part_is_answered_with_the_document() {
+    let (mut a, b, c) = (node("a"), node("b"), node("c"));
+    a.learn(&document(1, &[&a, &b, &c], "a"));
+    assert!(a.cluster.news_for(&b.uid).is_none());
+    let mut without_b = Document::clone(&document(2, &[&a, &c], "a"));
+    without_b.gone.insert(b.uid.clone());
+    a.learn(&Arc::new(without_b));
+    a.tick(1);
+    let told: Vec<_> = a.cluster.outbox().map(|(to, _)| to).collect();
+    assert!(told.contains(&b.uid), "heartbeats bring the document: {told:?}");
+    assert!(a.cluster.news_for(&b.uid).is_some());
+    // Forgotten in the next document: no longer among the gone, but no member either.
+    a.learn(&document(3, &[&a, &c], "a"));
+    assert!(a.cluster.news_for(&b.uid).is_some_and(|document| document.epoch == 3));
+    assert!(a.cluster.news_for(&c.uid).is_none());
+}
+
+#[test]
+fn a_node_that_the_document_does_not_name_serves_nothing() {
+    let (mut a, b) = (node("a"), node("b"));
+    a.learn(&document(1, &[&a], "a"));
+    a.tick(1);
+    assert!(a.cluster.owns(0));
+    a.learn(&document(2, &[&b], "b"));
+    assert!(a.cluster.ownership().owned.is_empty());
+}

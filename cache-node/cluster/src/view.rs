@@ -93,6 +93,11 @@ impl View {
         self.members.contains(&id) && !self.gone.contains(&id)
     }
 
+    /// All who must hear of this document: the members but `me`, and the gone, one of whom may live on behind a partition.
+    pub(crate) fn told(&self, me: Id) -> impl Iterator<Item = Id> + '_ {
+        self.members.iter().chain(&self.gone).copied().filter(move |id| *id != me)
+    }
+
     /// All members but `me` that are not gone: those whose answers a claim needs.
     pub(crate) fn others(&self, me: Id) -> impl Iterator<Item = Id> + '_ {
         self.members.iter().copied().filter(move |id| *id != me && !self.gone.contains(id))

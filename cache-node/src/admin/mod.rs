@@ -84,8 +84,8 @@ fn readiness(node: &Node) -> Response {
 }
 
 async fn metrics(node: &Node) -> Response {
-    let owned = state::ownership(node).await;
-    let text = metrics::render(node, owned.as_ref().map(|(_, _, ownership)| ownership));
+    let known = state::knowledge(node).await;
+    let text = metrics::render(node, known.as_ref().map(|known| &known.ownership));
     warp::reply::with_header(text, CONTENT_TYPE, TEXT_FORMAT).into_response()
 }
 

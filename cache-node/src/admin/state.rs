@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership};
+use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use warp::Reply;
@@ -11,10 +11,10 @@ use warp::reply::Response;
 use super::{CONTROL_TIME, reply};
 use crate::memory::resident_bytes;
 use crate::node::Node;
-use crate::requests::Request;
+use crate::requests::{Knowledge, Request};
 
 pub(super) async fn get(node: &Node) -> Response {
-    let Some((epoch, checksum, ownership)) = ownership(node).await else {
+    let Some(Knowledge { epoch, checksum, ownership, heard }) = knowledge(node).await else {
         return reply::unavailable();
     };
     let state = NodeState {
@@ -28,16 +28,17 @@ pub(super) async fn get(node: &Node) -> Response {
         ownership,
         settings: **node.settings.load(),
         stats: stats(node),
-        heard: Vec::new(),
+        heard,
+        draining: node.draining.load(Ordering::Relaxed),
     };
     warp::reply::json(&state).into_response()
 }
 
-/// Epoch and checksum of the document in force, and what the node owns; `None` if the control thread does not answer.
-pub(super) async fn ownership(node: &Node) -> Option<(u64, String, Ownership)> {
+/// What the control thread knows; `None` if it does not answer.
+pub(super) async fn knowledge(node: &Node) -> Option<Knowledge> {
     let (answer, answered) = oneshot::channel();
     let ask = async {
-        node.control.send(Request::Ownership(answer)).await.ok()?;
+        node.control.send(Request::Knowledge(answer)).await.ok()?;
         answered.await.ok()
     };
     timeout(CONTROL_TIME, ask).await.ok().flatten()

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::http::tests::node;
-use crate::requests::{Refusal, Request};
+use crate::requests::{Knowledge, Refusal, Request};
 use crate::routes::Routes;
 
 /// No exchange of these tests takes longer, unless it hangs.
@@ -43,10 +43,12 @@ async fn serve_oak() -> Admin {
                     }
                     answer.send(verdict).unwrap();
                 }
-                Request::Ownership(answer) => {
+                Request::Knowledge(answer) => {
                     let owned =
                         Ownership { owned: vec![(0, 99), (200, 200)], ..Ownership::default() };
-                    answer.send((epoch, checksum.clone(), owned)).unwrap();
+                    let checksum = checksum.clone();
+                    let known = Knowledge { epoch, checksum, ownership: owned, heard: Vec::new() };
+                    answer.send(known).unwrap();
                 }
             }
         }

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use ringcache_api::{Document, Incarnation};
 use ringcache_wire::reply::Proto;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::frame::Frame;
-use super::{Inbound, VERSION};
+use super::{Inbound, VERSION, WRITE_TIMEOUT};
+use crate::counters::count;
 use crate::node::Node;
 use crate::resp::{Origin, Workers};
 
@@ -33,8 +36,14 @@ pub async fn listen(
                 let (node, workers, inbox) =
                     (Arc::clone(&node), Arc::clone(&workers), inbox.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = serve(&node, stream, &workers, inbox).await {
-                        debug!(%error, "bus connection ended");
+                    match serve(&node, stream, &workers, inbox).await {
+                        // What the other side may not send: it will come again and again, so people must see it.
+                        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                            count(&node.counters.bus_refused);
+                            warn!(%error, "a frame of another node was refused");
+                        }
+                        Err(error) => debug!(%error, "bus connection ended"),
+                        Ok(()) => {}
                     }
                 });
             }
@@ -54,7 +63,7 @@ async fn serve(
     inbox: mpsc::Sender<Inbound>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let line = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(&mut stream)).await??;
+    let line = timeout(HANDSHAKE_TIMEOUT, handshake(&mut stream)).await??;
     let version = VERSION.to_string();
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
@@ -92,14 +101,18 @@ async fn handshake(stream: &mut TcpStream) -> io::Result<String> {
     }
 }
 
+/// Reads what a peer says. What it must be told goes back over the same connection.
 async fn messages(
-    mut stream: TcpStream,
+    stream: TcpStream,
     from: Incarnation,
     inbox: mpsc::Sender<Inbound>,
 ) -> io::Result<()> {
+    let (mut reading, writing) = stream.into_split();
+    let (news, to_tell) = mpsc::channel(1);
+    tokio::spawn(tell(writing, to_tell)); // ends with the last sender
     let (mut buffer, mut document) = (Vec::new(), None);
     loop {
-        match Frame::read(&mut stream, &mut buffer).await? {
+        match Frame::read(&mut reading, &mut buffer).await? {
             Frame::Document(json) => {
                 document =
                     Some(Arc::new(Document::parse(json.as_bytes()).map_err(io::Error::other)?));
@@ -109,11 +122,27 @@ async fn messages(
                 let document = document
                     .clone()
                     .ok_or_else(|| io::Error::other("a message without a document"))?;
-                let inbound = Inbound::Messages(from.clone(), document, messages);
+                let (from, news) = (from.clone(), news.clone());
+                let inbound = Inbound::Messages { from, document, messages, news };
                 if inbox.send(inbound).await.is_err() {
                     return Ok(()); // the node is stopping
                 }
             }
+        }
+    }
+}
+
+/// Tells a sender of the documents that it takes no part in, each once.
+async fn tell(mut stream: OwnedWriteHalf, mut to_tell: mpsc::Receiver<Arc<Document>>) {
+    let mut epoch = 0;
+    while let Some(document) = to_tell.recv().await {
+        if document.epoch <= epoch {
+            continue;
+        }
+        epoch = document.epoch;
+        let Ok(frame) = Frame::Document(document.to_json()).encode(Vec::new()) else { continue };
+        if !matches!(timeout(WRITE_TIMEOUT, stream.write_all(&frame)).await, Ok(Ok(()))) {
+            return;
         }
     }
 }

@@ -240,7 +240,8 @@ impl<'a> SlotGuard<'a> {
         }
     }
 
-    fn end_tracked(&mut self) {
+    /// Tells the clients of all tracked keys of the slot that what they know is no longer true.
+    pub fn end_tracked(&mut self) {
         self.change(|slot, _| {
             if let Some(tracked) = &mut slot.tracked {
                 tracked.end_all();

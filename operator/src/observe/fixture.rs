@@ -118,6 +118,7 @@ pub(crate) fn answer(name: &str) -> NodeState {
         settings: Settings::default(),
         stats: NodeStats::default(),
         heard: Vec::new(),
+        draining: false,
     }
 }
 

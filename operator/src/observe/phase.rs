@@ -36,20 +36,19 @@ pub(super) fn is_ready(pod: &Pod) -> bool {
     !is_stopping(pod) && ready.next().is_some()
 }
 
-/// Whether a pod is proven lost, although its object still exists: its host is down, it has been silent to us for long,
-/// and none of those who answer has heard of it for as long. Any one of them alone proves nothing: a host whose kubelet hangs
-/// serves on, and we may be the ones who are cut off.
-pub(super) fn is_lost<'a>(
-    uid: &str,
-    host: Option<Standing>,
-    silence: Duration,
-    mut answers: impl Iterator<Item = &'a NodeState>,
-) -> bool {
-    let down = host.is_some_and(|standing| !standing.ready);
-    let long_ago = |ms: u64| u128::from(ms) >= LOST_AFTER.as_millis();
-    let unheard = |state: &NodeState| {
+/// Whether a pod may be lost, although its object still exists: its host is down, and it has been silent to us for long. That
+/// proves nothing yet: a host whose kubelet hangs serves on, and we may be the ones who are cut off.
+pub(super) fn may_be_lost(host: Option<Standing>, silence: Duration) -> bool {
+    host.is_some_and(|standing| !standing.ready) && silence >= LOST_AFTER
+}
+
+/// Whether nobody hears the pod with this uid any more. `witnesses` are the answers of all who take part and may not be lost
+/// themselves: each of them must say that it has listened for that very node for long and heard nothing. One without an answer
+/// may hear it, and so may one that does not name it; without any witness nothing is proven.
+pub(super) fn is_unheard(uid: &str, witnesses: &[Option<&NodeState>]) -> bool {
+    let says_so = |state: &NodeState| {
         let mut of_it = state.heard.iter().filter(|heard| heard.incarnation.uid() == uid);
-        of_it.all(|heard| heard.ms_ago.is_none_or(long_ago))
+        of_it.any(|heard| u128::from(heard.ms_ago) >= LOST_AFTER.as_millis())
     };
-    down && silence >= LOST_AFTER && answers.all(unheard)
+    !witnesses.is_empty() && witnesses.iter().all(|witness| witness.is_some_and(says_so))
 }

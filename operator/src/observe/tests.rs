@@ -22,15 +22,19 @@ mod life;
 fn two_nodes() -> (FakeApi, FakeNodes) {
     let (api, nodes) = (FakeApi::default(), FakeNodes::default());
     api.put(CLUSTER_PATH, cluster("{nodes: 2}"));
-    let ring = ring::ring(&cluster("{}"), &document(3, &["web-0", "web-1"]));
-    let mut ring = json!(ring);
-    ring["metadata"]["resourceVersion"] = json!("77");
-    api.put("configmaps/web-ring", ring);
+    api.put("configmaps/web-ring", ring_of(&["web-0", "web-1"]));
     for (name, ip) in [("web-0", "10.0.0.1"), ("web-1", "10.0.0.2")] {
         api.put(&format!("pods/{name}"), running(name, ip));
         nodes.states.lock().unwrap().insert(ip.to_owned(), answer(name));
     }
     (api, nodes)
+}
+
+/// The stored ring with these members.
+fn ring_of(members: &[&str]) -> Value {
+    let mut ring = json!(ring::ring(&cluster("{}"), &document(3, members)));
+    ring["metadata"]["resourceVersion"] = json!("77");
+    ring
 }
 
 async fn look(context: &Context<FakeNodes>) -> Observation {
@@ -150,14 +154,16 @@ async fn nodes_on_a_cordoned_host_are_draining() {
     assert!(seen.observed.nodes.iter().all(|node| node.draining));
 }
 
-/// Two nodes on a host that is down, of which the second has stopped to answer; the first last heard of it so long ago.
+/// Two nodes on a host that is down, of which the second has stopped to answer; the first last heard of it so long ago, or
+/// does not know it.
 fn one_silent(heard_ms: Option<u64>) -> (FakeApi, FakeNodes) {
     let (api, nodes) = two_nodes();
     let mut states = nodes.states.lock().unwrap();
     states.remove("10.0.0.2");
     let incarnation = Incarnation::new("uid-web-1", "1");
     let first = states.get_mut("10.0.0.1").unwrap();
-    *first = NodeState { heard: vec![Heard { incarnation, ms_ago: heard_ms }], ..first.clone() };
+    let heard = heard_ms.map(|ms_ago| Heard { incarnation, ms_ago });
+    *first = NodeState { epoch: 7, heard: heard.into_iter().collect(), ..first.clone() };
     drop(states);
     (api, nodes)
 }
@@ -173,15 +179,13 @@ async fn after(context: &Context<FakeNodes>, silence_ms: u64) -> [Phase; 2] {
 #[tokio::test(start_paused = true)]
 async fn a_node_is_lost_when_its_host_is_down_and_nobody_has_heard_of_it_for_ten_seconds() {
     let lost = [Phase::Running, Phase::Lost];
-    for heard_ms in [None, Some(10_000)] {
-        let (api, nodes) = one_silent(heard_ms);
-        for down in [
-            hosts([host("host-1", "Unknown", false)]),
-            hosts([host("host-1", "False", true)]),
-            hosts([]),
-        ] {
-            assert_eq!(after(&context(&api, &nodes, down), 10_000).await, lost, "{heard_ms:?}");
-        }
+    let (api, nodes) = one_silent(Some(10_000));
+    for down in [
+        hosts([host("host-1", "Unknown", false)]),
+        hosts([host("host-1", "False", true)]),
+        hosts([]),
+    ] {
+        assert_eq!(after(&context(&api, &nodes, down), 10_000).await, lost);
     }
 }
 
@@ -190,13 +194,20 @@ async fn none_of_the_three_signs_of_loss_is_enough_without_the_others() {
     let kept = [Phase::Running; 2];
     let down = || hosts([host("host-1", "Unknown", false)]);
     // Too soon for us.
-    let (api, nodes) = one_silent(None);
+    let (api, nodes) = one_silent(Some(60_000));
     assert_eq!(after(&context(&api, &nodes, down()), 9_999).await, kept);
     // The other node heard of it: it is we who are cut off.
     let (api, nodes) = one_silent(Some(9_999));
     assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, kept);
-    // Its host is well.
+    // The other node does not say when it heard of it.
     let (api, nodes) = one_silent(None);
+    assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, kept);
+    // The other node does not answer either.
+    let (api, nodes) = one_silent(Some(60_000));
+    nodes.states.lock().unwrap().clear();
+    assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, kept);
+    // Its host is well.
+    let (api, nodes) = one_silent(Some(60_000));
     let ready = hosts([host("host-1", "True", false)]);
     assert_eq!(after(&context(&api, &nodes, ready), 60_000).await, kept);
     // The hosts are not known yet.
@@ -207,7 +218,7 @@ async fn none_of_the_three_signs_of_loss_is_enough_without_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restarted_operator_waits_anew_before_it_declares_a_node_lost() {
-    let (api, nodes) = one_silent(None);
+    let (api, nodes) = one_silent(Some(60_000));
     let down = || hosts([host("host-1", "Unknown", false)]);
     assert_eq!(after(&context(&api, &nodes, down()), 9_000).await, [Phase::Running; 2]);
     assert_eq!(after(&context(&api, &nodes, down()), 9_000).await, [Phase::Running; 2]);
@@ -215,7 +226,7 @@ async fn a_restarted_operator_waits_anew_before_it_declares_a_node_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_node_that_is_being_deleted_says_so() {
-    let (api, nodes) = one_silent(None);
+    let (api, nodes) = one_silent(Some(60_000));
     let mut terminating = running("web-1", "10.0.0.2");
     terminating.metadata.deletion_timestamp = Some(time(START));
     api.put("pods/web-1", terminating);
@@ -292,5 +303,46 @@ async fn addresses_lead_somewhere_as_soon_as_one_pod_is_ready() {
         let status = json!({"phase": "Running", "podIP": "10.0.0.1", "conditions": conditions});
         api.put("pods/web-0", pod("web-0", status));
         assert_eq!(look(&context).await.observed.open, open, "Ready={ready}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_was_told_to_end_by_its_host_hands_over_like_one_whose_pod_is_deleted() {
+    let (api, nodes) = two_nodes();
+    nodes.states.lock().unwrap().get_mut("10.0.0.2").unwrap().draining = true;
+    let seen = look(&context(&api, &nodes, hosts([host("host-1", "True", false)]))).await;
+    let flags = seen.observed.nodes.iter().map(|node| (node.phase, node.stopping));
+    assert_eq!(flags.collect::<Vec<_>>(), [(Phase::Running, false), (Phase::Stopping, true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_witness_that_does_not_answer_keeps_a_silent_node_and_a_newcomer_is_no_witness() {
+    let third = |epoch: Option<u64>, member: bool| {
+        let (api, nodes) = one_silent(Some(60_000));
+        // On a host that is well.
+        let mut pod = running("web-2", "10.0.0.3");
+        pod.spec.as_mut().unwrap().node_name = Some("host-2".to_owned());
+        api.put("pods/web-2", pod);
+        let mut states = nodes.states.lock().unwrap();
+        if let Some(epoch) = epoch {
+            states.insert("10.0.0.3".to_owned(), NodeState { epoch, ..answer("web-2") });
+        }
+        drop(states);
+        if member {
+            api.put("configmaps/web-ring", ring_of(&["web-0", "web-1", "web-2"]));
+        }
+        (api, nodes)
+    };
+    let down = || hosts([host("host-1", "Unknown", false), host("host-2", "True", false)]);
+    let (kept, lost) = ([Phase::Running; 2], [Phase::Running, Phase::Lost]);
+    // Takes part and is silent; takes part and does not name the other one.
+    for epoch in [None, Some(7)] {
+        let (api, nodes) = third(epoch, true);
+        assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, kept, "{epoch:?}");
+    }
+    // No member yet: silent, or without a document.
+    for epoch in [None, Some(0)] {
+        let (api, nodes) = third(epoch, false);
+        assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, lost, "{epoch:?}");
     }
 }

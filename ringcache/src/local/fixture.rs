@@ -23,6 +23,7 @@ pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> Observed
         settings: Settings::default(),
         stats: NodeStats::default(),
         heard: Vec::new(),
+        draining: false,
     };
     ObservedNode {
         name: name.into(),

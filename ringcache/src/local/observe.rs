@@ -65,6 +65,8 @@ fn node(
     let phase = match (alive, stopping_since_ms, &state) {
         (false, ..) => Phase::Exited,
         (true, Some(_), _) => Phase::Stopping,
+        // Somebody else has told it to end: it hands over and ends by itself.
+        (true, None, Some(state)) if state.draining => Phase::Stopping,
         (true, None, None) => Phase::Starting,
         (true, None, Some(_)) => Phase::Running,
     };

@@ -136,12 +136,13 @@ impl Plane {
         Some(node.state(heard.collect()))
     }
 
-    fn heard_by(&self, node: &Node, other: &Incarnation) -> Option<u64> {
+    fn heard_by(&self, node: &Node, other: &Incarnation) -> u64 {
         if self.find(other).is_some() {
-            return Some(0);
+            return 0;
         }
-        let ended = *self.ended.get(other).filter(|ended| **ended > node.started)?;
-        Some(ended.elapsed().as_millis() as u64)
+        let ended = self.ended.get(other).copied();
+        let since = ended.map_or(node.started, |ended| ended.max(node.started));
+        since.elapsed().as_millis() as u64
     }
 
     /// The node at `address` is given a document.

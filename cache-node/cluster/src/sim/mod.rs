@@ -1,9 +1,14 @@
-//! The cluster in a simulated network: random schedules of delays, losses, duplicates, reordering, deaths and newcomers.
+//! The cluster in a simulated network: random schedules of delays, losses, duplicates, reordering, deaths, newcomers, and
+//! partitions: a node cut off from the operator, from some peers, in one direction, or from everybody.
 //!
-//! After every step two things are checked: no slot has two owners, and a read at the owner gives the last acknowledged
-//! write or nothing. After the faults the cluster must settle as its document wants. A failure prints its seed;
+//! After every step it is checked that no slot has two owners, and that a read at the owner gives the last acknowledged write
+//! or nothing. The operator declares a node gone that it cannot reach only by what the machines say that they have heard; the
+//! world, which knows what was delivered, checks that nobody hears a node that is declared gone. Such a node is cut off from
+//! clients as well until it is told, since without leases nothing else keeps it from serving; told it must be, and then own
+//! nothing. After the faults the cluster must settle as its document wants. A failure prints its seed;
 //! `RINGCACHE_SIM_SEED=<seed> cargo test -p ringcache-cluster one_seed -- --nocapture` replays it with a trace.
 
+mod partition;
 mod store;
 mod tests;
 mod world;
@@ -27,4 +32,10 @@ pub(crate) enum Rule {
     FramesInOrder,
     /// Writes during a copy enter the same ordered stream.
     WritesAreStreamed,
+    /// Nobody is declared gone whom another node hears, or may hear.
+    TheHeardLive,
+    /// Whoever takes no part in the document is told so by any peer that it reaches.
+    StrangersAreTold,
+    /// Whoever takes no part in the document owns nothing.
+    StrangersOwnNothing,
 }

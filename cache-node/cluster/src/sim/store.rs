@@ -81,6 +81,7 @@ impl Slots for SimStore {
     fn park(&mut self, slot: u16) {
         self.at(slot).access = Access::Parked;
     }
+    fn seal(&mut self, _slot: u16) {}
     fn away(&mut self, slot: u16) {
         self.at(slot).access = Access::Closed;
     }

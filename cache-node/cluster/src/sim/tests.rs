@@ -37,6 +37,7 @@ fn ten_thousand_schedules_have_one_owner_a_slot_and_no_old_value() {
                             sum.misses += t.misses;
                             sum.writes += t.writes;
                             sum.deaths += t.deaths;
+                            sum.declared += t.declared;
                         }
                         Err(failure) => failures.push(failure),
                     }
@@ -58,7 +59,9 @@ fn ten_thousand_schedules_have_one_owner_a_slot_and_no_old_value() {
     // A simulation in which nothing happens proves nothing.
     let handovers: u64 = sums.iter().map(|s| s.handovers).sum();
     let deaths: u64 = sums.iter().map(|s| s.deaths).sum();
+    let declared: u64 = sums.iter().map(|s| s.declared).sum();
     assert!(handovers > 20 * seeds && deaths > seeds / 2, "too little happened: {sums:?}");
+    assert!(declared > seeds / 20, "too few were declared gone behind a partition: {sums:?}");
 }
 
 /// Replays `RINGCACHE_SIM_SEED` with a trace, or seed 0 without.
@@ -108,4 +111,19 @@ fn with_frames_applied_out_of_order_the_simulation_fails() {
 #[test]
 fn with_writes_left_out_of_the_stream_the_simulation_fails() {
     is_needed(Rule::WritesAreStreamed);
+}
+
+#[test]
+fn with_nodes_declared_gone_that_others_hear_the_simulation_fails() {
+    is_needed(Rule::TheHeardLive);
+}
+
+#[test]
+fn with_nodes_that_are_not_told_that_they_are_gone_the_simulation_fails() {
+    is_needed(Rule::StrangersAreTold);
+}
+
+#[test]
+fn with_nodes_that_serve_on_without_taking_part_the_simulation_fails() {
+    is_needed(Rule::StrangersOwnNothing);
 }

@@ -9,6 +9,7 @@ use ringcache_api::{Document, Incarnation, Member, MemberState, Ports};
 use ringcache_ring::SLOTS;
 
 use super::Rule;
+use super::partition::Partitions;
 use super::store::{Access, SimStore};
 use crate::machine::{Cluster, Config};
 use crate::message::Message;
@@ -18,10 +19,10 @@ pub(super) const SIM_SLOTS: u16 = 24;
 const KEYS: u8 = 4;
 const NET_CAPACITY: usize = 600;
 
-struct Node {
-    up: bool,
-    cluster: Cluster,
-    store: SimStore,
+pub(super) struct Node {
+    pub(super) up: bool,
+    pub(super) cluster: Cluster,
+    pub(super) store: SimStore,
 }
 
 struct Packet {
@@ -40,6 +41,8 @@ pub(super) struct Totals {
     pub(super) misses: u64,
     pub(super) writes: u64,
     pub(super) deaths: u64,
+    /// Living nodes that were declared gone.
+    pub(super) declared: u64,
 }
 
 /// Which faults this seed has, and how often.
@@ -50,22 +53,31 @@ struct Faults {
     reorder: bool,
     death: f64,
     removal: bool,
+    partition: f64,
 }
 
 pub(super) struct World {
-    rng: Rng,
-    now: u64,
-    nodes: BTreeMap<Incarnation, Node>,
+    pub(super) rng: Rng,
+    pub(super) now: u64,
+    pub(super) nodes: BTreeMap<Incarnation, Node>,
+    pub(super) partitions: Partitions,
     net: Vec<Packet>,
-    document: Document,
+    pub(super) document: Document,
     published: Arc<Document>,
     latest: BTreeMap<(u16, u8), u32>,
     counter: u32,
     faults: Faults,
     config: Config,
-    broken: Option<Rule>,
+    pub(super) broken: Option<Rule>,
     trace: bool,
     pub(super) totals: Totals,
+}
+
+impl Faults {
+    fn none(removal: bool) -> Self {
+        let (loss, duplicates, death, partition) = (0.0, 0.0, 0.0, 0.0);
+        Self { loss, duplicates, reorder: false, death, removal, partition }
+    }
 }
 
 impl World {
@@ -75,12 +87,20 @@ impl World {
         let mut rate =
             |max: f64| if rng.bool() || broken.is_some() { rng.f64() * max } else { 0.0 };
         let (loss, duplicates, death) = (rate(0.15), rate(0.15), rate(0.02));
+        let partition = rate(0.015);
+        let reorder = rng.f64() < 0.7;
         let faults = if calm {
-            Faults { loss: 0.0, duplicates: 0.0, reorder: false, death: 0.0, removal: true }
+            Faults::none(true)
         } else {
-            Faults { loss, duplicates, reorder: rng.f64() < 0.7, death, removal: true }
+            Faults { loss, duplicates, reorder, death, removal: true, partition }
         };
-        let config = Config { slots: SIM_SLOTS, frame_bytes: 5, window_bytes: 15, in_flight: 6 };
+        let config = Config {
+            slots: SIM_SLOTS,
+            frame_bytes: 5,
+            window_bytes: 15,
+            link_bytes: 25,
+            in_flight: 6,
+        };
         let document = Document {
             version: 1,
             cluster: ClusterRef::default(),
@@ -95,6 +115,7 @@ impl World {
             rng,
             now: 0,
             nodes: BTreeMap::new(),
+            partitions: Partitions::default(),
             net: Vec::new(),
             published: Arc::new(document.clone()),
             document,
@@ -113,7 +134,7 @@ impl World {
         world
     }
 
-    fn log(&self, text: impl FnOnce() -> String) {
+    pub(super) fn log(&self, text: impl FnOnce() -> String) {
         if self.trace {
             println!("{:>7} {}", self.now, text());
         }
@@ -184,7 +205,12 @@ impl World {
         }
         let index = if self.faults.reorder { self.rng.usize(..self.net.len().min(40)) } else { 0 };
         let packet = self.net.remove(index);
-        if self.rng.f64() < self.faults.loss {
+        let cut = if packet.from == packet.to {
+            self.partitions.is_cut_from_operator(&packet.to)
+        } else {
+            self.partitions.is_cut(&packet.from, &packet.to)
+        };
+        if cut || self.rng.f64() < self.faults.loss {
             return;
         }
         if self.rng.f64() < self.faults.duplicates {
@@ -203,11 +229,13 @@ impl World {
 
     fn receive(&mut self, packet: Packet) {
         let now = self.now;
+        let told = self.broken != Some(Rule::StrangersAreTold);
         let Some(node) = self.nodes.get_mut(&packet.to).filter(|n| n.up) else { return };
         if let Some(document) = &packet.document {
             node.cluster.learn(document, &mut node.store);
         }
         if let Some(mut message) = packet.message {
+            self.partitions.note_delivery(now, &packet.from, &packet.to);
             if let (Some(Rule::FramesInOrder), Message::Data { slot, attempt, seq, .. }) =
                 (self.broken, &mut message)
             {
@@ -220,11 +248,15 @@ impl World {
                 println!("{:>7} {} -> {}: {message:?}", self.now, packet.from, packet.to);
             }
             node.cluster.receive(now, &packet.from, message, &mut node.store);
+            if let Some(news) = node.cluster.news_for(&packet.from).filter(|_| told) {
+                let (from, to) = (packet.to.clone(), packet.from.clone());
+                self.net.push(Packet { from, to, document: Some(news.clone()), message: None });
+            }
         }
         self.flush(&packet.to);
     }
 
-    fn up(&self) -> Vec<Incarnation> {
+    pub(super) fn up(&self) -> Vec<Incarnation> {
         self.nodes.iter().filter(|(_, n)| n.up).map(|(uid, _)| uid.clone()).collect()
     }
 
@@ -244,9 +276,10 @@ impl World {
     /// A client writes, removes or reads a key at whoever serves its slot.
     fn client(&mut self) -> Result<(), String> {
         let (slot, key) = (self.rng.u16(..SIM_SLOTS), self.rng.u8(..KEYS));
-        let owner =
-            self.nodes.iter_mut().find(|(_, n)| n.up && n.store.access(slot) == Access::Open);
-        let Some((uid, node)) = owner else { return Ok(()) };
+        let serves = |uid: &&Incarnation| self.nodes[*uid].store.access(slot) == Access::Open;
+        let owner = self.nodes.keys().filter(|uid| self.reachable(uid)).find(serves).cloned();
+        let Some(uid) = owner else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(&uid) else { return Ok(()) };
         let latest = self.latest.get(&(slot, key)).copied().unwrap_or(0);
         if self.rng.bool() {
             self.counter += 1;
@@ -275,7 +308,7 @@ impl World {
     }
 
     /// Pushes the document; now and then writes the next one.
-    fn operator(&mut self) {
+    fn operator(&mut self) -> Result<(), String> {
         for member in self.document.members.clone() {
             if self.rng.f64() < 0.7 {
                 let document = Some(Arc::clone(&self.published));
@@ -284,7 +317,11 @@ impl World {
             }
         }
         if self.rng.f64() < 0.6 {
-            return;
+            return Ok(());
+        }
+        self.declare_lost()?;
+        if self.rng.f64() < 0.3 {
+            self.forget_gone();
         }
         let dead = |m: &&Member| !self.nodes[&m.uid].up;
         let gone: Vec<Incarnation> =
@@ -305,6 +342,7 @@ impl World {
             self.remove_one();
         }
         self.publish();
+        Ok(())
     }
 
     /// Removes a member that is gone, or a leaving one that nothing can be asked of any more.
@@ -357,7 +395,9 @@ impl World {
                 self.client()?;
             }
         } else if act < 0.99 {
-            self.operator();
+            self.operator()?;
+        } else if act < 0.99 + self.faults.partition {
+            self.partition();
         } else if self.rng.f64() < self.faults.death * 20.0 && !up.is_empty() {
             let uid = up[self.rng.usize(..up.len())].clone();
             self.log(|| format!("DEATH of {uid}"));
@@ -371,8 +411,10 @@ impl World {
 
     fn check_owners(&self) -> Result<(), String> {
         for slot in 0..SIM_SLOTS {
-            let owners =
-                self.nodes.iter().filter(|(_, n)| n.up && n.store.access(slot) != Access::Closed);
+            let owners = self
+                .nodes
+                .iter()
+                .filter(|(uid, n)| self.reachable(uid) && n.store.access(slot) != Access::Closed);
             let names: Vec<_> = owners
                 .filter(|(_, n)| n.cluster.owns(slot))
                 .map(|(uid, _)| uid.0.clone())
@@ -386,13 +428,14 @@ impl World {
 
     /// No more faults: within a bounded time every slot is owned by whom the document names, and everybody knows it.
     pub(super) fn settle(&mut self) -> Result<(), String> {
-        self.faults =
-            Faults { loss: 0.0, duplicates: 0.0, reorder: false, death: 0.0, removal: false };
+        self.faults = Faults::none(false);
+        self.partitions.heal();
         let nodes = &self.nodes;
         let dead = |m: &&Member| !nodes[&m.uid].up;
         let gone: Vec<Incarnation> =
             self.document.members.iter().filter(dead).map(|m| m.uid.clone()).collect();
-        self.document.members.retain(|m| nodes[&m.uid].up);
+        let declared = &self.document.gone;
+        self.document.members.retain(|m| nodes[&m.uid].up && !declared.contains(&m.uid));
         self.document.gone.extend(gone);
         if !self.document.members.iter().any(|m| m.state != MemberState::Leaving) {
             self.start_node();
@@ -427,6 +470,9 @@ impl World {
 
     /// What is not yet as the document wants.
     fn unsettled(&self) -> Option<String> {
+        if let Some(stranger) = self.serving_stranger() {
+            return Some(stranger);
+        }
         for range in &self.document.slots {
             let slot = range.range.0;
             for member in &self.document.members {

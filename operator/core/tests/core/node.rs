@@ -162,6 +162,7 @@ impl Node {
             settings: self.settings,
             stats: NodeStats { used_bytes: self.used_bytes, ..NodeStats::default() },
             heard: Vec::new(),
+            draining: false,
         }
     }
 }

@@ -77,6 +77,7 @@ impl Node {
             settings: self.settings,
             stats: NodeStats::default(),
             heard,
+            draining: self.terminating.is_some(),
         }
     }
 }

@@ -167,6 +167,7 @@ impl Node {
             settings: self.settings,
             stats: NodeStats::default(),
             heard: Vec::new(),
+            draining: false,
         }
     }
 }
