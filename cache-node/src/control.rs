@@ -1,6 +1,7 @@
 //! The control thread: it alone runs the cluster state machine, and answers what others ask of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringcache_api::{Document, Incarnation};
@@ -59,7 +60,9 @@ impl Control {
                 () = tokio::time::sleep(tick) => {}
             }
             let mut slots = NodeSlots::new(&self.node);
-            self.cluster.tick(self.node.clock.monotonic_ms(), &mut slots);
+            let now = self.node.clock.monotonic_ms();
+            self.node.control_turn_ms.store(now, Ordering::Relaxed);
+            self.cluster.tick(now, &mut slots);
             self.publish_routes();
             self.send();
         }

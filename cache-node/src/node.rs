@@ -47,6 +47,8 @@ pub struct Node {
     pub draining: AtomicBool,
     /// Set while the process takes more memory than entries can be given up for at the writers' pace: they wait.
     pub memory_is_tight: AtomicBool,
+    /// Monotonic milliseconds at which the control loop last took a turn.
+    pub control_turn_ms: AtomicU64,
     /// Messages to the control thread.
     pub control: mpsc::Sender<Request>,
     waiting: Box<[Notify]>,
@@ -94,6 +96,7 @@ impl Node {
             clock: Clock::start(),
             draining: AtomicBool::new(false),
             memory_is_tight: AtomicBool::new(false),
+            control_turn_ms: AtomicU64::new(0),
             control,
             waiting: (0..GROUPS).map(|_| Notify::new()).collect(),
             departed_ms: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ringcache_api::Incarnation;
+use socket2::SockRef;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -49,6 +50,7 @@ pub enum RunError {
 /// SIGTERM: not ready, but it serves and forwards until it owns nothing and clients have turned elsewhere, or the grace
 /// period ends. SIGINT, or a second signal: it stops at once.
 pub fn run(args: NodeArgs) -> Result<(), RunError> {
+    abort_on_panic();
     ringcache_store::allocator::use_one_arena();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = io::stderr().is_terminal();
@@ -59,7 +61,7 @@ pub fn run(args: NodeArgs) -> Result<(), RunError> {
         .init();
     let listen = |port, purpose| {
         let address = SocketAddr::new(args.bind, port);
-        let listener = TcpListener::bind(address).and_then(|l| l.set_nonblocking(true).map(|()| l));
+        let listener = bind(address);
         listener.map_err(|source| RunError::Listen { address, purpose, source })
     };
     let resp_listener = listen(args.resp_port, "Redis protocol")?;
@@ -88,6 +90,25 @@ pub fn run(args: NodeArgs) -> Result<(), RunError> {
         let _ = thread.join(); // a panic there has been printed
     }
     Ok(())
+}
+
+/// From now on a panic in any thread ends the process: a node that lost one of its threads would serve on and look well.
+/// Kubernetes and `ringcache up` replace it.
+pub fn abort_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::abort();
+    }));
+}
+
+/// Listens with the longest backlog that the kernel allows. With the usual 128, clients that connect all at once, after a
+/// failure or when an application is rolled out, lose their first packet and wait a second for the next.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    SockRef::from(&listener).listen(i32::MAX)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 fn runtime() -> io::Result<Runtime> {

@@ -190,16 +190,17 @@ fn lost<N: Nodes>(
             .get(&uid(pod))
             .is_some_and(|silence| phase::may_be_lost(standing(context, pod), *silence))
     };
+    let gone = |uid: &str| {
+        document.is_some_and(|document| document.gone.iter().any(|gone| gone.uid() == uid))
+    };
     // Whether the node can have heard of the others: it takes part, or nobody knows whether it does. What the gone say does
     // not count, and need not be waited for.
     let takes_part = |pod: &Pod, answer: Option<&NodeState>| {
         let uid = uid(pod);
-        let is_gone =
-            document.is_some_and(|document| document.gone.iter().any(|gone| gone.uid() == uid));
         let is_member = document
             .is_none_or(|document| document.members.iter().any(|member| member.uid.uid() == uid));
         phase::phase(pod) != Phase::Exited
-            && !is_gone
+            && !gone(&uid)
             && answer.map_or(is_member, |state| state.epoch > 0)
     };
     let witnesses: Vec<Option<&NodeState>> = pods
@@ -210,7 +211,8 @@ fn lost<N: Nodes>(
         .map(|(_, answer)| answer)
         .collect();
     let lost = pods.iter().filter(|pod| may_be_lost(pod)).map(uid);
-    lost.filter(|uid| phase::is_unheard(uid, &witnesses)).collect()
+    // What the document states has been proven; nobody listens for the gone any more.
+    lost.filter(|uid| gone(uid) || phase::is_unheard(uid, &witnesses)).collect()
 }
 
 fn standing<N: Nodes>(context: &Context<N>, pod: &Pod) -> Option<Standing> {

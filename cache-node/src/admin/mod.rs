@@ -46,7 +46,7 @@ fn filter(node: Arc<Node>) -> impl Filter<Extract = (Response,), Error = Infalli
     let get = |path: &'static str| exactly(path).and(warp::get()).and(node.clone());
     let put = |path: &'static str| exactly(path).and(warp::put()).and(node.clone()).and(body());
     get("/healthz")
-        .map(|_| reply::text(StatusCode::OK, "ok\n"))
+        .map(|node: Arc<Node>| health(idle_ms(&node)))
         .or(get("/readyz").map(|node: Arc<Node>| readiness(&node)))
         .unify()
         .or(get("/metrics").then(async |node: Arc<Node>| metrics(&node).await))
@@ -72,12 +72,30 @@ fn exactly(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> +
         .untuple_one()
 }
 
+/// Milliseconds since the control loop last took a turn.
+fn idle_ms(node: &Node) -> u64 {
+    let turn = node.control_turn_ms.load(Ordering::Relaxed);
+    node.clock.monotonic_ms().saturating_sub(turn)
+}
+
+/// Alive: the control loop turns. Without it a node serves its slots for ever, and can neither be given a document nor hand
+/// anything over.
+fn health(idle_ms: u64) -> Response {
+    if idle_ms > CONTROL_TIME.as_millis() as u64 {
+        reply::text(StatusCode::SERVICE_UNAVAILABLE, "the control loop hangs\n")
+    } else {
+        reply::text(StatusCode::OK, "ok\n")
+    }
+}
+
 /// Ready: knows the ring, and is not about to stop.
 fn readiness(node: &Node) -> Response {
     if node.draining.load(Ordering::Relaxed) {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "draining: the node is about to stop\n")
     } else if node.routes.load().epoch == 0 {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "waiting for the first ring document\n")
+    } else if health(idle_ms(node)).status() != StatusCode::OK {
+        health(idle_ms(node))
     } else {
         reply::text(StatusCode::OK, "ready\n")
     }

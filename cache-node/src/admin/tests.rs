@@ -249,3 +249,9 @@ async fn a_control_thread_that_is_gone_makes_the_state_unavailable_but_not_the_m
     );
     assert_eq!(metrics(&node).await.status(), StatusCode::OK);
 }
+
+#[test]
+fn a_node_whose_control_loop_hangs_for_longer_than_five_seconds_is_not_alive() {
+    assert_eq!(health(5000).status(), StatusCode::OK);
+    assert_eq!(health(5001).status(), StatusCode::SERVICE_UNAVAILABLE);
+}

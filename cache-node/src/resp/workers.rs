@@ -23,8 +23,6 @@ use super::tracking::MEMORY_SHARE;
 use crate::counters::count;
 use crate::node::Node;
 
-/// Sockets that wait for a worker to take them. A worker that is so far behind gets no more.
-const INBOX: usize = 1024;
 /// Connections may take so long to finish the request at hand and to flush when the node stops.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Pause after a failed accept: without it, a node out of file descriptors would spin.
@@ -91,7 +89,7 @@ pub fn spawn(node: Arc<Node>, listener: TcpListener) -> io::Result<Workers> {
     let mut threads = Vec::new();
     let mut inboxes = Vec::new();
     for number in 0..workers {
-        let (inbox, arrivals) = mpsc::channel(INBOX);
+        let (inbox, arrivals) = mpsc::unbounded_channel();
         let load = Arc::new(AtomicUsize::new(0));
         inboxes.push(Inbox { sockets: inbox, load: Arc::clone(&load) });
         let worker =
@@ -171,7 +169,8 @@ impl Drop for Permit {
 }
 
 struct Inbox {
-    sockets: mpsc::Sender<Arrival>,
+    /// Sockets that wait for the worker: no more than clients may be connected, and nodes forward.
+    sockets: mpsc::UnboundedSender<Arrival>,
     load: Arc<AtomicUsize>,
 }
 
@@ -194,9 +193,9 @@ impl Inboxes {
             .filter_map(|index| self.inboxes.get(index))
             .min_by_key(|inbox| inbox.load.load(Ordering::Relaxed));
         if let Some(inbox) = less_loaded
-            && inbox.sockets.try_send(arrival).is_err()
+            && inbox.sockets.send(arrival).is_err()
         {
-            tracing::warn!("a worker is too far behind; a new connection was dropped");
+            tracing::warn!("a worker has ended; a new connection was dropped");
         }
     }
 }
@@ -236,7 +235,11 @@ fn welcome(node: &Arc<Node>, socket: tokio::net::TcpStream, inboxes: &Inboxes) {
 }
 
 /// One worker: serves what arrives until the node stops.
-async fn work(worker: Arc<Worker>, mut arrivals: mpsc::Receiver<Arrival>, load: Arc<AtomicUsize>) {
+async fn work(
+    worker: Arc<Worker>,
+    mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+    load: Arc<AtomicUsize>,
+) {
     let mut stop = worker.shared.stop.subscribe();
     let mut connections = JoinSet::new();
     loop {

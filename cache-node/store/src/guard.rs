@@ -185,8 +185,8 @@ impl<'a> SlotGuard<'a> {
         self.slot().bytes()
     }
 
-    /// Reports live keys in ascending order of their *position*, a number in `1..2^50` that a key has
-    /// for as long as the store exists (so a slot and a position fit in a `u64` cursor).
+    /// Reports live keys in ascending order of their *position*, a number of
+    /// [`crate::SCAN_POSITION_BITS`] bits, at least 1, that a key has for as long as the store exists.
     ///
     /// `after` is the position to go on behind, `None` the beginning. The result is the next `after`,
     /// `None` at the end. A key that is there during the whole walk is reported exactly once,

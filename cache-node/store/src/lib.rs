@@ -26,6 +26,7 @@ mod tracking;
 
 pub use guard::{Entry, SlotGuard};
 pub use record::BadRecord;
+pub use scan::SCAN_POSITION_BITS;
 pub use slot::{Access, Cleared};
 pub use stats::Stats;
 pub use store::{Config, Store};

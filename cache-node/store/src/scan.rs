@@ -7,10 +7,13 @@ use crate::item::Item;
 /// a slot of a million entries walked ten at a time would never end.
 const MAX_CALLS: usize = 256;
 
-/// Positions have 50 bits: with the 14 bits of a slot they make a `u64`, all that clients accept as a
-/// cursor. They begin at 1, so that a cursor of 0 can mean the beginning.
+/// Bits of a position. With the 14 bits of a slot they make a cursor below 2^53: some clients keep cursors in signed or
+/// floating-point numbers, and scan for ever when one comes back as another.
+pub const SCAN_POSITION_BITS: u32 = 38;
+
+/// Positions begin at 1, so that a cursor of 0 can mean the beginning.
 fn position(item: &Item) -> u64 {
-    (item.hash >> 14).max(1)
+    (item.hash >> (u64::BITS - SCAN_POSITION_BITS)).max(1)
 }
 
 /// See [`crate::SlotGuard::scan`].

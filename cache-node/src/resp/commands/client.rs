@@ -1,5 +1,6 @@
 //! `CLIENT`: what a client says about itself, and what it asks about the others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringcache_wire::number::parse_i64;
@@ -94,6 +95,8 @@ fn reply(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     Ok(Outcome::Done)
 }
 
+/// Filters of one `CLIENT KILL`: there are six kinds.
+const MAX_FILTERS: usize = 16;
 /// Longest name or library name: beyond, `CLIENT LIST` would be as large as clients like.
 const MAX_NAME_BYTES: usize = 256;
 
@@ -164,7 +167,7 @@ fn list(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
                 .iter()
                 .skip(3)
                 .map(|id| parse_i64(id).and_then(|id| u64::try_from(id).ok()))
-                .collect::<Option<Vec<u64>>>()
+                .collect::<Option<BTreeSet<u64>>>()
                 .ok_or(CommandError::Other("ERR Invalid client ID"))?;
             clients.retain(|client| ids.contains(&client.id));
         }
@@ -191,6 +194,10 @@ fn kill(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     }
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
+    }
+    // Each filter looks at every client.
+    if args.len() > 2 + 2 * MAX_FILTERS {
+        return Err(CommandError::Other("ERR at most 16 filters are allowed"));
     }
     let me = call.session.client.id;
     let now_ms = call.node().clock.monotonic_ms();

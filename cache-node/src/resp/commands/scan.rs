@@ -1,21 +1,28 @@
 //! `SCAN`: walks the keys of the slots that this node owns, without keeping state between calls.
 //!
-//! A cursor is a slot in the upper 14 bits and a position in it in the lower 50; 0 is beginning and end.
+//! A cursor is a position in a slot in its lower [`SCAN_POSITION_BITS`] bits and the slot above; 0 is beginning and end.
 
 use ringcache_ring::SLOTS;
-use ringcache_store::{Access, SlotGuard};
+use ringcache_store::{Access, MAX_KEY_BYTES, SCAN_POSITION_BITS};
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 
 use super::glob;
+use crate::node::Node;
 use crate::resp::dispatch::{Call, Outcome};
 use crate::resp::error::CommandError;
 
-const POSITION_BITS: u32 = 50;
 const DEFAULT_COUNT: usize = 10;
 /// Keys looked at in one call, whatever the client asks for: it holds up the other clients of its thread.
 const MAX_COUNT: usize = 10_000;
+/// Keys copied under one lock: others wait for its slots.
+const MAX_LOCKED: usize = 64;
+/// Longest pattern: as long as the longest key.
+const MAX_PATTERN_BYTES: usize = MAX_KEY_BYTES;
+/// A call ends early when its pattern may have taken so many steps, some milliseconds: with a pattern of 1000 bytes over keys
+/// of 1000 bytes, a single key takes up to a million.
+const MAX_STEPS: usize = 4_000_000;
 /// Slots passed in one call, most of them perhaps empty or another node's.
 const MAX_SLOTS: u16 = 2048;
 
@@ -31,41 +38,34 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let cursor = str::from_utf8(&args[1]).ok().and_then(|cursor| cursor.parse::<u64>().ok());
     let cursor = cursor.ok_or(CommandError::InvalidCursor)?;
     let Options { pattern, count, has_type } = parse(args)?;
-    let (mut found, mut keys, mut looked_at) = (Vec::new(), 0, 0);
     let proto = call.session.proto;
-    let mut visit = |key: &[u8]| {
-        looked_at += 1;
-        if has_type && pattern.is_none_or(|pattern| glob::matches(pattern, key)) {
-            keys += 1;
-            ReplyWriter::new(&mut found, proto).bulk(key);
+    let first = (cursor >> SCAN_POSITION_BITS) as u16;
+    let mut after = Some(cursor & ((1 << SCAN_POSITION_BITS) - 1)).filter(|after| *after > 0);
+    let (mut found, mut keys, mut looked_at, mut steps) = (Vec::new(), 0, 0, 0);
+    let mut slot = first;
+    let next = loop {
+        if slot >= SLOTS {
+            break 0;
         }
-        looked_at
+        let here = u64::from(slot) << SCAN_POSITION_BITS;
+        if looked_at >= count || steps > MAX_STEPS || slot - first >= MAX_SLOTS {
+            break here | after.unwrap_or(0);
+        }
+        let Some(slice) = slice(call.node(), slot, after, count - looked_at, call.now) else {
+            // Skipping a slot between two owners would skip keys that are there all the time.
+            return Ok(Outcome::Wait(slot));
+        };
+        for key in slice.keys() {
+            looked_at += 1;
+            steps += pattern.map_or(1, |pattern| pattern.len() * key.len());
+            if has_type && pattern.is_none_or(|pattern| glob::matches(pattern, key)) {
+                keys += 1;
+                ReplyWriter::new(&mut found, proto).bulk(key);
+            }
+        }
+        after = slice.next;
+        slot += u16::from(after.is_none());
     };
-    let first = (cursor >> POSITION_BITS) as u16;
-    let mut after = Some(cursor & ((1 << POSITION_BITS) - 1)).filter(|position| *position > 0);
-    let mut next = 0;
-    let mut left = count;
-    for slot in first..SLOTS {
-        let start = u64::from(slot) << POSITION_BITS;
-        if left == 0 || slot - first >= MAX_SLOTS {
-            next = start;
-            break;
-        }
-        let guard = call.node().store.lock(slot);
-        match guard.access() {
-            Access::Open => {}
-            // Skipping it would skip keys that are there all the time.
-            Access::Parked => return Ok(Outcome::Wait(slot)),
-            Access::Closed | Access::Away => continue,
-        }
-        let position = scan_slot(&guard, after.take(), left, call.now, &mut |key| {
-            left = count.saturating_sub(visit(key));
-        });
-        if let Some(position) = position {
-            next = start | position;
-            break;
-        }
-    }
     let mut reply = call.reply();
     reply.array(2);
     reply.bulk(next.to_string().as_bytes());
@@ -74,14 +74,38 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     Ok(Outcome::Done)
 }
 
-fn scan_slot(
-    guard: &SlotGuard<'_>,
-    after: Option<u64>,
-    count: usize,
-    now: u64,
-    visit: &mut dyn FnMut(&[u8]),
-) -> Option<u64> {
-    if guard.is_empty() { None } else { guard.scan(after, count, now, visit) }
+/// Some keys of a slot, copied while it was locked: patterns are matched when it is not.
+#[derive(Default)]
+struct Slice {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    /// Position to go on behind; `None` at the slot's end.
+    next: Option<u64>,
+}
+
+impl Slice {
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+    }
+}
+
+/// The next keys of a slot, none if it is another node's; `None` while it is between two owners.
+fn slice(node: &Node, slot: u16, after: Option<u64>, count: usize, now: u64) -> Option<Slice> {
+    let mut slice = Slice::default();
+    let guard = node.store.lock(slot);
+    match guard.access() {
+        Access::Open if guard.is_empty() => {}
+        Access::Open => {
+            slice.next = guard.scan(after, count.min(MAX_LOCKED), now, &mut |key| {
+                slice.bytes.extend_from_slice(key);
+                slice.ends.push(slice.bytes.len());
+            });
+        }
+        Access::Parked => return None,
+        Access::Closed | Access::Away => {}
+    }
+    Some(slice)
 }
 
 fn parse(args: Args<'_>) -> Result<Options<'_>, CommandError> {
@@ -90,6 +114,9 @@ fn parse(args: Args<'_>) -> Result<Options<'_>, CommandError> {
         let option = args.get(position).unwrap_or_default();
         let value = args.get(position + 1).ok_or(CommandError::Syntax)?;
         if option.eq_ignore_ascii_case(b"MATCH") {
+            if value.len() > MAX_PATTERN_BYTES {
+                return Err(CommandError::Other("ERR pattern is longer than 1024 bytes"));
+            }
             options.pattern = Some(value);
         } else if option.eq_ignore_ascii_case(b"COUNT") {
             let count = parse_i64(value).ok_or(CommandError::NotAnInteger)?;
@@ -103,3 +130,5 @@ fn parse(args: Args<'_>) -> Result<Options<'_>, CommandError> {
     }
     Ok(options)
 }
+
+const _: () = assert!(SCAN_POSITION_BITS + SLOTS.trailing_zeros() < 53);

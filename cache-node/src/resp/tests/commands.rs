@@ -246,6 +246,8 @@ fn scan_all(client: &mut Client, options: &str) -> (Vec<String>, usize) {
         let reply = client.ask(&format!("SCAN {cursor}{options}"));
         let mut lines = reply.split("\r\n").filter(|line| !line.starts_with(['*', '$']));
         cursor = lines.next().unwrap().to_owned();
+        // Some clients keep cursors in floating-point numbers.
+        assert!(cursor.parse::<u64>().unwrap() < 1 << 53, "{cursor}");
         keys.extend(lines.filter(|key| !key.is_empty()).map(str::to_owned));
         calls += 1;
         if cursor == "0" {
@@ -356,4 +358,21 @@ fn command_describes_the_table() {
         client.ask("COMMAND LIST FILTERBY ACLCAT transaction").split("\r\n").next(),
         Some("*5")
     );
+}
+
+#[test]
+fn a_scan_with_a_hostile_pattern_ends_soon_and_one_that_is_too_long_is_refused() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let key = |n: usize| format!("{{t}}{}{n:04}", "b".repeat(990));
+    for n in 0..200 {
+        assert_eq!(client.ask(&format!("SET {} 1", key(n))), OK);
+    }
+    let class = format!("*[{}]x", "c".repeat(1000));
+    let (found, calls) = scan_all(&mut client, &format!(" MATCH {class} COUNT 10000"));
+    assert!(found.is_empty() && calls > 10, "the work of one call is bounded: {calls} calls");
+    let longest = "a".repeat(1024);
+    assert!(client.ask(&format!("SCAN 0 MATCH {longest}")).starts_with("*2"));
+    let refused = client.ask(&format!("SCAN 0 MATCH {longest}a"));
+    assert_eq!(refused, "-ERR pattern is longer than 1024 bytes\r\n");
 }

@@ -31,7 +31,7 @@ proptest! {
     ) {
         let items: Vec<Item> = hashes.iter().enumerate().map(|(n, hash)| {
             let deadline = if n % 5 == 0 { 100 } else { NEVER };
-            item(hash << 14, &n.to_le_bytes(), deadline)
+            item(hash << 26, &n.to_le_bytes(), deadline)
         }).collect();
         let mut seen: Vec<Vec<u8>> = walk(&items, count, 100).concat();
         seen.sort_unstable();
@@ -47,7 +47,7 @@ proptest! {
 #[test]
 fn keys_of_equal_position_are_never_split() {
     let items: Vec<Item> =
-        (0..10_u8).map(|key| item(u64::from(1 + key / 5) << 14, &[key], NEVER)).collect();
+        (0..10_u8).map(|key| item(u64::from(1 + key / 5) << 26, &[key], NEVER)).collect();
     let sizes: Vec<usize> = walk(&items, 2, 0).iter().map(Vec::len).collect();
     assert_eq!(sizes, [5, 5]);
 }
@@ -55,7 +55,7 @@ fn keys_of_equal_position_are_never_split() {
 #[test]
 fn positions_fit_in_fifty_bits_and_none_is_zero() {
     let mut positions = Vec::new();
-    let items: Vec<Item> = [0, 1 << 14, 1 << 40, u64::MAX - (1 << 20), u64::MAX]
+    let items: Vec<Item> = [0, 1 << 26, 1 << 40, u64::MAX - (1 << 20), u64::MAX]
         .iter()
         .enumerate()
         .map(|(n, &hash)| item(hash, &[n as u8], NEVER))
