@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::slot::{Access, Cleared, Slot};
 use crate::stats::Counters;
 use crate::store::{Group, Store};
-use crate::{Millis, scan};
+use crate::{Millis, SLOTS_PER_GROUP, scan};
 
 /// A live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +24,13 @@ pub struct Entry<'a> {
 pub struct SlotGuard<'a> {
     store: &'a Store,
     group: MutexGuard<'a, Group>,
-    index: usize,
+    number: u16,
     writer: Option<u64>,
 }
 
 impl<'a> SlotGuard<'a> {
-    pub(crate) fn new(store: &'a Store, group: MutexGuard<'a, Group>, index: u16) -> Self {
-        Self { store, group, index: usize::from(index), writer: None }
+    pub(crate) fn new(store: &'a Store, group: MutexGuard<'a, Group>, number: u16) -> Self {
+        Self { store, group, number, writer: None }
     }
 
     /// May requests run on this slot?
@@ -203,12 +203,17 @@ impl<'a> SlotGuard<'a> {
         scan::scan(self.slot().items(), after, count, now, visit)
     }
 
+    fn index(&self) -> usize {
+        usize::from(self.number % SLOTS_PER_GROUP)
+    }
+
     pub(crate) fn slot(&self) -> &Slot {
-        &self.group.slots[self.index]
+        &self.group.slots[self.index()]
     }
 
     fn slot_mut(&mut self) -> &mut Slot {
-        &mut self.group.slots[self.index]
+        let index = self.index();
+        &mut self.group.slots[index]
     }
 
     fn entry(&self, at: u32) -> Entry<'_> {
@@ -249,14 +254,11 @@ impl<'a> SlotGuard<'a> {
         });
     }
 
-    /// Changes the slot, tells those who track what has changed, and accounts for the bytes.
+    /// Changes the slot; see [`Store::change`].
     pub(crate) fn change<R>(&mut self, change: impl FnOnce(&mut Slot, &mut Counters) -> R) -> R {
-        let group = &mut *self.group;
-        let slot = &mut group.slots[self.index];
-        let before = slot.footprint();
-        let result = change(slot, &mut group.counters);
-        self.store.report(slot, self.writer);
-        self.store.charge(before, slot.footprint());
-        result
+        let index = self.index();
+        let Group { slots, counters, .. } = &mut *self.group;
+        self.store
+            .change(self.number, &mut slots[index], self.writer, |slot| change(slot, counters))
     }
 }

@@ -23,6 +23,7 @@ mod stats;
 mod store;
 mod sweep;
 mod tracking;
+mod weights;
 
 pub use guard::{Entry, SlotGuard};
 pub use record::BadRecord;

@@ -1,16 +1,21 @@
 //! Keeping within the byte budget: evicting from the slot whose coldest entry is the oldest of a
 //! few slots sampled at random.
 //!
-//! With ten samples of 1024 LRU lists the misses stay within 0.4 % of one global list, while
-//! no writer ever holds two locks.
+//! A slot is as likely to be sampled as it has entries ([`Weights`](crate::weights::Weights)). If all
+//! slots were alike, a slot with many entries would keep its cold ones, and a slot with few would
+//! lose its hot ones. The best slot that a search leaves behind is a sample of the next search:
+//! without it, old entries in few slots would outlive younger ones until chance finds them.
+//!
+//! So misses are close to those of one LRU list over all entries, while no writer ever holds two
+//! locks.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::store::Store;
-use crate::{GROUPS, Millis, SLOTS_PER_GROUP};
+use crate::{Millis, SLOTS};
 
-/// Slots compared for a victim.
-const SAMPLES: u64 = 10;
+/// Slots compared for a victim, the remembered one aside.
+const SAMPLES: u64 = 9;
 
 /// A slot whose coldest entry may go.
 #[derive(Clone, Copy)]
@@ -20,6 +25,30 @@ struct Candidate {
     age: u32,
 }
 
+/// The two candidates with the oldest entries.
+#[derive(Default)]
+struct Best {
+    first: Option<Candidate>,
+    second: Option<Candidate>,
+}
+
+impl Best {
+    fn add(&mut self, other: Candidate) {
+        match self.first {
+            Some(first) if first.slot == other.slot => {}
+            Some(first) if first.age >= other.age => {
+                if self.second.is_none_or(|second| second.age < other.age) {
+                    self.second = Some(other);
+                }
+            }
+            first => {
+                self.first = Some(other);
+                self.second = first;
+            }
+        }
+    }
+}
+
 impl Store {
     /// Evicts the coldest entries until the store is within its budget, or `max_entries` were
     /// evicted (a bound for the time one writer spends). True if the store is within its budget.
@@ -27,56 +56,63 @@ impl Store {
     pub fn reclaim(&self, now: Millis, max_entries: usize) -> bool {
         let mut left = max_entries;
         while left > 0 && !self.is_within_budget() {
-            let Some((victim, runner_up_age)) = self.sample(now) else { break };
-            // Another thread may have emptied the slot meanwhile: the attempt counts, or two
+            let Some(Best { first, second }) = self.search(now) else { break };
+            // Other threads may have emptied the slots meanwhile: the attempt counts, or two
             // threads could spin here.
-            left -= self.evict(victim.slot, runner_up_age, now, left).max(1);
+            left -= first.map_or(0, |victim| self.evict(victim, second, now, left)).max(1);
         }
         self.is_within_budget()
     }
 
-    /// The best of the sampled slots, and the age of the second best; `None` if the store is empty.
-    fn sample(&self, now: Millis) -> Option<(Candidate, u32)> {
+    /// The best two of the sampled slots; `None` if the store is empty.
+    fn search(&self, now: Millis) -> Option<Best> {
+        let mut best = Best::default();
+        // Taken out, so that no other thread compares it meanwhile: both would find the same oldest entry, and the second
+        // would evict a younger one in its place.
+        let remembered = self.remembered.swap(SLOTS, Relaxed);
+        if remembered < SLOTS
+            && let Some(candidate) = self.candidate(remembered, now)
+        {
+            best.add(candidate);
+        }
         let first = self.samples.fetch_add(SAMPLES, Relaxed);
-        let mut best = self.candidate(self.random_slot(first), now)?;
-        let mut runner_up_age = 0;
-        for n in first + 1..first + SAMPLES {
-            let other = self.candidate(self.random_slot(n), now)?;
-            if other.slot == best.slot {
-                continue;
-            }
-            runner_up_age = runner_up_age.max(other.age.min(best.age));
-            if other.age > best.age {
-                best = other;
+        for n in first..first + SAMPLES {
+            let slot = self.weights.draw(self.hash(&n.to_le_bytes()))?;
+            if let Some(candidate) = self.candidate(slot, now) {
+                best.add(candidate);
             }
         }
-        Some((best, runner_up_age))
+        Some(best)
     }
 
-    /// The first slot with entries in the group of `slot`, beginning there; or in the groups after it.
+    /// The slot as a candidate; `None` if it has lost its entries since it was drawn.
     fn candidate(&self, slot: u16, now: Millis) -> Option<Candidate> {
-        let (first_group, first) = (slot / SLOTS_PER_GROUP, slot % SLOTS_PER_GROUP);
-        (first_group..first_group + GROUPS).find_map(|group| {
-            let number = group % GROUPS;
-            let group = self.lock_group(number);
-            (first..first + SLOTS_PER_GROUP).find_map(|index| {
-                let index = index % SLOTS_PER_GROUP;
-                let slot = &group.slots[usize::from(index)];
-                let age = slot.item(slot.coldest()?).stamp.age(now);
-                Some(Candidate { slot: number * SLOTS_PER_GROUP + index, age })
-            })
-        })
+        let guard = self.lock(slot);
+        let age = guard.slot().item(guard.slot().coldest()?).stamp.age(now);
+        Some(Candidate { slot, age })
     }
 
-    /// Evicts the slot's coldest entry, and further ones while they are no younger than
-    /// `runner_up_age`, at most `max_entries`. Gives the number of entries removed.
-    fn evict(&self, slot: u16, runner_up_age: u32, now: Millis, max_entries: usize) -> usize {
-        let mut guard = self.lock(slot);
+    /// Evicts the victim's coldest entry, and further ones while they are no younger than that of the
+    /// runner-up, at most `max_entries`. Gives the number of entries removed, and remembers which
+    /// of the two slots is the better one now.
+    fn evict(
+        &self,
+        victim: Candidate,
+        runner_up: Option<Candidate>,
+        now: Millis,
+        max_entries: usize,
+    ) -> usize {
+        let runner_up_age = runner_up.map_or(0, |runner_up| runner_up.age);
+        let mut guard = self.lock(victim.slot);
         let mut removed = 0;
-        while removed < max_entries && !self.is_within_budget() {
-            let Some(at) = guard.slot().coldest() else { break };
+        let mut better = runner_up.map(|runner_up| runner_up.slot);
+        while let Some(at) = guard.slot().coldest() {
             let item = guard.slot().item(at);
             if removed > 0 && item.stamp.age(now) < runner_up_age {
+                break;
+            }
+            if removed == max_entries || self.is_within_budget() {
+                better = Some(victim.slot);
                 break;
             }
             let dead = item.is_dead(now);
@@ -87,6 +123,7 @@ impl Store {
             });
             removed += 1;
         }
+        self.remembered.store(better.unwrap_or(SLOTS), Relaxed);
         removed
     }
 }

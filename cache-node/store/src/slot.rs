@@ -50,6 +50,8 @@ pub(crate) struct Slot {
     pub(crate) journal: Option<Box<Journal>>,
     /// `None` while no key is tracked.
     pub(crate) tracked: Option<Box<Tracked>>,
+    /// What the store's [`Weights`](crate::weights::Weights) have for this slot.
+    pub(crate) weight: u32,
     pub(crate) access: Access,
 }
 
@@ -67,6 +69,7 @@ impl Default for Slot {
             last_copied: 0,
             journal: None,
             tracked: None,
+            weight: 0,
             access: Access::default(),
         }
     }

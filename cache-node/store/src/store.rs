@@ -2,7 +2,7 @@
 
 use std::hash::Hasher as _;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
@@ -12,12 +12,14 @@ use crate::guard::SlotGuard;
 use crate::slot::Slot;
 use crate::stats::{Counters, Stats};
 use crate::tracking::Tracking;
+use crate::weights::Weights;
 use crate::{GROUPS, SLOTS, SLOTS_PER_GROUP};
 
 /// What a store is made with.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Bytes for entries, slabs, indexes, journals and tracked keys. The 2 MiB of empty slots come on top.
+    /// Bytes for entries, slabs, indexes, journals and tracked keys. The 2 MiB of empty slots and the 128 KiB of their
+    /// weights come on top.
     pub budget_bytes: usize,
     /// Seed of the key hash and of the sampling for eviction. Secret and random in production, or
     /// clients could choose keys that collide.
@@ -33,6 +35,9 @@ pub struct Store {
     shared_seed: SharedSeed,
     /// Samples drawn so far for eviction: the counter behind the random slots.
     pub(crate) samples: AtomicU64,
+    pub(crate) weights: Weights,
+    /// The slot that the last search for a victim leaves to the next one; [`SLOTS`] if there is none.
+    pub(crate) remembered: AtomicU16,
     tracking: OnceLock<Tracking>,
     /// Bytes of the tables of tracked keys.
     tracked_bytes: AtomicUsize,
@@ -58,6 +63,8 @@ impl Store {
             hash_seed,
             shared_seed: SharedSeed::from_u64(hash_seed),
             samples: AtomicU64::new(0),
+            weights: Weights::new(),
+            remembered: AtomicU16::new(SLOTS),
             tracking: OnceLock::new(),
             tracked_bytes: AtomicUsize::new(0),
         }
@@ -75,7 +82,7 @@ impl Store {
     /// # Panics
     /// If `slot` is not below [`SLOTS`].
     pub fn lock(&self, slot: u16) -> SlotGuard<'_> {
-        SlotGuard::new(self, self.lock_group(slot / SLOTS_PER_GROUP), slot % SLOTS_PER_GROUP)
+        SlotGuard::new(self, self.lock_group(slot / SLOTS_PER_GROUP), slot)
     }
 
     /// Changes the budget. A lower one takes effect with the next [`Store::reclaim`].
@@ -110,8 +117,29 @@ impl Store {
         self.used_bytes() <= self.budget_bytes.load(Relaxed)
     }
 
+    /// Changes a slot, tells those who track what has changed (`writer` knows already), and accounts for its bytes and its
+    /// weight. Every change of entries, journal or tracked keys goes through here.
+    pub(crate) fn change<R>(
+        &self,
+        number: u16,
+        slot: &mut Slot,
+        writer: Option<u64>,
+        change: impl FnOnce(&mut Slot) -> R,
+    ) -> R {
+        let before = slot.footprint();
+        let result = change(slot);
+        self.report(slot, writer);
+        self.charge(before, slot.footprint());
+        let entries = slot.items().len() as u32;
+        if Weights::is_off(slot.weight, entries) {
+            self.weights.replace(number, slot.weight, entries);
+            slot.weight = entries;
+        }
+        result
+    }
+
     /// Accounts for a slot whose footprint changed.
-    pub(crate) fn charge(&self, before: usize, after: usize) {
+    fn charge(&self, before: usize, after: usize) {
         if after > before {
             self.used_bytes.fetch_add(after - before, Relaxed);
         } else if after < before {
@@ -129,7 +157,7 @@ impl Store {
     }
 
     /// Tells who tracks the keys whose entries have just changed; `writer` knows already.
-    pub(crate) fn report(&self, slot: &mut Slot, writer: Option<u64>) {
+    fn report(&self, slot: &mut Slot, writer: Option<u64>) {
         let Some(tracked) = &mut slot.tracked else { return };
         let Some(tracking) = self.tracking() else { return };
         tracked.report(&*tracking.observer, writer);
@@ -146,10 +174,5 @@ impl Store {
         let mut hasher = FoldHasher::with_seed(self.hash_seed, &self.shared_seed);
         hasher.write(key);
         hasher.finish()
-    }
-
-    /// The `n`th pseudo-random slot.
-    pub(crate) fn random_slot(&self, n: u64) -> u16 {
-        self.hash(&n.to_le_bytes()) as u16 % SLOTS
     }
 }

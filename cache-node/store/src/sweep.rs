@@ -23,15 +23,15 @@ impl Store {
     /// If `group` is not below [`crate::GROUPS`].
     pub fn sweep(&self, group: u16, now: Millis, budget: usize) -> Swept {
         let mut swept = Swept { visited: 0, expired: 0, complete: false };
+        let first = group * SLOTS_PER_GROUP;
         let mut group = self.lock_group(group);
         let Group { slots, counters, sweep_at } = &mut *group;
         for _ in 0..SLOTS_PER_GROUP {
             let slot = &mut slots[usize::from(*sweep_at)];
             if slot.is_sweep_due(now) {
-                let before = slot.footprint();
-                let (visited, expired, done) = slot.sweep(now, budget - swept.visited);
-                self.report(slot, None);
-                self.charge(before, slot.footprint());
+                let (visited, expired, done) = self.change(first + *sweep_at, slot, None, |slot| {
+                    slot.sweep(now, budget - swept.visited)
+                });
                 swept.visited += visited;
                 swept.expired += expired;
                 counters.expired += expired as u64;

@@ -59,4 +59,6 @@ fn threads_neither_deadlock_nor_lose_a_byte() {
     let stats = assert_conserved(&store);
     assert!(stats.used_bytes <= BUDGET_BYTES);
     assert!(stats.evicted > 0 && stats.expired > 0 && stats.hits > 0, "{stats:?}");
+    store.set_budget(0);
+    assert!(store.reclaim(START + ROUNDS, usize::MAX), "the eviction does not find every entry");
 }
