@@ -21,6 +21,8 @@ pub struct Counters {
     pub moved: AtomicU64,
     /// Requests that waited for a parked or ownerless slot.
     pub waited: AtomicU64,
+    /// Requests refused because there was no memory for what they store.
+    pub refused_for_memory: AtomicU64,
     /// Connections closed because of a protocol error.
     pub protocol_errors: AtomicU64,
     /// Connections closed because they took their invalidations too slowly.

@@ -92,6 +92,11 @@ const TABLE: &[Row] = &[
     counter("ringcache_waited_total", "Requests that waited for a slot between two owners.", |s| {
         load(&s.node.counters.waited)
     }),
+    counter(
+        "ringcache_out_of_memory_total",
+        "Requests refused because there was no memory for what they store.",
+        |s| load(&s.node.counters.refused_for_memory),
+    ),
     counter("ringcache_keyspace_hits_total", "Lookups that found an entry.", |s| {
         Some(s.stats.hits)
     }),

@@ -22,6 +22,8 @@ const GROUPS: usize = (SLOTS >> 4) as usize;
 /// A parked or ownerless slot is waited for this long before the client gets an error: longer than any handover, shorter
 /// than the time-outs of stock clients.
 pub const WAIT: Duration = Duration::from_secs(3);
+/// What stores something waits so long for memory, which is usually there again within milliseconds.
+pub const MEMORY_WAIT: Duration = Duration::from_secs(1);
 /// A slot whose changes wait in so long a queue for their new owner takes no more writes: they wait, none is lost.
 const MAX_JOURNAL_BYTES: usize = 1 << 20;
 
@@ -124,9 +126,16 @@ impl Node {
         }
     }
 
-    /// Whether an open slot may be written to now; if not, the writer waits for [`Node::changed`] and asks again.
-    pub fn takes_writes(&self, slot: &SlotGuard<'_>) -> bool {
-        slot.journal_len() <= MAX_JOURNAL_BYTES && !self.memory_is_tight.load(Ordering::Relaxed)
+    /// Whether an open slot may be changed now; if not, so many changes wait for its new owner that the request waits for
+    /// [`Node::changed`] and asks again.
+    pub fn takes_changes(&self, slot: &SlotGuard<'_>) -> bool {
+        slot.journal_len() <= MAX_JOURNAL_BYTES
+    }
+
+    /// Whether there is memory for more than what is there now. If not, only what stores something waits: deletions free
+    /// memory, and must not fail just when entries have to go.
+    pub fn has_memory(&self) -> bool {
+        !self.memory_is_tight.load(Ordering::Relaxed)
     }
 
     /// Resolves when the slot's group changed since this call, or after a short while (a change may have come just before).

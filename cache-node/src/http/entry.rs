@@ -86,8 +86,10 @@ impl Api {
         _body_lease: Lease,
     ) -> Result<Answer, Problem> {
         let written = json::written(&relayed.body)?;
+        let mut has_memory = true;
         let write = |mut guard: SlotGuard<'_>, now| {
-            if !self.node.takes_writes(&guard) {
+            has_memory = self.node.has_memory();
+            if !has_memory || !self.node.takes_changes(&guard) {
                 return None;
             }
             let deadline = match written.ttl_seconds {
@@ -97,7 +99,12 @@ impl Api {
             guard.set(key, &written.value, deadline, now);
             Some((deadline, now))
         };
-        match self.at_owner(key, relayed, write).await? {
+        let place = self.at_owner(key, relayed, write).await;
+        if !has_memory {
+            count(&self.node.counters.refused_for_memory);
+            return Err(Problem::OutOfMemory);
+        }
+        match place? {
             Place::There(answer) => Ok(answer),
             Place::Here((deadline, now)) => {
                 self.evict(now).await;
@@ -108,7 +115,7 @@ impl Api {
 
     pub(super) async fn delete(&self, key: &[u8], relayed: &Relayed) -> Result<Answer, Problem> {
         let delete = |mut guard: SlotGuard<'_>, now| {
-            self.node.takes_writes(&guard).then(|| guard.remove(key, now))
+            self.node.takes_changes(&guard).then(|| guard.remove(key, now))
         };
         match self.at_owner(key, relayed, delete).await? {
             Place::There(answer) => Ok(answer),

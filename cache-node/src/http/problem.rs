@@ -48,6 +48,8 @@ pub(super) enum Problem {
     TooManyKeys(usize),
     #[error("the owner of the key cannot be reached now; try again")]
     Unavailable,
+    #[error("the node has no memory for another entry now; try again")]
+    OutOfMemory,
     #[error("the node is busy with large bodies and answers; try again")]
     Busy,
     #[error("the node has as many connections as it allows; try again")]
@@ -75,6 +77,7 @@ impl Problem {
             Self::InvalidBody(_) => (StatusCode::UNPROCESSABLE_ENTITY, "InvalidBody"),
             Self::TooManyKeys(_) => (StatusCode::UNPROCESSABLE_ENTITY, "TooManyKeys"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
+            Self::OutOfMemory => (StatusCode::INSUFFICIENT_STORAGE, "OutOfMemory"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Busy"),
             Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "TooManyConnections"),
         }

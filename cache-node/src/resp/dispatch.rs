@@ -1,15 +1,13 @@
 //! From a request to its reply: looks the command up, asks for the slot of its keys, runs it. Synchronous: whatever has
 //! to wait is the connection's business.
 
-use std::fmt::Write as _;
-
 use ringcache_store::{MAX_KEY_BYTES, Millis, SlotGuard};
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::{Command, CommandSpec, lookup};
 
 use super::commands::{self, Handler, KeyedFn, transaction};
-use super::error::CommandError;
+use super::error::{CommandError, unknown_command};
 use super::session::Session;
 use super::workers::Worker;
 use crate::node::{Admission, Node};
@@ -32,8 +30,34 @@ pub(super) enum Outcome {
     Close,
     /// Nothing was done: the slot is between two owners.
     Wait(u16),
+    /// Nothing was done: there is no memory for what the request stores in that slot.
+    NoMemory(u16),
     /// Nothing was done: another node owns the slot.
     Elsewhere(u16),
+}
+
+/// What a request does to its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Effect {
+    /// It leaves the entries as they are.
+    Reads,
+    /// It changes or removes entries.
+    Changes,
+    /// It needs memory for what it stores.
+    Stores,
+}
+
+impl Effect {
+    /// What a command does, by its flags in the table.
+    pub(super) fn of(spec: &CommandSpec) -> Self {
+        if spec.has_flag("denyoom") {
+            Self::Stores
+        } else if spec.has_flag("write") {
+            Self::Changes
+        } else {
+            Self::Reads
+        }
+    }
 }
 
 /// One request, with all that its command may use.
@@ -136,14 +160,14 @@ fn run_keyed(call: &mut Call<'_>, run: KeyedFn) -> Outcome {
         Ok(slot) => slot,
         Err(error) => return refuse(call, mark, &error),
     };
-    let writes = call.spec.has_flag("write");
-    let mut guard = match admit(call.worker.node(), slot, writes) {
+    let effect = Effect::of(call.spec);
+    let mut guard = match admit(call.worker.node(), slot, effect) {
         Ok(guard) => guard,
         Err(outcome) => return outcome,
     };
     let done = run_locked(&mut call.reborrow(), &mut guard, run);
     drop(guard);
-    if writes {
+    if effect != Effect::Reads {
         reclaim(call.node(), call.now);
     }
     match done {
@@ -179,9 +203,14 @@ pub(super) fn run_locked(
 }
 
 /// Locks the slot for a request, if this node may serve it now.
-pub(super) fn admit(node: &Node, slot: u16, writes: bool) -> Result<SlotGuard<'_>, Outcome> {
+pub(super) fn admit(node: &Node, slot: u16, effect: Effect) -> Result<SlotGuard<'_>, Outcome> {
     match node.admit(slot) {
-        Admission::Serve(guard) if writes && !node.takes_writes(&guard) => Err(Outcome::Wait(slot)),
+        Admission::Serve(guard) if effect != Effect::Reads && !node.takes_changes(&guard) => {
+            Err(Outcome::Wait(slot))
+        }
+        Admission::Serve(_) if effect == Effect::Stores && !node.has_memory() => {
+            Err(Outcome::NoMemory(slot))
+        }
         Admission::Serve(guard) => Ok(guard),
         Admission::Wait => Err(Outcome::Wait(slot)),
         Admission::Elsewhere => Err(Outcome::Elsewhere(slot)),
@@ -221,22 +250,4 @@ pub(super) fn refuse(call: &mut Call<'_>, mark: usize, error: &CommandError) -> 
     }
     call.reply().error(&error.to_string());
     Outcome::Done
-}
-
-/// Redis' text, which redis-py, Jedis and Lettuce search for its beginning before they fall back to older commands.
-fn unknown_command(args: Args<'_>) -> String {
-    const MAX_QUOTED: usize = 128;
-    let quote = |arg: &[u8], max: usize| {
-        String::from_utf8_lossy(arg.get(..max).unwrap_or(arg)).into_owned()
-    };
-    let mut beginning = String::new();
-    for arg in args.iter().skip(1) {
-        if beginning.len() >= MAX_QUOTED {
-            break;
-        }
-        let max = MAX_QUOTED - beginning.len();
-        let _ = write!(beginning, "'{}' ", quote(arg, max));
-    }
-    let name = quote(&args[0], MAX_QUOTED);
-    format!("ERR unknown command '{name}', with args beginning with: {beginning}")
 }

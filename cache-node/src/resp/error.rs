@@ -1,6 +1,9 @@
 //! What a command may be refused for, in the words of Redis 7 where it has some: clients compare these texts.
 
+use std::fmt::Write as _;
+
 use ringcache_store::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use ringcache_wire::request::Args;
 
 use super::dispatch::MAX_REPLY_BYTES;
 
@@ -55,4 +58,40 @@ pub(super) enum CommandError {
     /// An error of one command only that quotes an argument.
     #[error("{0}")]
     Quoting(String),
+}
+
+/// Bytes of a client's text that an error quotes at most, as in Redis. An error line without a bound would break the
+/// connections that pass it on between nodes.
+const MAX_QUOTED_BYTES: usize = 128;
+
+/// A client's text as an error may quote it: shortened, and with escapes for what would end the line or not be shown.
+pub(super) fn quote(text: &[u8]) -> String {
+    quote_within(text, MAX_QUOTED_BYTES)
+}
+
+fn quote_within(text: &[u8], max_bytes: usize) -> String {
+    let mut quoted = String::new();
+    for shown in String::from_utf8_lossy(text.get(..max_bytes).unwrap_or(text)).chars() {
+        let escaped: String =
+            if shown.is_control() { shown.escape_default().collect() } else { shown.into() };
+        if quoted.len() + escaped.len() > max_bytes {
+            break;
+        }
+        quoted.push_str(&escaped);
+    }
+    quoted
+}
+
+/// Redis' text, which redis-py, Jedis and Lettuce search for its beginning before they fall back to older commands.
+pub(super) fn unknown_command(args: Args<'_>) -> String {
+    let mut beginning = String::new();
+    for arg in args.iter().skip(1) {
+        if beginning.len() >= MAX_QUOTED_BYTES {
+            break;
+        }
+        let quoted = quote_within(arg, MAX_QUOTED_BYTES - beginning.len());
+        let _ = write!(beginning, "'{quoted}' ");
+    }
+    let name = quote(&args[0]);
+    format!("ERR unknown command '{name}', with args beginning with: {beginning}")
 }

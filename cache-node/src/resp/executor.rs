@@ -16,10 +16,13 @@ use super::redirect::{self, Redirect};
 use super::session::{Replies, Session};
 use super::workers::Worker;
 use crate::counters::count;
-use crate::node::WAIT;
+use crate::node::{MEMORY_WAIT, WAIT};
 
 /// Pause before a request is sent again to an owner that could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Redis' text. Unlike `CLUSTERDOWN` no client answers it with a reload of the map, which would be a storm of them.
+const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 /// The part of a connection that runs requests; apart from its input, which requests point into.
 pub(super) struct Executor<'a> {
@@ -99,6 +102,14 @@ impl Executor<'_> {
             let slot = match outcome {
                 Outcome::Done | Outcome::Close => return,
                 Outcome::Wait(slot) => slot,
+                Outcome::NoMemory(slot) => {
+                    if waited >= MEMORY_WAIT {
+                        count(&node.counters.refused_for_memory);
+                        self.reply().error(OUT_OF_MEMORY);
+                        return self.end_exec();
+                    }
+                    slot
+                }
                 Outcome::Elsewhere(slot) => {
                     if self.send_elsewhere(args, slot, hops, waited).await {
                         return self.end_exec();

@@ -9,7 +9,7 @@ use ringcache_wire::request::Args;
 use super::{subcommand, tracking};
 use crate::resp::client::Client;
 use crate::resp::dispatch::{Call, Outcome};
-use crate::resp::error::CommandError;
+use crate::resp::error::{CommandError, quote};
 use crate::resp::session::{Replies, Session};
 
 pub(super) fn client(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -118,7 +118,7 @@ fn set_info(session: &Session, args: Args<'_>) -> Result<(), CommandError> {
     let (option, text) = (&args[2], word(&args[3]));
     let lower_case = String::from_utf8_lossy(option).to_ascii_lowercase();
     if !matches!(lower_case.as_str(), "lib-name" | "lib-ver") {
-        let option = String::from_utf8_lossy(option);
+        let option = quote(option);
         return Err(CommandError::Quoting(format!("ERR Unrecognized option '{option}'")));
     }
     let Some(text) = text else {
@@ -146,7 +146,7 @@ fn is_of_type(client: &Client, word: &[u8]) -> Result<bool, CommandError> {
             Ok(false)
         }
         word => {
-            let word = String::from_utf8_lossy(word);
+            let word = quote(word);
             Err(CommandError::Quoting(format!("ERR Unknown client type '{word}'")))
         }
     }

@@ -7,7 +7,7 @@ use super::client::set_name;
 use super::info::REDIS_VERSION;
 use crate::resp::client::proto_number;
 use crate::resp::dispatch::{Call, Outcome};
-use crate::resp::error::CommandError;
+use crate::resp::error::{CommandError, quote};
 use crate::resp::session::Replies;
 
 pub(super) fn ping(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -113,7 +113,7 @@ pub(super) fn hello(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
                 position += 2;
             }
             _ => {
-                let option = String::from_utf8_lossy(option);
+                let option = quote(option);
                 let text = format!("ERR Syntax error in HELLO option '{option}'");
                 return Err(CommandError::Quoting(text));
             }

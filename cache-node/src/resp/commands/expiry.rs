@@ -4,7 +4,7 @@ use ringcache_store::Millis;
 
 use super::time_to_live::Unit;
 use crate::resp::dispatch::Keyed;
-use crate::resp::error::CommandError;
+use crate::resp::error::{CommandError, quote};
 
 pub(super) fn expire(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
     set(call, Unit::EX, "expire")
@@ -43,7 +43,7 @@ fn conditions(call: &Keyed<'_, '_>) -> Result<Vec<Condition>, CommandError> {
     for option in call.args.iter().skip(3) {
         let known = words.iter().find(|(word, _)| option.eq_ignore_ascii_case(word.as_bytes()));
         let (_, condition) = known.ok_or_else(|| {
-            let option = String::from_utf8_lossy(option);
+            let option = quote(option);
             CommandError::Quoting(format!("ERR Unsupported option {option}"))
         })?;
         conditions.push(*condition);

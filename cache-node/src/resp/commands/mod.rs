@@ -27,7 +27,7 @@ pub(super) mod transaction;
 use ringcache_wire::table::{Command, CommandSpec};
 
 use super::dispatch::{Call, Keyed, Outcome};
-use super::error::CommandError;
+use super::error::{CommandError, quote};
 
 /// Runs a command for keys of one slot, which is locked meanwhile. What it wrote before an error is taken back.
 pub(super) type KeyedFn = fn(&mut Keyed<'_, '_>) -> Result<(), CommandError>;
@@ -105,7 +105,7 @@ pub(super) fn handler(command: Command) -> Handler {
 fn subcommand(call: &mut Call<'_>) -> Result<&'static CommandSpec, CommandError> {
     let name = &call.args[1];
     let Some(subcommand) = call.spec.subcommand(name) else {
-        let name = String::from_utf8_lossy(name.get(..MAX_QUOTED).unwrap_or(name));
+        let name = quote(name);
         let container = call.spec.name.to_uppercase();
         return Err(CommandError::Quoting(format!(
             "ERR unknown subcommand '{name}'. Try {container} HELP."
@@ -117,6 +117,3 @@ fn subcommand(call: &mut Call<'_>) -> Result<&'static CommandSpec, CommandError>
     call.session.last_command = subcommand.name;
     Ok(subcommand)
 }
-
-/// Bytes of an unknown name that an error quotes, as in Redis.
-const MAX_QUOTED: usize = 128;

@@ -1,5 +1,6 @@
 //! `MULTI`, `EXEC`, `WATCH`: commands of one slot, run while nobody else runs any there.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
 use ringcache_store::{Entry, Millis, SlotGuard};
@@ -7,7 +8,7 @@ use ringcache_wire::table::Command;
 
 use super::{Handler, handler};
 use crate::resp::dispatch::{
-    Call, MAX_REPLY_BYTES, Outcome, admit, reclaim, refuse, run, run_locked, slot_of,
+    Call, Effect, MAX_REPLY_BYTES, Outcome, admit, reclaim, refuse, run, run_locked, slot_of,
 };
 use crate::resp::error::CommandError;
 use crate::resp::redirect::{self, Redirect};
@@ -74,7 +75,7 @@ pub(super) fn watch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     if call.session.watched.len() + call.args.len() - 1 > MAX_WATCHED {
         return Err(CommandError::Other("ERR too many watched keys"));
     }
-    let mut guard = match admit(call.worker.node(), slot, false) {
+    let mut guard = match admit(call.worker.node(), slot, Effect::Reads) {
         Ok(guard) => guard,
         // What is watched is remembered here, so that another node cannot answer for us.
         Err(Outcome::Elsewhere(slot)) => return Ok(moved(call, slot)),
@@ -145,7 +146,7 @@ fn check(call: &mut Call<'_>) -> Result<Option<String>, CommandError> {
         Handler::Keyed(_) => {
             let slot = slot_of(call.spec, call.args)?;
             let node = call.worker.node();
-            let Err(Outcome::Elsewhere(slot)) = admit(node, slot, false).map(drop) else {
+            let Err(Outcome::Elsewhere(slot)) = admit(node, slot, Effect::Reads).map(drop) else {
                 return Ok(None);
             };
             let departed_requests = &mut call.session.departed_requests;
@@ -185,9 +186,10 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         call.session.end_transaction();
         return done;
     };
-    let writes = transaction.queue.iter().any(|queued| queued.spec.has_flag("write"));
+    let effects = transaction.queue.iter().map(|queued| Effect::of(queued.spec));
+    let effect = effects.max().unwrap_or(Effect::Reads);
     let worker = call.worker;
-    let mut guard = match admit(worker.node(), slot, writes) {
+    let mut guard = match admit(worker.node(), slot, effect) {
         Ok(guard) => guard,
         // What was watched cannot be compared at another node: as good as changed, the client begins anew there.
         Err(Outcome::Elsewhere(_)) if !call.session.watched.is_empty() => {
@@ -203,15 +205,19 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let is_unchanged = call.session.watched.iter().all(|watched| {
         fingerprint(call.session, &mut guard, &watched.key, call.now) == watched.fingerprint
     });
-    let done = if is_unchanged {
-        run_all(call, &transaction, Some(&mut guard))
-    } else {
+    let done = if !is_unchanged {
         call.reply().null_array();
         Ok(Outcome::Done)
+    } else if most_reply_bytes(&transaction, &mut guard, call.now) > MAX_REPLY_BYTES {
+        Err(CommandError::Other(
+            "EXECABORT Transaction discarded because its replies would be longer than 33554432 bytes.",
+        ))
+    } else {
+        run_all(call, &transaction, Some(&mut guard))
     };
     drop(guard);
     call.session.end_transaction();
-    if writes {
+    if effect != Effect::Reads {
         reclaim(worker.node(), call.now);
     }
     done
@@ -233,13 +239,51 @@ fn slot(transaction: &Transaction, watched: &[Watched]) -> Result<Option<u16>, C
     Ok(one)
 }
 
+/// The most bytes that the replies can take. Known before anything runs: given up half way, a transaction would be half
+/// executed. A key's value is as long as it is now, or as an argument of a command of the transaction that writes the key.
+fn most_reply_bytes(transaction: &Transaction, slot: &mut SlotGuard<'_>, now: Millis) -> usize {
+    /// A number, a status, an error, or the header of a value, and what a counter writes.
+    const SHORT: usize = 640;
+    let mut written: HashMap<&[u8], usize> = HashMap::new();
+    let mut bytes = 0_usize;
+    for queued in &transaction.queue {
+        let args = queued.args.as_args();
+        let longest = args.iter().map(<[u8]>::len).max().unwrap_or(0);
+        bytes += SHORT + if queued.spec.keys.first > 0 { 0 } else { longest };
+        for position in queued.spec.key_positions(args.len()) {
+            let Some(key) = args.get(position) else { continue };
+            if returns_values(queued.spec.id) {
+                let found = slot.peek(key, now).map_or(0, |entry| entry.value.len());
+                bytes += SHORT + written.get(key).map_or(found, |own| found.max(*own));
+            }
+            if Effect::of(queued.spec) == Effect::Stores {
+                let own = written.entry(key).or_default();
+                *own = longest.max(*own);
+            }
+        }
+    }
+    bytes
+}
+
+/// Whether replies to the command carry values.
+fn returns_values(command: Command) -> bool {
+    matches!(
+        command,
+        Command::Get
+            | Command::Getdel
+            | Command::Getex
+            | Command::Getset
+            | Command::Mget
+            | Command::Set
+    )
+}
+
 /// Writes one reply for each command. One that fails does not stop the others.
 fn run_all(
     call: &mut Call<'_>,
     transaction: &Transaction,
     mut slot: Option<&mut SlotGuard<'_>>,
 ) -> Result<Outcome, CommandError> {
-    let start = call.out.len();
     call.reply().array(transaction.queue.len());
     for queued in &transaction.queue {
         let mut each = call.reborrow();
@@ -255,9 +299,6 @@ fn run_all(
             _ => {
                 run(&mut each);
             }
-        }
-        if call.out.len() - start > MAX_REPLY_BYTES {
-            return Err(CommandError::ReplyTooLong);
         }
     }
     Ok(Outcome::Done)

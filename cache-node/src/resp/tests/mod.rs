@@ -1,5 +1,6 @@
 //! A node in this process, on a free port of the loopback, and clients that compare its replies byte for byte.
 
+mod bounds;
 mod cluster;
 mod commands;
 mod connections;

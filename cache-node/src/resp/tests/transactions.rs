@@ -114,3 +114,62 @@ fn a_transaction_is_bounded() {
     assert_eq!(replies[7], "-ERR transaction is too large\r\n");
     client.check(&[("EXEC", ABORTED)]);
 }
+
+#[test]
+fn a_transaction_whose_replies_would_be_too_long_does_nothing() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let value = vec![b'v'; 1 << 20];
+    assert_eq!(client.ask_words(&[b"SET", b"{t}big", &value]), OK);
+    let most = "-EXECABORT Transaction discarded because its replies would be longer than 33554432 bytes.\r\n";
+    for (gets, is_run) in [(31, true), (33, false)] {
+        client.check(&[("DEL {t}a {t}z", ":0\r\n"), ("MULTI", OK), ("SET {t}a 1", QUEUED)]);
+        for _ in 0..gets {
+            assert_eq!(client.ask("GET {t}big"), QUEUED);
+        }
+        client.check(&[("SET {t}z 1", QUEUED)]);
+        let reply = client.ask("EXEC");
+        assert_eq!(reply == most, !is_run, "{reply:.200}");
+        let both = if is_run { ":2\r\n" } else { ":0\r\n" };
+        client.check(&[("EXISTS {t}a {t}z", both), ("DEL {t}a {t}z", both)]);
+    }
+}
+
+#[test]
+fn what_a_transaction_writes_itself_counts_for_its_replies() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let value = vec![b'v'; 1 << 20];
+    client.check(&[("MULTI", OK)]);
+    assert_eq!(client.ask_words(&[b"SET", b"k", &value]), QUEUED);
+    for _ in 0..33 {
+        assert_eq!(client.ask("GET k"), QUEUED);
+    }
+    assert!(client.ask("EXEC").starts_with("-EXECABORT"));
+    client.check(&[("GET k", "$-1\r\n")]);
+}
+
+#[test]
+fn without_memory_only_what_stores_is_refused() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.check(&[("SET {t}a 1", OK), ("SET {t}b 1", OK), ("SET {t}c 1", OK)]);
+    server.node.memory_is_tight.store(true, std::sync::atomic::Ordering::Relaxed);
+    let oom = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    client.check(&[
+        ("SET {t}b 2", oom),
+        ("INCR {t}b", oom),
+        ("MULTI", OK),
+        ("GET {t}a", QUEUED),
+        ("SET {t}b 2", QUEUED),
+        ("EXEC", oom),
+        ("GET {t}b", "$1\r\n1\r\n"),
+        ("DEL {t}a", ":1\r\n"),
+        ("EXPIRE {t}b 100", ":1\r\n"),
+        ("MULTI", OK),
+        ("DEL {t}c", QUEUED),
+        ("EXEC", "*1\r\n:1\r\n"),
+    ]);
+    server.node.memory_is_tight.store(false, std::sync::atomic::Ordering::Relaxed);
+    client.check(&[("SET {t}b 2", OK)]);
+}

@@ -1,0 +1,66 @@
+//! What a single request may cost the others: bounded error lines, steps and arguments.
+
+use ringcache_wire::table::COMMANDS;
+
+use super::{Client, Server};
+
+/// The longest error line, its code and line end included.
+const MAX_ERROR_LINE: usize = 512;
+
+/// Sends the words and returns the reply; nothing if the connection was closed.
+fn reply_to(client: &mut Client, words: &[Vec<u8>]) -> String {
+    let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    client.ask_words(&words)
+}
+
+#[test]
+fn no_error_line_is_long_whatever_the_arguments() {
+    let server = Server::start();
+    let long_text = b"x\r\n\xff ".repeat(500);
+    let every = COMMANDS.iter().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands));
+    let mut requests: Vec<Vec<Vec<u8>>> = vec![vec![long_text.clone(); 3]];
+    for spec in every {
+        let name: Vec<Vec<u8>> =
+            spec.name.split('|').map(|word| word.as_bytes().to_vec()).collect();
+        for args in 0..5_usize {
+            for long in 0..1_usize << args {
+                let pick = |arg: usize| {
+                    if long >> arg & 1 == 1 { long_text.clone() } else { b"10".to_vec() }
+                };
+                requests.push(name.iter().cloned().chain((0..args).map(pick)).collect());
+            }
+        }
+    }
+    for before in [&[][..], &["MULTI"]] {
+        for request in &requests {
+            // A connection of its own: some commands close it or change what it is told.
+            let mut client = server.connect();
+            for command in before {
+                client.ask(command);
+            }
+            let reply = reply_to(&mut client, request);
+            if let Some(error) = reply.strip_prefix('-') {
+                let lines = error.trim_end_matches("\r\n");
+                assert!(reply.len() <= MAX_ERROR_LINE, "{} bytes: {reply:.600}", reply.len());
+                assert!(!lines.contains(['\r', '\n']), "{lines}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_quotes_a_text_to_its_limit_and_shows_what_cannot_be_printed() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let quoted = |option: &[u8], shown: &str| {
+        let mut client = server.connect();
+        let reply = client.ask_words(&[b"EXPIRE", b"k", b"10", option]);
+        assert_eq!(reply, format!("-ERR Unsupported option {shown}\r\n"));
+    };
+    quoted(b"NOPE", "NOPE");
+    quoted(b"a\r\nb\x00", r"a\r\nb\u{0}");
+    quoted(&[b'x'; 128], &"x".repeat(128));
+    quoted(&[b'x'; 129], &"x".repeat(128));
+    quoted(&[0; 129], &r"\u{0}".repeat(128 / 5));
+    client.check(&[("PING", "+PONG\r\n")]);
+}
