@@ -137,7 +137,8 @@ impl Connection<'_> {
                 }
                 Ok(Parsed::Request { consumed }) => {
                     let args = self.parser.args(input);
-                    let close = !args.is_empty() && self.executor.answer(args, &mut now).await;
+                    let close = !args.is_empty()
+                        && self.executor.answer(args, &mut now, &self.socket).await;
                     self.consumed += consumed;
                     if close {
                         break Stop::Close;

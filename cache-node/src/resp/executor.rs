@@ -9,6 +9,7 @@ use ringcache_store::Millis;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::lookup;
+use tokio::net::TcpStream;
 
 use super::dispatch::{Outcome, dispatch};
 use super::forward::{self, Forwarded, Lost};
@@ -38,18 +39,26 @@ impl Executor<'_> {
         ReplyWriter::new(&mut self.out, self.session.proto)
     }
 
-    /// Answers one request. True if the connection is to be closed.
-    pub(super) async fn answer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
-        let mark = self.out.len();
+    /// Answers one request. True if the connection is to be closed. Replies that are ready go out over `socket` before the
+    /// request waits for anything.
+    pub(super) async fn answer(
+        &mut self,
+        args: Args<'_>,
+        now: &mut Millis,
+        socket: &TcpStream,
+    ) -> bool {
+        let mut mark = self.out.len();
         let replies = self.session.replies;
         self.session.commands += 1;
         let close = if self.session.client.is_peer {
-            self.answer_peer(args, now).await
+            self.answer_peer(args, now, socket).await
         } else {
             match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
                 Outcome::Done => false,
                 Outcome::Close => true,
                 unserved => {
+                    self.send_ready(socket);
+                    mark = self.out.len();
                     self.answer_later(args, 0, unserved, now).await;
                     false
                 }
@@ -68,7 +77,7 @@ impl Executor<'_> {
     }
 
     /// Answers a request that another node forwards.
-    async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
+    async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis, socket: &TcpStream) -> bool {
         let Some(Forwarded { hops, request, transaction }) = forward::unwrap(args) else {
             self.reply().error("ERR not a forwarded request");
             return true;
@@ -79,10 +88,27 @@ impl Executor<'_> {
             Outcome::Done => false,
             Outcome::Close => true,
             unserved => {
+                self.send_ready(socket);
                 self.answer_later(args, hops, unserved, now).await;
                 false
             }
         }
+    }
+
+    /// Writes what is ready, replies and the pushes behind them, as far as the client takes it at once: the next request may
+    /// wait for seconds. What it does not take, and errors, are left to the next flush.
+    fn send_ready(&mut self, socket: &TcpStream) {
+        if self.session.tracking.is_some() {
+            self.session.client.take_pushes(&mut self.out);
+        }
+        let mut written = 0;
+        while let Some(rest) = self.out.get(written..).filter(|rest| !rest.is_empty()) {
+            match socket.try_write(rest) {
+                Ok(bytes) if bytes > 0 => written += bytes,
+                _ => break,
+            }
+        }
+        self.out.drain(..written);
     }
 
     /// Answers a request that could not be run at once.

@@ -266,3 +266,18 @@ fn stopping_answers_what_was_asked_and_closes() {
     assert_eq!(client.receive_all(), b"");
     assert_eq!(server.node.counters.connections.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn replies_that_are_ready_go_out_before_a_request_waits() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.check(&[("SET stays 1", "+OK\r\n"), ("SET moves 2", "+OK\r\n")]);
+    let slot = ringcache_ring::key_slot(b"moves");
+    server.set_access(slot, ringcache_store::Access::Parked);
+    client.send(b"GET stays\r\nGET moves\r\nGET stays\r\n");
+    // Held back, it would come behind the other's error, after three seconds.
+    assert_eq!(client.receive(), b"$1\r\n1\r\n");
+    server.set_access(slot, ringcache_store::Access::Open);
+    assert_eq!(client.receive(), b"$1\r\n2\r\n");
+    assert_eq!(client.receive(), b"$1\r\n1\r\n");
+}
