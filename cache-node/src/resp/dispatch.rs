@@ -32,6 +32,8 @@ pub(super) enum Outcome {
     Wait(u16),
     /// Nothing was done: there is no memory for what the request stores in that slot.
     NoMemory(u16),
+    /// A flush has cleared what is here; it goes on at the owners of slots that were handed over, this one among them.
+    FlushAtOwners(u16),
     /// Nothing was done: another node owns the slot.
     Elsewhere(u16),
 }

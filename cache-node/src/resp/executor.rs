@@ -2,19 +2,22 @@
 //! the request, or redirects the client. A request that has to wait holds up the later ones of its connection, so that
 //! replies keep their order.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ringcache_ring::SlotSet;
 use ringcache_store::Millis;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::lookup;
 use tokio::net::TcpStream;
 
+use super::commands::flush::NAMED;
 use super::dispatch::{Outcome, dispatch};
 use super::forward::{self, Forwarded, Lost};
-use super::redirect::{self, Redirect};
-use super::session::{Replies, Session};
+use super::redirect::{self, BusAddress, MAX_HOPS, Redirect};
+use super::session::{OwnedArgs, Replies, Session};
 use super::workers::Worker;
 use crate::counters::count;
 use crate::node::{MEMORY_WAIT, WAIT};
@@ -128,6 +131,10 @@ impl Executor<'_> {
             let slot = match outcome {
                 Outcome::Done | Outcome::Close => return,
                 Outcome::Wait(slot) => slot,
+                Outcome::FlushAtOwners(slot) => {
+                    self.flush_at_owners(hops, waited).await;
+                    slot
+                }
                 Outcome::NoMemory(slot) => {
                     if waited >= MEMORY_WAIT {
                         count(&node.counters.refused_for_memory);
@@ -144,6 +151,7 @@ impl Executor<'_> {
                 }
             };
             if waited >= WAIT {
+                self.session.flush = None;
                 self.reply().error("CLUSTERDOWN Hash slot not served");
                 return self.end_exec();
             }
@@ -154,6 +162,36 @@ impl Executor<'_> {
             node.changed(slot).await;
             *now = node.clock.unix_ms();
             outcome = dispatch(self.worker, &mut self.session, args, *now, &mut self.out);
+        }
+    }
+
+    /// Clears slots that were handed over at their owners. Those for which no answer comes are left to be tried again.
+    async fn flush_at_owners(&mut self, hops: u8, waited: Duration) {
+        let node = self.worker.node();
+        let Some(flush) = self.session.flush.as_mut().filter(|_| hops < MAX_HOPS) else { return };
+        let mut owners: HashMap<BusAddress, SlotSet> = HashMap::new();
+        for slot in flush.away.iter() {
+            if let Some(owner) = redirect::address(node, slot) {
+                owners.entry(owner).or_default().insert(slot);
+            }
+        }
+        let deadline = WAIT.saturating_sub(waited);
+        for (owner, slots) in owners {
+            let ranges = slots.ranges().flat_map(|range| [*range.start(), *range.end()]);
+            let ranges: Vec<String> = ranges.map(|slot| slot.to_string()).collect();
+            let words =
+                [&b"FLUSHALL"[..], NAMED].into_iter().chain(ranges.iter().map(String::as_bytes));
+            let args = OwnedArgs::new(words.collect::<Vec<_>>().into_iter());
+            let request = forward::wrap(hops + 1, args.as_args(), None);
+            let answer = self.worker.forwarder.send(owner, self.session.proto, hops + 1, request);
+            match tokio::time::timeout(deadline, answer).await {
+                Ok(Ok(reply)) if reply == b"+OK\r\n" => {
+                    count(&node.counters.forwarded);
+                    flush.away = flush.away.difference(&slots);
+                }
+                // Cleared twice is as good as once: it is tried again.
+                _ => tokio::time::sleep(RETRY_PAUSE).await,
+            }
         }
     }
 

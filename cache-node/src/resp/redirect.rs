@@ -63,6 +63,13 @@ pub(super) fn decide(
     }
 }
 
+/// Where the owner of the slot takes forwarded requests; `None` if nobody else is known to own it.
+pub(super) fn address(node: &Node, slot: u16) -> Option<BusAddress> {
+    let routes = node.routes.load();
+    let owner = other_owner(node, &routes, slot)?;
+    Some(BusAddress { host: owner.host.clone(), port: owner.ports.bus })
+}
+
 /// The error that sends a client to the owner of the slot; `None` if nobody else is known to be it.
 pub(super) fn moved(node: &Node, slot: u16) -> Option<String> {
     let routes = node.routes.load();

@@ -4,6 +4,7 @@ use std::hash::RandomState;
 use std::ops::Range;
 use std::sync::Arc;
 
+use ringcache_ring::SlotSet;
 use ringcache_wire::reply::Proto;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::CommandSpec;
@@ -25,6 +26,8 @@ pub(super) struct Session {
     pub(super) tracking: Option<Tracking>,
     /// Commands between `MULTI` and `EXEC`.
     pub(super) transaction: Option<Transaction>,
+    /// What a flush under way has still to clear.
+    pub(super) flush: Option<Flush>,
     /// Keys of `WATCH`.
     pub(super) watched: Vec<Watched>,
     /// Makes the fingerprints of watched keys, so that nobody can prepare two values with the same one.
@@ -50,6 +53,7 @@ impl Session {
             no_touch: false,
             tracking: None,
             transaction: None,
+            flush: None,
             watched: Vec::new(),
             fingerprints: RandomState::new(),
             departed_requests: 0,
@@ -106,6 +110,15 @@ pub(super) enum Replies {
     Off,
     /// The next one is not.
     SkipNext,
+}
+
+/// Slots that a flush has still to clear.
+#[derive(Debug, Default)]
+pub(super) struct Flush {
+    /// Between two owners: waited for.
+    pub(super) parked: SlotSet,
+    /// Handed over: to be cleared at their owners.
+    pub(super) away: SlotSet,
 }
 
 /// A key whose change makes `EXEC` fail.

@@ -13,6 +13,7 @@ mod connection;
 mod counters;
 mod decimal;
 mod expiry;
+pub(super) mod flush;
 mod glob;
 mod info;
 mod keys;
@@ -86,7 +87,7 @@ pub(super) fn handler(command: Command) -> Handler {
         Command::Discard => Plain(transaction::discard),
         Command::Echo => Plain(connection::echo),
         Command::Exec => Plain(transaction::exec),
-        Command::Flushall | Command::Flushdb => Plain(server::flush),
+        Command::Flushall | Command::Flushdb => Plain(flush::flush),
         Command::Hello => Plain(connection::hello),
         Command::Info => Plain(info::info),
         Command::Multi => Plain(transaction::multi),

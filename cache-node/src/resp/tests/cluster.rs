@@ -364,3 +364,44 @@ fn a_read_whose_reply_was_lost_is_sent_again_and_a_write_is_not() {
         assert_eq!(requests[0] == requests[1], times == 2, "{requests:?}");
     }
 }
+
+#[test]
+fn a_slot_that_moves_between_two_flushes_is_flushed_all_the_same() {
+    let (to, from) = pair();
+    let (mut at_to, mut at_from) = (to.connect(), from.connect());
+    let slot = key_slot(b"foo");
+    assert!(slot >= SLOTS / 2, "the second node's");
+    assert_eq!(at_from.ask("SET foo old"), OK);
+    // The new owner is asked while the slot is on its way to it.
+    to.node.store.lock(slot).set(b"foo", b"old", None, 1);
+    assert_eq!(at_to.ask("FLUSHALL"), OK);
+    hand_over(slot, &from, &to);
+    assert_eq!(at_to.ask("GET foo"), "$3\r\nold\r\n");
+    assert_eq!(at_from.ask("FLUSHALL"), OK);
+    assert_eq!(at_to.ask("GET foo"), "$-1\r\n");
+    // Only what had moved: the rest of the new owner is its own business.
+    assert!(key_slot(b"bar") < SLOTS / 2, "the first node's");
+    assert_eq!(at_to.ask("SET bar 1"), OK);
+    assert_eq!(at_from.ask("FLUSHALL"), OK);
+    assert_eq!(at_to.ask("GET bar"), "$1\r\n1\r\n");
+    // Not for clients.
+    assert_eq!(at_to.ask("FLUSHALL RC.SLOTS 0 16383"), "-ERR syntax error\r\n");
+}
+
+#[test]
+fn a_flush_waits_for_a_parked_slot_and_clears_the_others_once() {
+    let server = Server::start();
+    let (mut client, mut flusher) = (server.connect(), server.connect());
+    client.check(&[("SET foo 1", OK), ("SET bar 1", OK)]);
+    server.set_access(key_slot(b"foo"), Access::Parked);
+    flusher.send(b"FLUSHALL\r\n");
+    super::eventually("the open slots are cleared", || {
+        server.connect().ask("GET bar") == "$-1\r\n"
+    });
+    // Acknowledged after the flush of its slot: it stays.
+    client.check(&[("SET bar 2", OK)]);
+    std::thread::sleep(Duration::from_millis(20));
+    server.set_access(key_slot(b"foo"), Access::Open);
+    assert_eq!(flusher.receive(), OK.as_bytes());
+    client.check(&[("GET foo", "$-1\r\n"), ("GET bar", "$1\r\n2\r\n")]);
+}
