@@ -33,7 +33,8 @@ pub use listener::serve;
 
 /// An answer on its way to the client.
 type Answer = Response<Full<Bytes>>;
-/// Requests carry in it how many nodes have passed them on already.
+/// Requests that a node passes on carry in it how many nodes have done so, and the incarnation that they are meant for. Only
+/// nodes know that: what a client says is ignored, or it could have a request answered as if it had been passed on for too long.
 const HOPS: &str = "ringcache-hops";
 /// A request is passed on at most so often: nodes that disagree about an owner must not play ping-pong.
 const MAX_HOPS: u8 = 3;
@@ -67,6 +68,12 @@ impl Api {
         self.try_answer(request).await.unwrap_or_else(Problem::into_answer)
     }
 
+    /// How many nodes have passed a request on, if its header was written by a node for this one.
+    fn hops(&self, header: &str) -> Option<u8> {
+        let (hops, receiver) = header.split_once(' ')?;
+        hops.parse().ok().filter(|_| receiver == self.node.incarnation.0)
+    }
+
     async fn try_answer(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
         let call = Call::parse(&head.method, &head.uri)?;
@@ -80,7 +87,7 @@ impl Api {
             path: head.uri.path().to_owned(),
             if_none_match: text("if-none-match").map(str::to_owned),
             body,
-            hops: text(HOPS).and_then(|hops| hops.parse().ok()).unwrap_or(0),
+            hops: text(HOPS).and_then(|hops| self.hops(hops)).unwrap_or(0),
         };
         match call {
             Call::Get(key) => self.get(&key, &relayed).await,

@@ -78,7 +78,7 @@ fn request(peer: &Peer, relayed: &Relayed) -> Option<Request<Full<Bytes>>> {
     let mut request = Request::builder()
         .method(if is_head { Method::GET } else { relayed.method.clone() })
         .uri(uri.build().ok()?)
-        .header(HOPS, u16::from(relayed.hops) + 1);
+        .header(HOPS, format!("{} {}", u16::from(relayed.hops) + 1, peer.incarnation));
     if let Some(tags) = &relayed.if_none_match {
         request = request.header(IF_NONE_MATCH, tags);
     }

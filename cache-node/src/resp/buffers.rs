@@ -1,5 +1,6 @@
 //! The memory that connections hold for requests not yet read and replies not yet written, bounded over all of them.
 
+use super::dispatch::MAX_REPLY_BYTES;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What each connection may hold without asking, in bytes: enough for the requests and replies of an ordinary client, so
@@ -24,6 +25,11 @@ impl Pool {
     pub(super) fn new(memory_bytes: u64) -> Self {
         let limit_bytes = usize::try_from(memory_bytes / SHARE).unwrap_or(usize::MAX);
         Self { limit_bytes: limit_bytes.max(MIN_BYTES), held_bytes: AtomicUsize::new(0) }
+    }
+
+    /// Bytes of the largest reply: what all connections may hold together, so that one reply alone cannot exceed it.
+    pub(super) fn max_reply_bytes(&self) -> usize {
+        self.limit_bytes.min(MAX_REPLY_BYTES)
     }
 
     /// Whether connections hold more than they may: those that do not move have to go.

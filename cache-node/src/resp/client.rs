@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::Proto;
 use tokio::sync::Notify;
 
@@ -120,7 +121,7 @@ impl Client {
     }
 
     /// Moves the pushes that wait behind the replies in `out`.
-    pub(super) fn take_pushes(&self, out: &mut Vec<u8>) {
+    pub(super) fn take_pushes(&self, out: &mut Output) {
         if let Some(pushes) = &mut *self.pushes.lock() {
             pushes.append_to(out);
         }

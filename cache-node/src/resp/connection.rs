@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::BufMut as _;
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::Proto;
 use ringcache_wire::request::{Limits, Parsed, RequestParser};
 use tokio::io::AsyncReadExt as _;
@@ -64,7 +65,7 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
         executor: Executor {
             worker,
             session: Session::new(registered.client.clone(), proto),
-            out: Vec::new(),
+            out: Output::default(),
         },
         client: &registered.client,
         socket,

@@ -2,6 +2,7 @@
 //! to wait is the connection's business.
 
 use ringcache_store::{MAX_KEY_BYTES, Millis, SlotGuard};
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::{Command, CommandSpec, lookup};
@@ -12,8 +13,8 @@ use super::session::Session;
 use super::workers::Worker;
 use crate::node::{Admission, Node};
 
-/// Bytes of one reply at most. A reply is written as a whole, so without this an `MGET` of one key, named a million
-/// times, would take a terabyte.
+/// Bytes of one reply at most, on a node however large. A reply is written as a whole, so without this an `MGET` of one
+/// key, named a million times, would take a terabyte.
 pub(super) const MAX_REPLY_BYTES: usize = 32 << 20;
 
 /// Entries that a writer evicts at a time, and how often at most before its answer. A value of a megabyte may have to
@@ -69,7 +70,7 @@ pub(super) struct Call<'a> {
     pub(super) spec: &'static CommandSpec,
     pub(super) args: Args<'a>,
     pub(super) now: Millis,
-    pub(super) out: &'a mut Vec<u8>,
+    pub(super) out: &'a mut Output,
 }
 
 impl Call<'_> {
@@ -119,12 +120,33 @@ impl Keyed<'_, '_> {
 }
 
 /// Answers one request, or says why it cannot be answered now. `args` has at least one element.
+///
+/// A reply that is too long for the node is never built: the buffer takes no more, and the client gets an error.
 pub(super) fn dispatch(
     worker: &Worker,
     session: &mut Session,
     args: Args<'_>,
     now: Millis,
-    out: &mut Vec<u8>,
+    out: &mut Output,
+) -> Outcome {
+    let mark = out.len();
+    let max_bytes = worker.max_reply_bytes();
+    out.set_room(mark + max_bytes);
+    let outcome = answer(worker, session, args, now, out);
+    if out.is_full() {
+        out.truncate(mark);
+        let error = CommandError::ReplyTooLong(max_bytes).to_string();
+        ReplyWriter::new(out, session.proto).error(&error);
+    }
+    outcome
+}
+
+fn answer(
+    worker: &Worker,
+    session: &mut Session,
+    args: Args<'_>,
+    now: Millis,
+    out: &mut Output,
 ) -> Outcome {
     let Some(spec) = lookup(&args[0]) else {
         session.break_transaction();

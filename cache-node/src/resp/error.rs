@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 use ringcache_store::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use ringcache_wire::request::Args;
 
-use super::dispatch::MAX_REPLY_BYTES;
-
 /// A refused command. The text is the whole error reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
@@ -50,8 +48,8 @@ pub(super) enum CommandError {
     #[error("ERR value is longer than {MAX_VALUE_BYTES} bytes")]
     ValueTooLong,
     /// A reply beyond the limit.
-    #[error("ERR reply is longer than {MAX_REPLY_BYTES} bytes; ask for fewer keys at a time")]
-    ReplyTooLong,
+    #[error("ERR reply is longer than {0} bytes; ask for fewer keys at a time")]
+    ReplyTooLong(usize),
     /// An error of one command only.
     #[error("{0}")]
     Other(&'static str),

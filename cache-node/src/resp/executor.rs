@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ringcache_ring::SlotSet;
 use ringcache_store::Millis;
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::lookup;
@@ -33,12 +34,13 @@ pub(super) struct Executor<'a> {
     pub(super) worker: &'a Worker,
     pub(super) session: Session,
     /// Replies that have not been written.
-    pub(super) out: Vec<u8>,
+    pub(super) out: Output,
 }
 
 impl Executor<'_> {
     /// Writes replies in the connection's protocol version.
     pub(super) fn reply(&mut self) -> ReplyWriter<'_> {
+        self.out.set_room(self.out.len() + self.worker.max_reply_bytes());
         ReplyWriter::new(&mut self.out, self.session.proto)
     }
 
@@ -111,7 +113,7 @@ impl Executor<'_> {
                 _ => break,
             }
         }
-        self.out.drain(..written);
+        self.out.sent(written);
     }
 
     /// Answers a request that could not be run at once.
@@ -235,7 +237,8 @@ impl Executor<'_> {
         let lost = match tokio::time::timeout(left, answer).await {
             Ok(Ok(reply)) => {
                 count(&node.counters.forwarded);
-                self.out.extend_from_slice(&reply);
+                self.out.set_room(self.out.len() + reply.len());
+                self.out.push(&reply);
                 return true;
             }
             Ok(Err(lost)) => lost,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use ringcache_ring::SLOTS;
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::{Proto, ReplyWriter};
 
 use crate::node::Node;
@@ -65,9 +66,9 @@ impl Views {
         }
         let encode = |write: &dyn Fn(&mut ReplyWriter<'_>)| {
             [Proto::Resp2, Proto::Resp3].map(|proto| {
-                let mut encoded = Vec::new();
+                let mut encoded = Output::new(usize::MAX);
                 write(&mut ReplyWriter::new(&mut encoded, proto));
-                encoded
+                encoded.to_vec()
             })
         };
         let mut shards: BTreeMap<&str, Shard<'_>> = routes

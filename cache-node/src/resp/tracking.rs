@@ -1,6 +1,7 @@
 //! `CLIENT TRACKING`: which reads of a connection are registered, and the pushes on their way to it.
 
-use ringcache_store::Observer;
+use ringcache_store::{MAX_KEY_BYTES, Observer};
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::{Proto, ReplyWriter};
 use ringcache_wire::table::CommandSpec;
 
@@ -49,7 +50,7 @@ impl Tracking {
 /// Pushes that wait for their connection to write them.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
-    encoded: Vec<u8>,
+    encoded: Output,
 }
 
 impl Pushes {
@@ -72,6 +73,8 @@ impl Pushes {
     }
 
     fn begin(&mut self) -> ReplyWriter<'_> {
+        // The last key may pass the bound: half a push would be worse.
+        self.encoded.set_room(MAX_WAITING_BYTES + MAX_KEY_BYTES + 64);
         let mut push = ReplyWriter::new(&mut self.encoded, Proto::Resp3);
         push.push(2);
         push.bulk(b"invalidate");
@@ -79,9 +82,10 @@ impl Pushes {
     }
 
     /// Moves all of them behind the replies in `out`.
-    pub(super) fn append_to(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.encoded);
-        self.encoded = Vec::new();
+    pub(super) fn append_to(&mut self, out: &mut Output) {
+        out.set_room(out.len() + self.encoded.len());
+        out.push(&self.encoded);
+        self.encoded = Output::default();
     }
 
     /// Whether none waits.

@@ -59,6 +59,11 @@ impl Worker {
     pub(super) fn node(&self) -> &Arc<Node> {
         &self.shared.node
     }
+
+    /// Bytes of the largest reply.
+    pub(super) fn max_reply_bytes(&self) -> usize {
+        self.shared.buffers.max_reply_bytes()
+    }
 }
 
 /// The running threads.

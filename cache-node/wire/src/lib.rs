@@ -10,6 +10,7 @@ mod line;
 
 pub mod frame;
 pub mod number;
+pub mod output;
 pub mod reply;
 pub mod request;
 pub mod table;

@@ -2,11 +2,13 @@
 
 use std::io::Write as _;
 
-use crate::encode::push_bulk;
-use crate::number::push_integer;
+use crate::output::Output;
 
 #[cfg(test)]
 mod tests;
+
+/// Characters of the longest 64-bit number.
+const MAX_DIGITS: usize = 20;
 
 /// The protocol version of a connection: RESP2 until `HELLO 3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,24 +20,29 @@ pub enum Proto {
     Resp3,
 }
 
-/// Appends replies to a buffer; allocates nothing besides.
+/// Appends replies to a bounded buffer; allocates nothing besides. What does not fit there is not written, see [`Output`].
 ///
 /// Aggregates are written as their header, then as many elements as it announced.
 #[derive(Debug)]
 pub struct ReplyWriter<'a> {
-    out: &'a mut Vec<u8>,
+    out: &'a mut Output,
     proto: Proto,
 }
 
 impl<'a> ReplyWriter<'a> {
     /// A writer that appends to `out`.
-    pub fn new(out: &'a mut Vec<u8>, proto: Proto) -> Self {
+    pub fn new(out: &'a mut Output, proto: Proto) -> Self {
         Self { out, proto }
     }
 
     /// The protocol version written.
     pub fn proto(&self) -> Proto {
         self.proto
+    }
+
+    /// Whether something did not fit into the buffer.
+    pub fn is_full(&self) -> bool {
+        self.out.is_full()
     }
 
     /// A short text such as `OK`. CR and LF become spaces.
@@ -56,7 +63,9 @@ impl<'a> ReplyWriter<'a> {
 
     /// Any bytes.
     pub fn bulk(&mut self, bytes: &[u8]) {
-        push_bulk(self.out, bytes);
+        self.number_line(b'$', bytes.len());
+        self.out.push(bytes);
+        self.out.push(b"\r\n");
     }
 
     /// Nothing, where a bulk string would stand: `$-1`, or `_` in RESP3, where `$-1` is an error to
@@ -114,9 +123,9 @@ impl<'a> ReplyWriter<'a> {
         match self.proto {
             Proto::Resp2 => self.bulk(text),
             Proto::Resp3 => {
-                self.out.push(b',');
-                self.out.extend_from_slice(text);
-                self.out.extend_from_slice(b"\r\n");
+                self.out.push(b",");
+                self.out.push(text);
+                self.out.push(b"\r\n");
             }
         }
     }
@@ -147,7 +156,7 @@ impl<'a> ReplyWriter<'a> {
 
     /// Bytes that are a reply already: one that another node wrote.
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
+        self.out.push(bytes);
     }
 
     fn resp3_or_array(&mut self, kind: u8, len: usize) {
@@ -156,15 +165,24 @@ impl<'a> ReplyWriter<'a> {
     }
 
     fn number_line(&mut self, kind: u8, number: impl itoa::Integer) {
-        self.out.push(kind);
-        push_integer(self.out, number);
-        self.out.extend_from_slice(b"\r\n");
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number).as_bytes();
+        // Kind, the longest number and CRLF: written at once, because most of what is written are such lines.
+        let mut line = [0; 1 + MAX_DIGITS + 2];
+        line[0] = kind;
+        line[1..=digits.len()].copy_from_slice(digits);
+        line[digits.len() + 1..digits.len() + 3].copy_from_slice(b"\r\n");
+        self.out.push(&line[..digits.len() + 3]);
     }
 
     fn text_line(&mut self, kind: u8, text: &str) {
-        let one_line = |byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
-        self.out.push(kind);
-        self.out.extend(text.bytes().map(one_line));
-        self.out.extend_from_slice(b"\r\n");
+        self.out.push(&[kind]);
+        let mut words = text.split(['\r', '\n']);
+        self.out.push(words.next().unwrap_or_default().as_bytes());
+        for word in words {
+            self.out.push(b" ");
+            self.out.push(word.as_bytes());
+        }
+        self.out.push(b"\r\n");
     }
 }

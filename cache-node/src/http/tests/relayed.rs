@@ -199,6 +199,16 @@ async fn nodes_that_each_think_the_other_owns_the_key_give_up_after_three_hops()
 }
 
 #[tokio::test]
+async fn what_a_client_says_of_hops_is_ignored() {
+    let servers = serve_two().await;
+    let far = key_of(1);
+    for forged in ["3", "9", "3 somebody.1", "3 "] {
+        let head = format!("GET /cache/{far} HTTP/1.1\nringcache-hops: {forged}");
+        assert_eq!(send(servers[0].addr, &head, b"").await.status(), "404", "{forged}");
+    }
+}
+
+#[tokio::test]
 async fn a_stopping_node_finishes_what_it_has_begun() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();

@@ -8,6 +8,9 @@ use super::{glob, subcommand};
 use crate::resp::dispatch::{Call, Outcome};
 use crate::resp::error::CommandError;
 
+/// Names of one `COMMAND INFO` or `COMMAND DOCS`: more than Redis has commands, and few enough to answer at once.
+const MAX_NAMES: usize = 1024;
+
 pub(super) fn command(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let args = call.args;
     if args.len() == 1 {
@@ -17,6 +20,11 @@ pub(super) fn command(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     match subcommand(call)?.name {
         "command|count" => call.reply_count(COMMANDS.len()),
         "command|docs" if args.len() == 2 => docs(&mut call.reply(), COMMANDS.iter()),
+        "command|docs" | "command|info" if args.len() > 2 + MAX_NAMES => {
+            return Err(CommandError::Quoting(format!(
+                "ERR more than {MAX_NAMES} command names at a time"
+            )));
+        }
         "command|docs" => docs(&mut call.reply(), args.iter().skip(2).filter_map(lookup)),
         "command|getkeys" => get_keys(call)?,
         "command|info" if args.len() == 2 => info(call, COMMANDS.iter().map(Some)),

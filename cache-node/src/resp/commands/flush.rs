@@ -103,5 +103,5 @@ fn named(args: Args<'_>) -> Option<SlotSet> {
         [first, last] if first <= last => Some(*first..=*last),
         _ => None,
     });
-    Some(SlotSet::from_ranges(pairs.collect::<Option<Vec<_>>>()?.into_iter()))
+    Some(SlotSet::from_ranges(pairs.collect::<Option<Vec<_>>>()?))
 }

@@ -5,6 +5,7 @@
 use ringcache_ring::SLOTS;
 use ringcache_store::{Access, MAX_KEY_BYTES, SCAN_POSITION_BITS};
 use ringcache_wire::number::parse_i64;
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 
@@ -41,7 +42,8 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let proto = call.session.proto;
     let first = (cursor >> SCAN_POSITION_BITS) as u16;
     let mut after = Some(cursor & ((1 << SCAN_POSITION_BITS) - 1)).filter(|after| *after > 0);
-    let (mut found, mut keys, mut looked_at, mut steps) = (Vec::new(), 0, 0, 0);
+    let mut found = Output::new(call.worker.max_reply_bytes());
+    let (mut keys, mut looked_at, mut steps) = (0, 0, 0);
     let mut slot = first;
     let next = loop {
         if slot >= SLOTS {

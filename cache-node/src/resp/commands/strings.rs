@@ -3,7 +3,7 @@
 use ringcache_store::{Entry, MAX_VALUE_BYTES};
 
 use super::time_to_live::Unit;
-use crate::resp::dispatch::{Keyed, MAX_REPLY_BYTES};
+use crate::resp::dispatch::Keyed;
 use crate::resp::error::CommandError;
 use crate::ttl::default_deadline;
 
@@ -43,12 +43,11 @@ pub(super) fn get(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
 
 pub(super) fn mget(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
     let args = call.args;
-    let mut bytes = 0;
     call.reply.array(args.len() - 1);
     for key in args.iter().skip(1) {
-        bytes += call.slot.peek(key, call.now).map_or(0, |entry| entry.value.len());
-        if bytes > MAX_REPLY_BYTES {
-            return Err(CommandError::ReplyTooLong);
+        // The rest could not be sent: it need not be looked up.
+        if call.reply.is_full() {
+            break;
         }
         call.reply_value(key);
     }

@@ -8,7 +8,7 @@ use ringcache_wire::table::Command;
 
 use super::{Handler, handler};
 use crate::resp::dispatch::{
-    Call, Effect, MAX_REPLY_BYTES, Outcome, admit, reclaim, refuse, run, run_locked, slot_of,
+    Call, Effect, Outcome, admit, reclaim, refuse, run, run_locked, slot_of,
 };
 use crate::resp::error::CommandError;
 use crate::resp::redirect::{self, Redirect};
@@ -208,10 +208,11 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let done = if !is_unchanged {
         call.reply().null_array();
         Ok(Outcome::Done)
-    } else if most_reply_bytes(&transaction, &mut guard, call.now) > MAX_REPLY_BYTES {
-        Err(CommandError::Other(
-            "EXECABORT Transaction discarded because its replies would be longer than 33554432 bytes.",
-        ))
+    } else if most_reply_bytes(&transaction, &mut guard, call.now) > worker.max_reply_bytes() {
+        let most = worker.max_reply_bytes();
+        Err(CommandError::Quoting(format!(
+            "EXECABORT Transaction discarded because its replies would be longer than {most} bytes."
+        )))
     } else {
         run_all(call, &transaction, Some(&mut guard))
     };

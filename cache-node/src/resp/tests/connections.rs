@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringcache_wire::encode_command;
+use ringcache_wire::table::COMMANDS;
 
 use super::{Client, Server, check, eventually};
 
@@ -280,4 +281,35 @@ fn replies_that_are_ready_go_out_before_a_request_waits() {
     server.set_access(slot, ringcache_store::Access::Open);
     assert_eq!(client.receive(), b"$1\r\n2\r\n");
     assert_eq!(client.receive(), b"$1\r\n1\r\n");
+}
+
+#[test]
+fn no_command_replies_with_more_than_the_limit_whatever_its_arguments() {
+    // The smallest node: replies of 4 MiB at most.
+    let server = Server::start_with(|args| args.memory_bytes = 64 << 20);
+    let limit = 4 << 20;
+    let value = vec![b'v'; 1 << 20];
+    for spec in COMMANDS {
+        let subcommands = spec.subcommands.iter().map(|subcommand| subcommand.name);
+        for name in subcommands.chain([spec.name]) {
+            let words: Vec<&[u8]> = name.split('|').map(str::as_bytes).collect();
+            for word in [&b"k"[..], b"client", b"1", b"*"] {
+                for times in [1, 2, 5, 20_000] {
+                    let mut client = Client::connect_resp3(server.addr);
+                    client.ask_words(&[b"SET", b"k", &value]);
+                    let mut args = words.clone();
+                    args.extend(std::iter::repeat_n(word, times));
+                    let length = client.ask_words(&args).len();
+                    assert!(length <= limit, "{name} {times} times: {length} bytes");
+                }
+            }
+        }
+    }
+    let mut client = server.connect();
+    client.ask_words(&[b"SET", b"k", &value]);
+    let three = client.ask("MGET k k k");
+    assert!(three.starts_with("*3\r\n") && three.len() > 3 << 20);
+    let too_long = "-ERR reply is longer than 4194304 bytes; ask for fewer keys at a time\r\n";
+    assert_eq!(client.ask("MGET k k k k"), too_long);
+    assert_eq!(client.ask("PING"), "+PONG\r\n");
 }

@@ -117,7 +117,7 @@ fn a_transaction_is_bounded() {
 
 #[test]
 fn a_transaction_whose_replies_would_be_too_long_does_nothing() {
-    let server = Server::start();
+    let server = Server::start_with(|args| args.memory_bytes = 1 << 30);
     let mut client = server.connect();
     let value = vec![b'v'; 1 << 20];
     assert_eq!(client.ask_words(&[b"SET", b"{t}big", &value]), OK);
@@ -137,7 +137,7 @@ fn a_transaction_whose_replies_would_be_too_long_does_nothing() {
 
 #[test]
 fn what_a_transaction_writes_itself_counts_for_its_replies() {
-    let server = Server::start();
+    let server = Server::start_with(|args| args.memory_bytes = 1 << 30);
     let mut client = server.connect();
     let value = vec![b'v'; 1 << 20];
     client.check(&[("MULTI", OK)]);

@@ -1,11 +1,12 @@
-use super::{Proto, ReplyWriter};
+use super::{Output, Proto, ReplyWriter};
 
 /// What `write` writes in RESP2 and in RESP3.
 fn check(write: impl Fn(&mut ReplyWriter<'_>), resp2: &str, resp3: &str) {
     for (proto, expected) in [(Proto::Resp2, resp2), (Proto::Resp3, resp3)] {
-        let mut out = Vec::new();
+        let mut out = Output::new(expected.len());
         write(&mut ReplyWriter::new(&mut out, proto));
-        assert_eq!(String::from_utf8(out).unwrap(), expected, "{proto:?}");
+        assert_eq!(String::from_utf8_lossy(&out), expected, "{proto:?}");
+        assert!(!out.is_full());
     }
 }
 

@@ -1,9 +1,10 @@
 use super::{COMMANDS, CommandSpec, lookup, write_entry};
+use crate::output::Output;
 use crate::reply::{Proto, ReplyWriter};
 use crate::value::{Value, decode};
 
 fn entry(name: &str, proto: Proto) -> Value {
-    let mut out = Vec::new();
+    let mut out = Output::new(usize::MAX);
     write_entry(lookup(name.as_bytes()).unwrap(), &mut ReplyWriter::new(&mut out, proto));
     let (value, length) = decode(&out).unwrap().unwrap();
     assert_eq!(length, out.len());

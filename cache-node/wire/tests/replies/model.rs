@@ -1,6 +1,7 @@
 //! Any reply, and how it is written.
 
 use proptest::prelude::*;
+use ringcache_wire::output::Output;
 use ringcache_wire::reply::{Proto, ReplyWriter};
 use ringcache_wire::value::Value;
 
@@ -37,9 +38,9 @@ pub(crate) fn any_reply() -> impl Strategy<Value = Value> {
 
 /// `value` as bytes, through the same writer that a node uses.
 pub(crate) fn written(value: &Value, proto: Proto) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Output::new(usize::MAX);
     write(value, &mut ReplyWriter::new(&mut out, proto));
-    out
+    out.to_vec()
 }
 
 fn write(value: &Value, reply: &mut ReplyWriter<'_>) {
