@@ -56,7 +56,7 @@ fn refused(node: &NodeRecord, document: &str, status: u16, code: &str, word: &st
     Ok(())
 }
 
-/// A node's state without its counters.
+/// A node's state without its counters, and without the time since it heard of the others.
 fn lasting(state: NodeState) -> NodeState {
-    NodeState { stats: NodeStats::default(), ..state }
+    NodeState { stats: NodeStats::default(), heard: Vec::new(), ..state }
 }
