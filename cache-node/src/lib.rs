@@ -19,4 +19,4 @@ mod start;
 mod ttl;
 
 pub use args::NodeArgs;
-pub use start::{RunError, abort_on_panic, bind, run};
+pub use start::{RunError, abort_on_panic, run};

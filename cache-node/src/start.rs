@@ -104,7 +104,7 @@ pub fn abort_on_panic() {
 
 /// Listens with the longest backlog that the kernel allows. With the usual 128, clients that connect all at once, after a
 /// failure or when an application is rolled out, lose their first packet and wait a second for the next.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     SockRef::from(&listener).listen(i32::MAX)?;
     listener.set_nonblocking(true)?;

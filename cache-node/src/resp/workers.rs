@@ -173,9 +173,11 @@ impl Drop for Permit {
     }
 }
 
+/// The way to one worker. As many sockets may wait in it as are accepted: `--max-clients` bounds those of clients, and other
+/// nodes open one for each of their workers. A shorter queue would drop clients of a burst that the node has room for.
 struct Inbox {
-    /// Sockets that wait for the worker: no more than clients may be connected, and nodes forward.
     sockets: mpsc::UnboundedSender<Arrival>,
+    /// Connections that the worker has, those that wait in its inbox included.
     load: Arc<AtomicUsize>,
 }
 
@@ -197,10 +199,9 @@ impl Inboxes {
             .into_iter()
             .filter_map(|index| self.inboxes.get(index))
             .min_by_key(|inbox| inbox.load.load(Ordering::Relaxed));
-        if let Some(inbox) = less_loaded
-            && inbox.sockets.send(arrival).is_err()
-        {
-            tracing::warn!("a worker has ended; a new connection was dropped");
+        if let Some(inbox) = less_loaded {
+            inbox.load.fetch_add(1, Ordering::Relaxed);
+            let _ = inbox.sockets.send(arrival); // fails only when the worker has ended, because the node stops
         }
     }
 }
@@ -251,6 +252,7 @@ async fn work(
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                load.fetch_sub(1, Ordering::Relaxed);
                 if let Err(error) = ended {
                     tracing::error!(%error, "a connection ended by a panic");
                 }
@@ -259,7 +261,6 @@ async fn work(
                 connections.spawn(serve(Arc::clone(&worker), arrival));
             }
         }
-        load.store(connections.len(), Ordering::Relaxed);
     }
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN, drained).await;
