@@ -112,8 +112,8 @@ impl Api {
             let slot = key_slot(&key.bytes);
             loop {
                 let room = gathered.room();
-                let turn = self
-                    .turn(slot, hops, &mut |guard, now| Some(read(guard, &key.bytes, room, now)));
+                let turn =
+                    self.turn(slot, hops, &mut |guard, now| Ok(read(guard, &key.bytes, room, now)));
                 match turn {
                     Turn::Done(Read::Absent) => gathered.entries[index] = Some(Entry::Missing),
                     Turn::Done(Read::Found(entry)) => {
@@ -128,7 +128,7 @@ impl Api {
                         gathered.grow(self).await?;
                         continue;
                     }
-                    Turn::Wait => waiting.push(index),
+                    Turn::Wait | Turn::NoMemory => waiting.push(index),
                     Turn::Elsewhere(peer) => {
                         let group = groups.entry(peer.node_id.clone());
                         group.or_insert_with(|| (peer, Vec::new())).1.push(index);

@@ -14,7 +14,7 @@ use super::pool::Lease;
 use super::problem::Problem;
 use super::{Answer, Api, MAX_HOPS, Relayed, json, key};
 use crate::counters::count;
-use crate::node::{Admission, WAIT};
+use crate::node::{Admission, MEMORY_WAIT, WAIT};
 use crate::routes::Peer;
 use crate::ttl::default_deadline;
 
@@ -31,8 +31,18 @@ pub(super) enum Turn<T> {
     Done(T),
     /// Nobody can carry it out now.
     Wait,
+    /// There is no memory for what it stores.
+    NoMemory,
     /// It has to be carried out by this node.
     Elsewhere(Peer),
+}
+
+/// Why a request cannot be carried out on an open slot now.
+pub(super) enum Hold {
+    /// Too many changes wait for the slot's new owner.
+    Slot,
+    /// There is no memory for what it stores.
+    Memory,
 }
 
 /// What came of a lookup.
@@ -53,7 +63,7 @@ impl Api {
         let mut lease = Lease::default();
         loop {
             let room = lease.bytes();
-            let look = |guard: SlotGuard<'_>, now| Some(read(guard, key, room, now));
+            let look = |guard: SlotGuard<'_>, now| Ok(read(guard, key, room, now));
             let needed = match self.at_owner(key, relayed, look).await? {
                 Place::There(answer) => return Ok(answer),
                 Place::Here(Read::Absent) => return Err(Problem::NotFound),
@@ -86,25 +96,21 @@ impl Api {
         _body_lease: Lease,
     ) -> Result<Answer, Problem> {
         let written = json::written(&relayed.body)?;
-        let mut has_memory = true;
         let write = |mut guard: SlotGuard<'_>, now| {
-            has_memory = self.node.has_memory();
-            if !has_memory || !self.node.takes_changes(&guard) {
-                return None;
+            if !self.node.takes_changes(&guard) {
+                return Err(Hold::Slot);
+            }
+            if !self.node.has_memory() {
+                return Err(Hold::Memory);
             }
             let deadline = match written.ttl_seconds {
                 Some(seconds) => Some(now + u64::from(seconds) * 1000),
                 None => default_deadline(**self.node.settings.load(), key, now),
             };
             guard.set(key, &written.value, deadline, now);
-            Some((deadline, now))
+            Ok((deadline, now))
         };
-        let place = self.at_owner(key, relayed, write).await;
-        if !has_memory {
-            count(&self.node.counters.refused_for_memory);
-            return Err(Problem::OutOfMemory);
-        }
-        match place? {
+        match self.at_owner(key, relayed, write).await? {
             Place::There(answer) => Ok(answer),
             Place::Here((deadline, now)) => {
                 self.evict(now).await;
@@ -115,7 +121,10 @@ impl Api {
 
     pub(super) async fn delete(&self, key: &[u8], relayed: &Relayed) -> Result<Answer, Problem> {
         let delete = |mut guard: SlotGuard<'_>, now| {
-            self.node.takes_changes(&guard).then(|| guard.remove(key, now))
+            if !self.node.takes_changes(&guard) {
+                return Err(Hold::Slot);
+            }
+            Ok(guard.remove(key, now))
         };
         match self.at_owner(key, relayed, delete).await? {
             Place::There(answer) => Ok(answer),
@@ -124,17 +133,20 @@ impl Api {
     }
 
     /// Carries out `act` under the lock of the key's slot if this node owns it, passes the request on if another does, and
-    /// waits while it is between two owners. `act` gives `None` if it cannot be done yet.
+    /// waits while it is between two owners. `act` says why if it cannot be done yet.
     async fn at_owner<T>(
         &self,
         key: &[u8],
         relayed: &Relayed,
-        mut act: impl FnMut(SlotGuard<'_>, Millis) -> Option<T>,
+        mut act: impl FnMut(SlotGuard<'_>, Millis) -> Result<T, Hold>,
     ) -> Result<Place<T>, Problem> {
         let slot = key_slot(key);
         let patience = self.patience(relayed);
         let mut has_waited = false;
+        // Since when the request waits for memory and for nothing else.
+        let mut short_since_ms = None;
         loop {
+            let now_ms = self.node.clock.monotonic_ms();
             match self.turn(slot, relayed.hops, &mut act) {
                 Turn::Done(done) => return Ok(Place::Here(done)),
                 Turn::Elsewhere(peer) => match self.pass_on(&peer, relayed).await? {
@@ -145,6 +157,15 @@ impl Api {
                     }
                     Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
                 },
+                Turn::NoMemory => {
+                    let since = *short_since_ms.get_or_insert(now_ms);
+                    if now_ms >= since + MEMORY_WAIT.as_millis() as u64 {
+                        count(&self.node.counters.refused_for_memory);
+                        return Err(Problem::OutOfMemory);
+                    }
+                    self.node.changed(slot).await;
+                    continue;
+                }
                 Turn::Wait => {
                     if !has_waited {
                         count(&self.node.counters.waited);
@@ -153,6 +174,7 @@ impl Api {
                     self.node.changed(slot).await;
                 }
             }
+            short_since_ms = None;
             if self.node.clock.monotonic_ms() >= patience {
                 return Err(Problem::Unavailable);
             }
@@ -173,12 +195,14 @@ impl Api {
         &self,
         slot: u16,
         hops: u8,
-        act: &mut impl FnMut(SlotGuard<'_>, Millis) -> Option<T>,
+        act: &mut impl FnMut(SlotGuard<'_>, Millis) -> Result<T, Hold>,
     ) -> Turn<T> {
         match self.node.admit(slot) {
-            Admission::Serve(guard) => {
-                act(guard, self.node.clock.unix_ms()).map_or(Turn::Wait, Turn::Done)
-            }
+            Admission::Serve(guard) => match act(guard, self.node.clock.unix_ms()) {
+                Ok(done) => Turn::Done(done),
+                Err(Hold::Slot) => Turn::Wait,
+                Err(Hold::Memory) => Turn::NoMemory,
+            },
             Admission::Wait => Turn::Wait,
             Admission::Elsewhere => {
                 let routes = self.node.routes.load();

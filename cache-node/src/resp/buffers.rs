@@ -1,7 +1,8 @@
 //! The memory that connections hold for requests not yet read and replies not yet written, bounded over all of them.
 
-use super::dispatch::MAX_REPLY_BYTES;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::dispatch::MAX_REPLY_BYTES;
 
 /// What each connection may hold without asking, in bytes: enough for the requests and replies of an ordinary client, so
 /// that those are served on however much others hold.

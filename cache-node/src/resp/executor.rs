@@ -134,7 +134,12 @@ impl Executor<'_> {
                 Outcome::Done | Outcome::Close => return,
                 Outcome::Wait(slot) => slot,
                 Outcome::FlushAtOwners(slot) => {
-                    self.flush_at_owners(hops, waited).await;
+                    if !self.flush_at_owners(hops, waited).await {
+                        self.session.flush = None;
+                        self.reply()
+                            .error("CLUSTERDOWN not every new owner of a slot has flushed it");
+                        return;
+                    }
                     slot
                 }
                 Outcome::NoMemory(slot) => {
@@ -167,17 +172,23 @@ impl Executor<'_> {
         }
     }
 
-    /// Clears slots that were handed over at their owners. Those for which no answer comes are left to be tried again.
-    async fn flush_at_owners(&mut self, hops: u8, waited: Duration) {
+    /// Clears slots that were handed over at their owners. Those whose owner is not known or cannot be reached are left to be
+    /// tried again. False if an owner may have got the request and has not said that it is done: sent again, the first one
+    /// might run late, and delete what was written after the answer to the second.
+    async fn flush_at_owners(&mut self, hops: u8, waited: Duration) -> bool {
         let node = self.worker.node();
-        let Some(flush) = self.session.flush.as_mut().filter(|_| hops < MAX_HOPS) else { return };
+        let Some(flush) = &mut self.session.flush else { return true };
+        if hops >= MAX_HOPS {
+            return false;
+        }
         let mut owners: HashMap<BusAddress, SlotSet> = HashMap::new();
         for slot in flush.away.iter() {
             if let Some(owner) = redirect::address(node, slot) {
                 owners.entry(owner).or_default().insert(slot);
             }
         }
-        let deadline = WAIT.saturating_sub(waited);
+        let deadline_ms =
+            node.clock.monotonic_ms() + WAIT.saturating_sub(waited).as_millis() as u64;
         for (owner, slots) in owners {
             let ranges = slots.ranges().flat_map(|range| [*range.start(), *range.end()]);
             let ranges: Vec<String> = ranges.map(|slot| slot.to_string()).collect();
@@ -186,15 +197,17 @@ impl Executor<'_> {
             let args = OwnedArgs::new(words.collect::<Vec<_>>().into_iter());
             let request = forward::wrap(hops + 1, args.as_args(), None);
             let answer = self.worker.forwarder.send(owner, self.session.proto, hops + 1, request);
-            match tokio::time::timeout(deadline, answer).await {
+            let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
+            match tokio::time::timeout(Duration::from_millis(left_ms), answer).await {
                 Ok(Ok(reply)) if reply == b"+OK\r\n" => {
                     count(&node.counters.forwarded);
                     flush.away = flush.away.difference(&slots);
                 }
-                // Cleared twice is as good as once: it is tried again.
-                _ => tokio::time::sleep(RETRY_PAUSE).await,
+                Ok(Err(Lost::NotSent)) => tokio::time::sleep(RETRY_PAUSE).await,
+                _ => return false,
             }
         }
+        true
     }
 
     /// A request that was answered without being run here ends the transaction, if there is one: it was `EXEC`, since

@@ -230,3 +230,37 @@ async fn a_stopping_node_finishes_what_it_has_begun() {
     assert_eq!(reply.status(), "404");
     timeout(PATIENCE, serving).await.expect("the server ends").unwrap();
 }
+
+#[tokio::test]
+async fn without_memory_only_what_stores_is_refused() {
+    let server = serve_alone().await;
+    assert_eq!(put(&server, "k", r#"{"value":1}"#).await.status(), "200");
+    server.node.memory_is_tight.store(true, Ordering::Relaxed);
+    assert_eq!(put(&server, "k", r#"{"value":2}"#).await.status(), "507");
+    assert_eq!(server.node.counters.refused_for_memory.load(Ordering::Relaxed), 1);
+    assert_eq!(get(&server, "k").await.status(), "200");
+    assert_eq!(send(server.addr, "DELETE /cache/k HTTP/1.1", b"").await.status(), "200");
+    server.node.memory_is_tight.store(false, Ordering::Relaxed);
+    assert_eq!(put(&server, "k", r#"{"value":2}"#).await.status(), "200");
+}
+
+#[tokio::test]
+async fn a_write_that_waited_for_memory_and_was_then_carried_out_elsewhere_says_so() {
+    let servers = serve_two().await;
+    let key = key_of(0);
+    let slot = key_slot(key.as_bytes());
+    servers[0].node.memory_is_tight.store(true, Ordering::Relaxed);
+    let hand_over = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for (me, server) in (0..).zip(&servers) {
+            let peers = server.node.routes.load().peers.clone();
+            let owner = |at| if at == slot { 1 } else { u16::from(at >= SLOTS / 2) };
+            server.node.routes.store(route(me, &peers, owner));
+        }
+        servers[1].node.store.lock(slot).set_access(Access::Open);
+        servers[0].node.store.lock(slot).set_access(Access::Away);
+    };
+    let (reply, ()) = tokio::join!(put(&servers[0], &key, r#"{"value":1}"#), hand_over);
+    assert_eq!(reply.status(), "200");
+    assert_eq!(servers[0].node.counters.refused_for_memory.load(Ordering::Relaxed), 0);
+}

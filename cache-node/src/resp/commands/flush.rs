@@ -12,6 +12,7 @@ use ringcache_wire::request::Args;
 use crate::node::Node;
 use crate::resp::dispatch::{Call, Outcome};
 use crate::resp::error::CommandError;
+use crate::resp::redirect;
 use crate::resp::session::Flush;
 
 /// Slots handed over no longer ago than this are cleared at their new owners: longer than any client takes to send its
@@ -86,6 +87,10 @@ fn pass(node: &Node, slots: impl Iterator<Item = u16>, departed_ms: Option<u64>)
                 if departed_ms.is_none_or(|most| since <= most) {
                     passed.left.away.insert(slot);
                 }
+            }
+            // Named by a node that takes this one for the owner: whoever is the owner must clear it.
+            Access::Closed if departed_ms.is_none() && redirect::address(node, slot).is_some() => {
+                passed.left.away.insert(slot);
             }
             // Somebody else's all the time, or nobody's and empty.
             Access::Closed => {}

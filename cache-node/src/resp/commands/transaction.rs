@@ -243,13 +243,19 @@ fn slot(transaction: &Transaction, watched: &[Watched]) -> Result<Option<u16>, C
 /// The most bytes that the replies can take. Known before anything runs: given up half way, a transaction would be half
 /// executed. A key's value is as long as it is now, or as an argument of a command of the transaction that writes the key.
 fn most_reply_bytes(transaction: &Transaction, slot: &mut SlotGuard<'_>, now: Millis) -> usize {
-    /// A number, a status, an error, or the header of a value, and what a counter writes.
-    const SHORT: usize = 640;
+    /// A number, a status, an error, or the header of a value and a counter's digits.
+    const SHORT: usize = 256;
+    /// Digits of the largest number that `INCRBYFLOAT` writes and answers with.
+    const FLOAT: usize = 512;
     let mut written: HashMap<&[u8], usize> = HashMap::new();
     let mut bytes = 0_usize;
     for queued in &transaction.queue {
         let args = queued.args.as_args();
-        let longest = args.iter().map(<[u8]>::len).max().unwrap_or(0);
+        let mut longest = args.iter().map(<[u8]>::len).max().unwrap_or(0);
+        if queued.spec.id == Command::Incrbyfloat {
+            longest = longest.max(FLOAT);
+            bytes += FLOAT;
+        }
         bytes += SHORT + if queued.spec.keys.first > 0 { 0 } else { longest };
         for position in queued.spec.key_positions(args.len()) {
             let Some(key) = args.get(position) else { continue };

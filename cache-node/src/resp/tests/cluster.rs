@@ -405,3 +405,18 @@ fn a_flush_waits_for_a_parked_slot_and_clears_the_others_once() {
     assert_eq!(flusher.receive(), OK.as_bytes());
     client.check(&[("GET foo", "$-1\r\n"), ("GET bar", "$1\r\n2\r\n")]);
 }
+
+#[test]
+fn a_flush_whose_forwarded_part_may_or_may_not_have_run_is_an_error_and_is_not_sent_again() {
+    let (low, high) = pair();
+    let mut client = low.connect();
+    let slot = key_slot(b"bar");
+    assert_eq!(client.ask("SET bar 1"), OK);
+    hand_over(slot, &low, &high);
+    // The new owner waits for the slot for as long as it does, and answers that it could not.
+    high.set_access(slot, Access::Parked);
+    let error = "-CLUSTERDOWN not every new owner of a slot has flushed it\r\n";
+    assert_eq!(client.ask("FLUSHALL"), error);
+    high.set_access(slot, Access::Open);
+    assert_eq!(client.ask("FLUSHALL"), OK);
+}
