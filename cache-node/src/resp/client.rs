@@ -11,6 +11,7 @@ use ringcache_wire::reply::Proto;
 use tokio::sync::Notify;
 
 use super::tracking::Pushes;
+use super::watches::Watches;
 
 /// One connection, as others see it.
 pub(super) struct Client {
@@ -194,7 +195,9 @@ pub(super) fn proto_number(proto: Proto) -> i64 {
 #[derive(Default)]
 pub(super) struct Clients {
     last_id: AtomicU64,
-    clients: Mutex<BTreeMap<u64, Arc<Client>>>,
+    live: Mutex<BTreeMap<u64, Arc<Client>>>,
+    /// What they watch.
+    pub(super) watches: Arc<Watches>,
 }
 
 impl Clients {
@@ -223,18 +226,18 @@ impl Clients {
             pushes: Mutex::new(None),
             overrun: AtomicBool::new(false),
         });
-        self.clients.lock().insert(client.id, Arc::clone(&client));
+        self.live.lock().insert(client.id, Arc::clone(&client));
         Registered { clients: self, client }
     }
 
     /// All connections, by id.
     pub(super) fn all(&self) -> Vec<Arc<Client>> {
-        self.clients.lock().values().cloned().collect()
+        self.live.lock().values().cloned().collect()
     }
 
     /// Tells those that track keys to forget all of them.
     pub(super) fn invalidate_all(&self) {
-        for client in self.clients.lock().values() {
+        for client in self.live.lock().values() {
             client.push(|pushes| {
                 pushes.invalidate_all();
                 true
@@ -244,12 +247,12 @@ impl Clients {
 
     /// The connection with this id, while it lives.
     pub(super) fn get(&self, id: u64) -> Option<Arc<Client>> {
-        self.clients.lock().get(&id).cloned()
+        self.live.lock().get(&id).cloned()
     }
 
     /// Closes all of them gracefully.
     pub(super) fn close_all(&self) {
-        for client in self.clients.lock().values() {
+        for client in self.live.lock().values() {
             client.close();
         }
     }
@@ -263,6 +266,6 @@ pub(super) struct Registered<'a> {
 
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        self.clients.clients.lock().remove(&self.client.id);
+        self.clients.live.lock().remove(&self.client.id);
     }
 }

@@ -191,6 +191,7 @@ fn run_keyed(call: &mut Call<'_>, run: KeyedFn) -> Outcome {
     };
     let done = run_locked(&mut call.reborrow(), &mut guard, run);
     drop(guard);
+    call.node().store.reclaim_tracked();
     if effect != Effect::Reads {
         reclaim(call.node(), call.now);
     }

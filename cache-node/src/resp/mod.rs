@@ -18,6 +18,7 @@ mod redirect;
 mod session;
 mod topology;
 mod tracking;
+mod watches;
 mod workers;
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What a connection remembers between requests.
 
-use std::hash::RandomState;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use ringcache_wire::table::CommandSpec;
 
 use super::client::Client;
 use super::tracking::Tracking;
+use super::watches::Watch;
 
 /// The state of one connection. A connection of another node has one as well, which its requests do not change.
 pub(super) struct Session {
@@ -28,10 +28,8 @@ pub(super) struct Session {
     pub(super) transaction: Option<Transaction>,
     /// What a flush under way has still to clear.
     pub(super) flush: Option<Flush>,
-    /// Keys of `WATCH`.
-    pub(super) watched: Vec<Watched>,
-    /// Makes the fingerprints of watched keys, so that nobody can prepare two values with the same one.
-    pub(super) fingerprints: RandomState,
+    /// What `WATCH` watches.
+    pub(super) watch: Option<Watch>,
     /// Requests of this connection for slots that have departed: every so-manieth is answered with `MOVED`.
     pub(super) departed_requests: u32,
     /// Commands since the counters were last brought up to date.
@@ -54,8 +52,7 @@ impl Session {
             tracking: None,
             transaction: None,
             flush: None,
-            watched: Vec::new(),
-            fingerprints: RandomState::new(),
+            watch: None,
             departed_requests: 0,
             commands: 0,
             asked_for_key: false,
@@ -86,9 +83,9 @@ impl Session {
         tracking.registers(spec) || queued.into_iter().any(|queued| tracking.registers(queued.spec))
     }
 
-    /// Ends the transaction and forgets the watched keys.
+    /// Ends the transaction and the watch.
     pub(super) fn end_transaction(&mut self) -> Option<Transaction> {
-        self.watched.clear();
+        self.watch = None;
         self.client.shown(|shown| shown.queued = None);
         self.transaction.take()
     }
@@ -119,14 +116,6 @@ pub(super) struct Flush {
     pub(super) parked: SlotSet,
     /// Handed over: to be cleared at their owners.
     pub(super) away: SlotSet,
-}
-
-/// A key whose change makes `EXEC` fail.
-pub(super) struct Watched {
-    /// The key.
-    pub(super) key: Vec<u8>,
-    /// What it held at `WATCH`: a hash of value and deadline, `None` if there was no such key.
-    pub(super) fingerprint: Option<u64>,
 }
 
 /// The commands between `MULTI` and `EXEC`.

@@ -6,6 +6,7 @@ use ringcache_wire::reply::{Proto, ReplyWriter};
 use ringcache_wire::table::CommandSpec;
 
 use super::client::Clients;
+use super::watches;
 
 /// Bytes of pushes that may wait for a connection. A client that is further behind is disconnected: it drops its copies
 /// then, whereas a lost push would leave it with an old value for ever.
@@ -94,9 +95,11 @@ impl Pushes {
     }
 }
 
-/// The store tells of a change: each client's connection is given the push, and woken.
+/// The store tells of a change: each client's connection is given the push, and woken. Watches are noted as changed.
 impl Observer for Clients {
     fn invalidate(&self, key: &[u8], clients: &[u64]) {
+        let (clients, watches) = watches::split(clients);
+        self.watches.change(watches);
         for client in clients {
             // One that has ended has no copies.
             if let Some(client) = self.get(*client) {
@@ -105,7 +108,15 @@ impl Observer for Clients {
         }
     }
 
+    /// Clients are told to forget everything, watches are not.
+    fn forget(&self, clients: &[u64]) {
+        self.watches.change(watches::split(clients).1);
+    }
+
     fn is_tracking(&self, client: u64) -> bool {
+        if watches::is_watch(client) {
+            return self.watches.is_live(client);
+        }
         self.get(client).is_some_and(|client| client.is_tracking())
     }
 }

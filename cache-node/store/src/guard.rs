@@ -50,23 +50,27 @@ impl<'a> SlotGuard<'a> {
     /// Registers a client, by a number that is never given again, for a key that was read under this guard, whether
     /// there is an entry or not. The [`Observer`](crate::Observer) is told once when an entry of this key is written,
     /// changes, expires, is evicted or removed, when the slot is cleared or leaves, or when the tables of tracked keys
-    /// outgrow their bound. Does nothing before [`Store::enable_tracking`].
-    pub fn track(&mut self, key: &[u8], client: u64) {
+    /// outgrow their bound. False if it is registered already, or before [`Store::enable_tracking`].
+    ///
+    /// It may leave the tables above their bound: call [`Store::reclaim_tracked`] without a guard. Far above it, other
+    /// keys of the slot are given up at once.
+    pub fn track(&mut self, key: &[u8], client: u64) -> bool {
         let store = self.store;
-        let Some(tracking) = store.tracking() else { return };
+        let Some(tracking) = store.tracking() else { return false };
         let hash = store.hash(key);
-        self.change(|slot, _| {
+        let is_new = self.change(|slot, _| {
             let tracked = slot.tracked.get_or_insert_default();
-            tracked.add(hash, key, client, &*tracking.observer);
+            tracked.add(hash, key, client, &*tracking.observer)
         });
-        while store.tracks_too_much() {
+        while store.tracks_far_too_much() {
             let ended = self.change(|slot, _| {
-                slot.tracked.as_mut().is_some_and(|tracked| tracked.end_any(hash))
+                slot.tracked.as_mut().is_some_and(|tracked| tracked.end_oldest(Some(hash)))
             });
             if !ended {
                 break;
             }
         }
+        is_new
     }
 
     /// Who makes the changes from here on, if it does not want to be told of them.
@@ -74,11 +78,13 @@ impl<'a> SlotGuard<'a> {
         self.writer = client;
     }
 
-    /// Forgets the tracked keys and tells nobody: for a caller that tells all clients to forget all keys.
+    /// Forgets the tracked keys one by one untold: for a caller that tells all clients to forget all keys. See
+    /// [`Observer::forget`](crate::Observer::forget).
     pub fn forget_tracked(&mut self) {
+        let Some(tracking) = self.store.tracking() else { return };
         self.change(|slot, _| {
             if let Some(tracked) = &mut slot.tracked {
-                tracked.forget();
+                tracked.forget(&*tracking.observer);
             }
         });
     }

@@ -15,6 +15,9 @@ use crate::tracking::Tracking;
 use crate::weights::Weights;
 use crate::{GROUPS, SLOTS, SLOTS_PER_GROUP};
 
+/// Tracked keys given up under one lock: others wait for its slots.
+const MAX_TRACKED_ENDED: usize = 64;
+
 /// What a store is made with.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -41,6 +44,8 @@ pub struct Store {
     tracking: OnceLock<Tracking>,
     /// Bytes of the tables of tracked keys.
     tracked_bytes: AtomicUsize,
+    /// The group at which [`Store::reclaim_tracked`] goes on.
+    tracked_hand: AtomicU16,
 }
 
 /// The slots under one lock.
@@ -67,6 +72,7 @@ impl Store {
             remembered: AtomicU16::new(SLOTS),
             tracking: OnceLock::new(),
             tracked_bytes: AtomicUsize::new(0),
+            tracked_hand: AtomicU16::new(0),
         }
     }
 
@@ -151,9 +157,46 @@ impl Store {
         self.tracking.get()
     }
 
-    pub(crate) fn tracks_too_much(&self) -> bool {
+    /// Gives up tracked keys until their tables are within their bound. It goes round all groups, so that a key that was
+    /// registered just now stays for about a round: given up where it was added, in a slot with few others, it would be
+    /// given up every time. The caller must not hold a guard.
+    pub fn reclaim_tracked(&self) {
+        let mut without_any = 0;
+        while self.tracks_too_much() && without_any < GROUPS {
+            let number = self.tracked_hand.fetch_add(1, Relaxed) % GROUPS;
+            let ended = self.end_tracked_of(number);
+            without_any = if ended { 0 } else { without_any + 1 };
+        }
+    }
+
+    /// Gives up tracked keys of one group, a bounded number; false if it has none.
+    fn end_tracked_of(&self, number: u16) -> bool {
+        let mut group = self.lock_group(number);
+        let mut ended = 0;
+        for (slot, index) in group.slots.iter_mut().zip(0..) {
+            let number = number * SLOTS_PER_GROUP + index;
+            while ended < MAX_TRACKED_ENDED && self.tracks_too_much() {
+                let end = |slot: &mut Slot| {
+                    slot.tracked.as_mut().is_some_and(|tracked| tracked.end_oldest(None))
+                };
+                if !self.change(number, slot, None, end) {
+                    break;
+                }
+                ended += 1;
+            }
+        }
+        ended > 0
+    }
+
+    fn tracks_too_much(&self) -> bool {
         let max_bytes = self.tracking().map_or(0, |tracking| tracking.max_bytes);
         self.tracked_bytes.load(Relaxed) > max_bytes
+    }
+
+    /// Whether a single request has registered more than can wait for [`Store::reclaim_tracked`].
+    pub(crate) fn tracks_far_too_much(&self) -> bool {
+        let max_bytes = self.tracking().map_or(0, |tracking| tracking.max_bytes);
+        self.tracked_bytes.load(Relaxed) > max_bytes.saturating_add(max_bytes / 8)
     }
 
     /// Tells who tracks the keys whose entries have just changed; `writer` knows already.

@@ -15,22 +15,31 @@ pub trait Observer: Send + Sync {
     /// What these clients (ascending numbers) know about the key is no longer true, and none of them tracks it any more.
     fn invalidate(&self, key: &[u8], clients: &[u64]);
 
+    /// The store forgets a key that these clients track, on behalf of a caller that tells clients by other means.
+    fn forget(&self, clients: &[u64]);
+
     /// False if the client need not be told anything any more: its number is dropped.
     fn is_tracking(&self, client: u64) -> bool;
 }
 
 /// How a store tracks keys.
 pub struct Tracking {
-    /// Bytes of the tables of all slots. To stay below it, keys are declared invalid though they have not changed.
+    /// Bytes of the tables of all slots; see [`Store::reclaim_tracked`](crate::Store::reclaim_tracked). To stay below it,
+    /// keys are declared invalid though they have not changed.
     pub max_bytes: usize,
     /// Who is told.
     pub observer: Arc<dyn Observer>,
 }
 
+/// Keys compared for the oldest one to give up.
+const SAMPLES: usize = 8;
+
 /// The tracked keys of one slot.
 #[derive(Default)]
 pub(crate) struct Tracked {
     keys: HashTable<TrackedKey>,
+    /// Registrations so far, the clock of [`TrackedKey::registered`].
+    registrations: u32,
     /// Sum of [`TrackedKey::block_bytes`].
     block_bytes: usize,
     /// Keys that are no longer tracked, and whose clients are to be told before the slot is unlocked.
@@ -41,6 +50,8 @@ pub(crate) struct Tracked {
 
 struct TrackedKey {
     hash: u64,
+    /// When a client last registered for it, in registrations of the slot.
+    registered: u32,
     key: Box<[u8]>,
     /// Ascending: numbers of clients rise, so that most come last.
     clients: Vec<u64>,
@@ -52,10 +63,11 @@ impl TrackedKey {
             + allocated_bytes(self.clients.capacity() * size_of::<u64>())
     }
 
-    /// Adds a client. Those that are gone make room first: a key that never changes would collect them for ever.
-    fn add(&mut self, client: u64, observer: &dyn Observer) {
+    /// Adds a client; false if it was there. Those that are gone make room first: a key that never changes would collect
+    /// them for ever.
+    fn add(&mut self, client: u64, observer: &dyn Observer) -> bool {
         if self.clients.binary_search(&client).is_ok() {
-            return;
+            return false;
         }
         if self.clients.len() == self.clients.capacity() {
             self.clients.retain(|client| observer.is_tracking(*client));
@@ -66,12 +78,21 @@ impl TrackedKey {
         }
         let at = self.clients.partition_point(|other| *other < client);
         self.clients.insert(at, client);
+        true
     }
 }
 
 impl Tracked {
-    /// Registers a client for a key.
-    pub(crate) fn add(&mut self, hash: u64, key: &[u8], client: u64, observer: &dyn Observer) {
+    /// Registers a client for a key; false if it is registered already.
+    pub(crate) fn add(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        client: u64,
+        observer: &dyn Observer,
+    ) -> bool {
+        self.registrations = self.registrations.wrapping_add(1);
+        let registered = self.registrations;
         let is_key = |tracked: &TrackedKey| tracked.hash == hash && *tracked.key == *key;
         let tracked = match self.keys.entry(hash, is_key, |tracked| tracked.hash) {
             Entry::Occupied(entry) => {
@@ -80,12 +101,14 @@ impl Tracked {
                 tracked
             }
             Entry::Vacant(entry) => {
-                let new = TrackedKey { hash, key: key.into(), clients: Vec::new() };
+                let new = TrackedKey { hash, registered, key: key.into(), clients: Vec::new() };
                 entry.insert(new).into_mut()
             }
         };
-        tracked.add(client, observer);
+        tracked.registered = registered;
+        let is_new = tracked.add(client, observer);
         self.block_bytes += tracked.block_bytes();
+        is_new
     }
 
     /// The entry of the key changes or ends.
@@ -93,10 +116,12 @@ impl Tracked {
         self.end_where(hash, |tracked| tracked.hash == hash && *tracked.key == *key);
     }
 
-    /// Declares one key invalid, another one than that with this hash if there is one. False if none is left.
-    pub(crate) fn end_any(&mut self, spared: u64) -> bool {
-        let hashes = || self.keys.iter().map(|tracked| tracked.hash);
-        let Some(hash) = hashes().find(|hash| *hash != spared).or_else(|| hashes().next()) else {
+    /// Declares one key invalid, of a few the one whose last registration is the oldest: a key that was registered just now
+    /// must not always be the one that goes. Never one with the hash `spared`. False if there is none.
+    pub(crate) fn end_oldest(&mut self, spared: Option<u64>) -> bool {
+        let others = self.keys.iter().filter(|tracked| Some(tracked.hash) != spared);
+        let age = |tracked: &&TrackedKey| self.registrations.wrapping_sub(tracked.registered);
+        let Some(hash) = others.take(SAMPLES).max_by_key(age).map(|tracked| tracked.hash) else {
             return false;
         };
         self.end_where(hash, |tracked| tracked.hash == hash);
@@ -117,10 +142,12 @@ impl Tracked {
         self.ended.extend(self.keys.drain());
     }
 
-    /// Forgets all keys without telling anybody.
-    pub(crate) fn forget(&mut self) {
+    /// Forgets all keys, for a caller that tells clients by other means.
+    pub(crate) fn forget(&mut self, observer: &dyn Observer) {
         self.block_bytes = 0;
-        self.keys = HashTable::new();
+        for tracked in std::mem::take(&mut self.keys) {
+            observer.forget(&tracked.clients);
+        }
     }
 
     /// Tells the clients of the keys that have ended; `writer` knows already.

@@ -16,13 +16,17 @@ const GONE: u64 = 1000;
 
 type Report = (Vec<u8>, Vec<u64>);
 
-/// Writes down what it is told.
+/// Writes down what it is told, and which clients were forgotten.
 #[derive(Default)]
-struct Log(Mutex<Vec<Report>>);
+struct Log(Mutex<Vec<Report>>, Mutex<Vec<u64>>);
 
 impl Observer for Log {
     fn invalidate(&self, key: &[u8], clients: &[u64]) {
         self.0.lock().push((key.to_vec(), clients.to_vec()));
+    }
+
+    fn forget(&self, clients: &[u64]) {
+        self.1.lock().extend_from_slice(clients);
     }
 
     fn is_tracking(&self, client: u64) -> bool {
@@ -244,6 +248,7 @@ fn a_table_at_its_bound_keeps_all_keys_and_one_above_it_gives_one_up() {
         let log = observe(&store, max_bytes);
         store.lock(SLOT).track(b"a", 1);
         store.lock(SLOT).track(b"b", 2);
+        store.reclaim_tracked();
         let reports = log.take();
         assert_eq!(reports.len(), told_of, "with {max_bytes} of {two} bytes");
         assert!(reports.iter().all(|report| *report == told(b"a", &[1])), "the older one goes");
@@ -251,8 +256,65 @@ fn a_table_at_its_bound_keeps_all_keys_and_one_above_it_gives_one_up() {
     let store = unlimited();
     let log = observe(&store, 0);
     store.lock(SLOT).track(b"alone", 1);
+    store.reclaim_tracked();
     assert_eq!(log.take(), [told(b"alone", &[1])], "what cannot be tracked is invalid at once");
     assert_eq!(store.used_bytes(), 0);
+}
+
+#[test]
+fn a_key_registered_just_now_is_seldom_the_one_that_is_given_up() {
+    let store = unlimited();
+    let log = observe(&store, 20_000);
+    // Tables at their bound, in other slots than the one at hand.
+    for key in 0..1000_u16 {
+        store.lock(key).track(&key.to_le_bytes(), 1);
+        store.reclaim_tracked();
+    }
+    log.take();
+    let mut ended = 0;
+    for watch in 2..202_u64 {
+        let mut guard = store.lock(SLOT);
+        assert!(guard.track(b"a", watch) && guard.track(b"b", watch));
+        assert!(!guard.track(b"a", watch), "once is enough");
+        drop(guard);
+        store.reclaim_tracked();
+        assert!(store.used_bytes() <= 20_000);
+        ended += usize::from(log.take().iter().any(|(_, clients)| clients.contains(&watch)));
+        store.lock(SLOT).end_tracked();
+        // Others register meanwhile, so that the tables are at their bound again.
+        store.lock(watch as u16).track(&watch.to_le_bytes(), 1);
+        store.reclaim_tracked();
+        log.take();
+    }
+    assert!(ended <= 40, "{ended} of 200 watches ended themselves");
+}
+
+#[test]
+fn one_request_cannot_take_the_tables_far_above_their_bound() {
+    let store = unlimited();
+    let _log = observe(&store, 80_000);
+    let mut guard = store.lock(SLOT);
+    for key in 0..10_000_u32 {
+        guard.track(&key.to_le_bytes(), 1);
+        assert!(store.used_bytes() <= 90_000 + 200, "{} bytes", store.used_bytes());
+    }
+    assert!(store.used_bytes() > 80_000, "up to there it is left to `reclaim_tracked`");
+    drop(guard);
+    store.reclaim_tracked();
+    assert!(store.used_bytes() <= 80_000);
+}
+
+#[test]
+fn whose_keys_are_forgotten_is_said_though_nobody_is_told_of_a_change() {
+    let store = unlimited();
+    let log = observe(&store, usize::MAX);
+    let mut guard = store.lock(SLOT);
+    guard.track(b"k", 1);
+    guard.track(b"k", 2);
+    guard.forget_tracked();
+    assert_eq!(*log.1.lock(), [1, 2]);
+    drop(guard.clear());
+    assert_eq!(log.take(), []);
 }
 
 #[test]

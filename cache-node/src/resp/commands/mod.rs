@@ -24,6 +24,7 @@ mod strings;
 mod time_to_live;
 mod tracking;
 pub(super) mod transaction;
+mod watch;
 
 use ringcache_wire::table::{Command, CommandSpec};
 
@@ -97,8 +98,8 @@ pub(super) fn handler(command: Command) -> Handler {
         Command::Scan => Plain(scan::scan),
         Command::Select => Plain(connection::select),
         Command::Time => Plain(server::time),
-        Command::Unwatch => Plain(transaction::unwatch),
-        Command::Watch => Plain(transaction::watch),
+        Command::Unwatch => Plain(watch::unwatch),
+        Command::Watch => Plain(watch::watch),
     }
 }
 

@@ -1,9 +1,8 @@
-//! `MULTI`, `EXEC`, `WATCH`: commands of one slot, run while nobody else runs any there.
+//! `MULTI`, `EXEC`, `DISCARD`: commands of one slot, run while nobody else runs any there.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 
-use ringcache_store::{Entry, Millis, SlotGuard};
+use ringcache_store::{Millis, SlotGuard};
 use ringcache_wire::table::Command;
 
 use super::{Handler, handler};
@@ -12,13 +11,11 @@ use crate::resp::dispatch::{
 };
 use crate::resp::error::CommandError;
 use crate::resp::redirect::{self, Redirect};
-use crate::resp::session::{OwnedArgs, Queued, Session, Transaction, Watched};
+use crate::resp::session::{OwnedArgs, Queued, Transaction};
 
 /// Bytes and number of the queued commands of one connection.
 const MAX_QUEUED_BYTES: usize = 8 << 20;
 const MAX_QUEUED: usize = 65_536;
-/// Keys that one connection watches.
-const MAX_WATCHED: usize = 1024;
 
 /// Commands that a transaction does not queue but obeys.
 pub(in crate::resp) fn runs_at_once(command: Command) -> bool {
@@ -56,59 +53,6 @@ pub(super) fn discard(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     call.session.end_transaction().ok_or(CommandError::Other("ERR DISCARD without MULTI"))?;
     call.reply().simple("OK");
     Ok(Outcome::Done)
-}
-
-pub(super) fn unwatch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    call.session.watched.clear();
-    call.reply().simple("OK");
-    Ok(Outcome::Done)
-}
-
-/// Remembers what the keys hold. A key counts as changed if it holds something else at `EXEC`: unlike in Redis not if
-/// somebody wrote the same value and time to live again, which leaves nothing to be missed.
-pub(super) fn watch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    if call.session.transaction.is_some() {
-        call.reply().error("ERR WATCH inside MULTI is not allowed");
-        return Ok(Outcome::Done);
-    }
-    let slot = slot_of(call.spec, call.args)?;
-    if call.session.watched.len() + call.args.len() - 1 > MAX_WATCHED {
-        return Err(CommandError::Other("ERR too many watched keys"));
-    }
-    let mut guard = match admit(call.worker.node(), slot, Effect::Reads) {
-        Ok(guard) => guard,
-        // What is watched is remembered here, so that another node cannot answer for us.
-        Err(Outcome::Elsewhere(slot)) => return Ok(moved(call, slot)),
-        Err(outcome) => return Ok(outcome),
-    };
-    for key in call.args.iter().skip(1) {
-        let fingerprint = fingerprint(call.session, &mut guard, key, call.now);
-        call.session.watched.push(Watched { key: key.to_vec(), fingerprint });
-    }
-    drop(guard);
-    call.reply().simple("OK");
-    Ok(Outcome::Done)
-}
-
-fn fingerprint(
-    session: &Session,
-    slot: &mut SlotGuard<'_>,
-    key: &[u8],
-    now: Millis,
-) -> Option<u64> {
-    let Entry { value, deadline } = slot.peek(key, now)?;
-    Some(session.fingerprints.hash_one((value, deadline)))
-}
-
-/// Sends the client to the owner; waits if nobody else is known to be it.
-fn moved(call: &mut Call<'_>, slot: u16) -> Outcome {
-    match redirect::moved(call.node(), slot) {
-        Some(error) => {
-            call.reply().error(&error);
-            Outcome::Done
-        }
-        None => Outcome::Wait(slot),
-    }
 }
 
 /// Queues a command; refuses what `EXEC` could not run. Its number of arguments has been checked.
@@ -174,7 +118,8 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             "EXECABORT Transaction discarded because of previous errors.",
         ));
     }
-    let slot = match slot(&transaction, &call.session.watched) {
+    let watched_slot = call.session.watch.as_ref().map(|watch| watch.slot);
+    let slot = match slot(&transaction, watched_slot) {
         Ok(slot) => slot,
         Err(error) => {
             call.session.end_transaction();
@@ -191,8 +136,8 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let worker = call.worker;
     let mut guard = match admit(worker.node(), slot, effect) {
         Ok(guard) => guard,
-        // What was watched cannot be compared at another node: as good as changed, the client begins anew there.
-        Err(Outcome::Elsewhere(_)) if !call.session.watched.is_empty() => {
+        // What is watched may have changed at another node: the client begins anew there.
+        Err(Outcome::Elsewhere(_)) if watched_slot.is_some() => {
             call.session.end_transaction();
             call.reply().null_array();
             return Ok(Outcome::Done);
@@ -202,10 +147,8 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             return Ok(outcome);
         }
     };
-    let is_unchanged = call.session.watched.iter().all(|watched| {
-        fingerprint(call.session, &mut guard, &watched.key, call.now) == watched.fingerprint
-    });
-    let done = if !is_unchanged {
+    let is_changed = call.session.watch.as_ref().is_some_and(|watch| watch.is_changed(call.now));
+    let done = if is_changed {
         call.reply().null_array();
         Ok(Outcome::Done)
     } else if most_reply_bytes(&transaction, &mut guard, call.now) > worker.max_reply_bytes() {
@@ -218,6 +161,7 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     };
     drop(guard);
     call.session.end_transaction();
+    worker.node().store.reclaim_tracked();
     if effect != Effect::Reads {
         reclaim(worker.node(), call.now);
     }
@@ -225,11 +169,10 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 }
 
 /// The one slot of all keys; `None` if there are none.
-fn slot(transaction: &Transaction, watched: &[Watched]) -> Result<Option<u16>, CommandError> {
+fn slot(transaction: &Transaction, watched: Option<u16>) -> Result<Option<u16>, CommandError> {
     let keyed = transaction.queue.iter().filter(|queued| queued.spec.keys.first > 0);
-    let slots = keyed
-        .map(|queued| slot_of(queued.spec, queued.args.as_args()))
-        .chain(watched.iter().map(|watched| Ok(ringcache_ring::key_slot(&watched.key))));
+    let slots =
+        keyed.map(|queued| slot_of(queued.spec, queued.args.as_args())).chain(watched.map(Ok));
     let mut one = None;
     for slot in slots {
         let slot = slot?;

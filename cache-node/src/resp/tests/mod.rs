@@ -7,6 +7,7 @@ mod connections;
 mod hostile;
 mod tracking;
 mod transactions;
+mod watch;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
