@@ -65,10 +65,11 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
         executor: Executor {
             worker,
             session: Session::new(registered.client.clone(), proto),
+            socket,
             out: Output::default(),
+            mark: 0,
         },
         client: &registered.client,
-        socket,
         parser: RequestParser::new(LIMITS),
         input: Vec::new(),
         consumed: 0,
@@ -87,7 +88,6 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
 struct Connection<'a> {
     executor: Executor<'a>,
     client: &'a Client,
-    socket: TcpStream,
     parser: RequestParser,
     /// What has been read. Requests before `consumed` are done with.
     input: Vec<u8>,
@@ -138,8 +138,7 @@ impl Connection<'_> {
                 }
                 Ok(Parsed::Request { consumed }) => {
                     let args = self.parser.args(input);
-                    let close = !args.is_empty()
-                        && self.executor.answer(args, &mut now, &self.socket).await;
+                    let close = !args.is_empty() && self.executor.answer(args, &mut now).await;
                     self.consumed += consumed;
                     if close {
                         break Stop::Close;
@@ -169,7 +168,7 @@ impl Connection<'_> {
         self.account_memory();
         let mut written = 0;
         while let Some(rest) = self.executor.out.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.socket.try_write(rest) {
+            match self.executor.socket.try_write(rest) {
                 Ok(0) => return false,
                 Ok(bytes) => written += bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -192,7 +191,7 @@ impl Connection<'_> {
         let mut stalled = Duration::ZERO;
         loop {
             tokio::select! {
-                ready = self.socket.writable() => return ready.is_ok(),
+                ready = self.executor.socket.writable() => return ready.is_ok(),
                 // A graceful close still flushes.
                 () = self.client.woken() => if self.client.is_killed() { return false },
                 () = tokio::time::sleep(STALLED_UNDER_PRESSURE) => {
@@ -224,7 +223,7 @@ impl Connection<'_> {
         }
         let mut input = (&mut self.input).limit(room);
         let read = tokio::select! {
-            read = self.socket.read_buf(&mut input) => read,
+            read = self.executor.socket.read_buf(&mut input) => read,
             () = self.client.woken() => return !self.client.is_closing(),
         };
         match read {

@@ -3,6 +3,9 @@
 //! replies keep their order.
 
 use std::collections::HashMap;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -33,8 +36,12 @@ const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemo
 pub(super) struct Executor<'a> {
     pub(super) worker: &'a Worker,
     pub(super) session: Session,
+    /// Where replies go.
+    pub(super) socket: TcpStream,
     /// Replies that have not been written.
     pub(super) out: Output,
+    /// Where the reply to the request at hand begins in `out`. What stands before it is complete.
+    pub(super) mark: usize,
 }
 
 impl Executor<'_> {
@@ -44,26 +51,18 @@ impl Executor<'_> {
         ReplyWriter::new(&mut self.out, self.session.proto)
     }
 
-    /// Answers one request. True if the connection is to be closed. Replies that are ready go out over `socket` before the
-    /// request waits for anything.
-    pub(super) async fn answer(
-        &mut self,
-        args: Args<'_>,
-        now: &mut Millis,
-        socket: &TcpStream,
-    ) -> bool {
-        let mut mark = self.out.len();
+    /// Answers one request. True if the connection is to be closed.
+    pub(super) async fn answer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
+        self.mark = self.out.len();
         let replies = self.session.replies;
         self.session.commands += 1;
         let close = if self.session.client.is_peer {
-            self.answer_peer(args, now, socket).await
+            self.answer_peer(args, now).await
         } else {
             match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
                 Outcome::Done => false,
                 Outcome::Close => true,
                 unserved => {
-                    self.send_ready(socket);
-                    mark = self.out.len();
                     self.answer_later(args, 0, unserved, now).await;
                     false
                 }
@@ -76,13 +75,13 @@ impl Executor<'_> {
             tracking.caching = false;
         }
         if replies != Replies::On {
-            self.suppress(mark, replies);
+            self.suppress(replies);
         }
         close
     }
 
     /// Answers a request that another node forwards.
-    async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis, socket: &TcpStream) -> bool {
+    async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
         let Some(Forwarded { hops, request, transaction }) = forward::unwrap(args) else {
             self.reply().error("ERR not a forwarded request");
             return true;
@@ -93,27 +92,52 @@ impl Executor<'_> {
             Outcome::Done => false,
             Outcome::Close => true,
             unserved => {
-                self.send_ready(socket);
                 self.answer_later(args, hops, unserved, now).await;
                 false
             }
         }
     }
 
-    /// Writes what is ready, replies and the pushes behind them, as far as the client takes it at once: the next request may
-    /// wait for seconds. What it does not take, and errors, are left to the next flush.
-    fn send_ready(&mut self, socket: &TcpStream) {
-        if self.session.tracking.is_some() {
-            self.session.client.take_pushes(&mut self.out);
-        }
-        let mut written = 0;
-        while let Some(rest) = self.out.get(written..).filter(|rest| !rest.is_empty()) {
-            match socket.try_write(rest) {
-                Ok(bytes) if bytes > 0 => written += bytes,
-                _ => break,
+    /// Waits for `event`. Complete replies and pushes are written meanwhile: else the client would get them only when the
+    /// request at hand is answered, seconds later.
+    pub(super) async fn meanwhile<R>(&mut self, event: impl Future<Output = R>) -> R {
+        let mut event = pin!(event);
+        let client = Arc::clone(&self.session.client);
+        let mut is_connected = true;
+        loop {
+            is_connected = is_connected && self.write_ready();
+            tokio::select! {
+                biased;
+                result = &mut event => return result,
+                ready = self.socket.writable(), if is_connected && self.mark > 0 => {
+                    is_connected = ready.is_ok();
+                }
+                () = client.woken() => {}
             }
         }
-        self.out.sent(written);
+    }
+
+    /// Writes what is complete, as far as the client takes it now. False if the connection is lost; the next flush reports
+    /// that.
+    fn write_ready(&mut self) -> bool {
+        loop {
+            // While replies wait, pushes stay where their number is bounded.
+            if self.out.is_empty() && self.session.tracking.is_some() {
+                self.session.client.take_pushes(&mut self.out);
+                self.mark = self.out.len();
+            }
+            let Some(ready) = self.out.get(..self.mark).filter(|ready| !ready.is_empty()) else {
+                return true;
+            };
+            match self.socket.try_write(ready) {
+                Ok(0) => return false,
+                Ok(written) => {
+                    self.out.sent(written);
+                    self.mark -= written;
+                }
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
     }
 
     /// Answers a request that could not be run at once.
@@ -166,7 +190,7 @@ impl Executor<'_> {
                 count(&node.counters.waited);
                 has_waited = true;
             }
-            node.changed(slot).await;
+            self.meanwhile(node.changed(slot)).await;
             *now = node.clock.unix_ms();
             outcome = dispatch(self.worker, &mut self.session, args, *now, &mut self.out);
         }
@@ -177,7 +201,7 @@ impl Executor<'_> {
     /// might run late, and delete what was written after the answer to the second.
     async fn flush_at_owners(&mut self, hops: u8, waited: Duration) -> bool {
         let node = self.worker.node();
-        let Some(flush) = &mut self.session.flush else { return true };
+        let Some(flush) = &self.session.flush else { return true };
         if hops >= MAX_HOPS {
             return false;
         }
@@ -198,12 +222,15 @@ impl Executor<'_> {
             let request = forward::wrap(hops + 1, args.as_args(), None);
             let answer = self.worker.forwarder.send(owner, self.session.proto, hops + 1, request);
             let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
-            match tokio::time::timeout(Duration::from_millis(left_ms), answer).await {
+            let answer = tokio::time::timeout(Duration::from_millis(left_ms), answer);
+            match self.meanwhile(answer).await {
                 Ok(Ok(reply)) if reply == b"+OK\r\n" => {
                     count(&node.counters.forwarded);
-                    flush.away = flush.away.difference(&slots);
+                    if let Some(flush) = &mut self.session.flush {
+                        flush.away = flush.away.difference(&slots);
+                    }
                 }
-                Ok(Err(Lost::NotSent)) => tokio::time::sleep(RETRY_PAUSE).await,
+                Ok(Err(Lost::NotSent)) => self.meanwhile(tokio::time::sleep(RETRY_PAUSE)).await,
                 _ => return false,
             }
         }
@@ -247,7 +274,7 @@ impl Executor<'_> {
         let request = forward::wrap(hops + 1, args, self.session.transaction.as_ref());
         let answer = self.worker.forwarder.send(to, self.session.proto, hops + 1, request);
         let left = WAIT.saturating_sub(waited);
-        let lost = match tokio::time::timeout(left, answer).await {
+        let lost = match self.meanwhile(tokio::time::timeout(left, answer)).await {
             Ok(Ok(reply)) => {
                 count(&node.counters.forwarded);
                 self.out.set_room(self.out.len() + reply.len());
@@ -261,7 +288,7 @@ impl Executor<'_> {
         // writes were acknowledged, it would bring an old value back.
         let reads = args.get(0).and_then(lookup).is_some_and(|spec| spec.has_flag("readonly"));
         if lost == Lost::NotSent || reads {
-            tokio::time::sleep(RETRY_PAUSE).await;
+            self.meanwhile(tokio::time::sleep(RETRY_PAUSE)).await;
             return false;
         }
         let error = format!("CLUSTERDOWN the owner of slot {slot} cannot be reached");
@@ -269,15 +296,15 @@ impl Executor<'_> {
         true
     }
 
-    /// Takes back the reply since `mark` to a request before which `CLIENT REPLY` was not `ON`.
-    fn suppress(&mut self, mark: usize, before: Replies) {
+    /// Takes back the reply to a request before which `CLIENT REPLY` was not `ON`.
+    fn suppress(&mut self, before: Replies) {
         match self.session.replies {
             // The request itself turned replies on: that is answered.
             Replies::On => return,
             Replies::SkipNext if before == Replies::SkipNext => self.session.replies = Replies::On,
             Replies::SkipNext | Replies::Off => {}
         }
-        self.out.truncate(mark);
+        self.out.truncate(self.mark);
     }
 
     /// Brings the shared counters up to date: once a batch, not once a request.

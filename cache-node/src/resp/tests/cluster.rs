@@ -15,7 +15,7 @@ use super::{Client, Clock, Server, routes};
 const OK: &str = "+OK\r\n";
 
 /// Two nodes that know each other: the first owns the lower half of the slots, the second the upper half.
-fn pair() -> (Server, Server) {
+pub(super) fn pair() -> (Server, Server) {
     let (low, high) = (Server::start(), Server::start_with(|args| args.name = "web-1".into()));
     let half = SLOTS / 2;
     for slot in 0..SLOTS {
@@ -30,7 +30,7 @@ fn pair() -> (Server, Server) {
 }
 
 /// Hands the slot over at once, as the last step of a handover does.
-fn hand_over(slot: u16, from: &Server, to: &Server) {
+pub(super) fn hand_over(slot: u16, from: &Server, to: &Server) {
     let owned = |owner: &Server, other: &Server, mine: bool| {
         let before = owner.node.routes.load_full();
         let owner_of =

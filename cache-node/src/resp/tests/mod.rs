@@ -4,6 +4,7 @@ mod bounds;
 mod cluster;
 mod commands;
 mod connections;
+mod forwarding;
 mod hostile;
 mod tracking;
 mod transactions;
