@@ -210,9 +210,12 @@ fn lost<N: Nodes>(
         .filter(|(pod, answer)| !may_be_lost(pod) && takes_part(pod, *answer))
         .map(|(_, answer)| answer)
         .collect();
-    let lost = pods.iter().filter(|pod| may_be_lost(pod)).map(uid);
+    let silent: Vec<String> = pods.iter().filter(|pod| may_be_lost(pod)).map(uid).collect();
+    // Those who may be lost may hear each other: a minority of witnesses may be the part that is cut off, with us.
+    let in_doubt = silent.iter().filter(|uid| !gone(uid)).count();
+    let is_unheard = |uid: &str| in_doubt <= witnesses.len() && phase::is_unheard(uid, &witnesses);
     // What the document states has been proven; nobody listens for the gone any more.
-    lost.filter(|uid| gone(uid) || phase::is_unheard(uid, &witnesses)).collect()
+    silent.iter().filter(|uid| gone(uid) || is_unheard(uid)).cloned().collect()
 }
 
 fn standing<N: Nodes>(context: &Context<N>, pod: &Pod) -> Option<Standing> {

@@ -346,3 +346,29 @@ async fn one_witness_that_does_not_answer_keeps_a_silent_node_and_a_newcomer_is_
         assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, lost, "{epoch:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_minority_of_witnesses_proves_nothing_about_more_nodes_than_they_are() {
+    let silent = |names: &[(&str, &str)]| {
+        let (api, nodes) = one_silent(Some(60_000));
+        let mut states = nodes.states.lock().unwrap();
+        let first = states.get_mut("10.0.0.1").unwrap();
+        for (name, ip) in names {
+            api.put(&format!("pods/{name}"), running(name, ip));
+            let incarnation = Incarnation::new(&format!("uid-{name}"), "1");
+            first.heard.push(Heard { incarnation, ms_ago: 60_000 });
+        }
+        drop(states);
+        let members: Vec<&str> =
+            ["web-0", "web-1"].into_iter().chain(names.iter().map(|(name, _)| *name)).collect();
+        api.put("configmaps/web-ring", ring_of(&members));
+        (api, nodes)
+    };
+    let down = || hosts([host("host-1", "Unknown", false)]);
+    let (api, nodes) = silent(&[]);
+    let lost = [Phase::Running, Phase::Lost];
+    assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, lost, "one against one");
+    let (api, nodes) = silent(&[("web-2", "10.0.0.3")]);
+    let kept = [Phase::Running; 2];
+    assert_eq!(after(&context(&api, &nodes, down()), 60_000).await, kept, "one against two");
+}

@@ -107,9 +107,9 @@ impl World {
         let unheard = |uid: &Incarnation| {
             let long_ago = |heard: &Heard| heard.incarnation == *uid && heard.ms_ago >= LOST_MS;
             let says_so = |answer: &Option<Vec<Heard>>| answer.iter().flatten().any(long_ago);
-            !answers.is_empty() && answers.iter().all(says_so)
+            !answers.is_empty() && candidates.len() <= answers.len() && answers.iter().all(says_so)
         };
-        for uid in candidates {
+        for uid in candidates.clone() {
             if self.broken != Some(Rule::TheHeardLive) && !unheard(&uid) {
                 continue;
             }
