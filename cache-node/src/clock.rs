@@ -26,4 +26,9 @@ impl Clock {
     pub fn monotonic_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
     }
+
+    /// The same in microseconds.
+    pub fn monotonic_us(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
 }

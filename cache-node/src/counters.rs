@@ -25,6 +25,8 @@ pub struct Counters {
     pub refused_for_memory: AtomicU64,
     /// Connections closed because of a protocol error.
     pub protocol_errors: AtomicU64,
+    /// Connections closed because a request or a reply stood still half way.
+    pub stalled: AtomicU64,
     /// Connections closed because they took their invalidations too slowly.
     pub tracking_overruns: AtomicU64,
     /// Messages to other nodes that were dropped because too many waited; they are repeated.

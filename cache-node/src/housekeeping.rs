@@ -64,7 +64,8 @@ async fn control_memory(node: &Node) {
         ticks.tick().await;
         let Some(resident) = resident_bytes() else { continue };
         let used = node.store.used_bytes();
-        let budget = controller.step(resident, used as u64);
+        let counted = controller.counted(resident, node.account.used_bytes() as u64);
+        let budget = controller.step(counted, used as u64);
         node.store.set_budget(budget);
         node.memory_is_tight.store(controller.is_tight(resident), Ordering::Relaxed);
         release_wait = release_wait.saturating_sub(1);

@@ -1,5 +1,6 @@
 //! A cache node: RESP, HTTP/JSON, bus and admin servers around the pure crates `store`, `wire` and `cluster`.
 
+pub mod account;
 pub mod admin;
 pub mod args;
 pub mod bus;

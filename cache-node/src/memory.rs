@@ -4,8 +4,8 @@ use std::fs;
 
 /// Bytes that a node takes with an empty store: program, threads, runtimes, and the 2 MiB of empty slots.
 const FIXED_BYTES: u64 = 12 << 20;
-/// Of the rest, the store may use so many percent. The others are for the allocator's slack (10), the connections' buffers
-/// and the answers of the HTTP API (6 and 3, see their pools), and changes in flight during handovers.
+/// Of the rest, the store may use so many percent. The others are for what clients make the node hold besides (9, see
+/// [`crate::account`]), the allocator's slack (10), and changes in flight during handovers.
 const STORE_PERCENT: u64 = 78;
 
 /// Resident memory above this percentage of the limit lowers the budget, and below [`ROOM_PERCENT`] lets it rise.
@@ -20,6 +20,9 @@ const GAIN: u64 = 2;
 const RISE: u64 = 2000;
 /// Steps that a lowered budget is given to show: without, the same excess would be subtracted again and again.
 const SETTLE_STEPS: u32 = 3;
+/// Of what clients hold, this share of the limit may come on top of the target, 1 in so many: it is bounded, and given back soon,
+/// so entries are not evicted for it. With the percentage of the target it stays below [`TIGHT_PERCENT`].
+const HELD_SHARE: u64 = 16;
 /// The budget never falls below this share of its full size, 1 in so many: then it is not the store that takes the memory.
 const FLOOR: u64 = 8;
 
@@ -55,6 +58,11 @@ impl Controller {
     pub fn new(limit_bytes: u64) -> Self {
         let full_bytes = budget(limit_bytes) as u64;
         Self { limit_bytes, full_bytes, budget_bytes: full_bytes, seen_bytes: 0, settling: 0 }
+    }
+
+    /// The resident memory that the budget is decided by, if clients hold `held_bytes` of it (see [`crate::account`]).
+    pub fn counted(&self, resident_bytes: u64, held_bytes: u64) -> u64 {
+        resident_bytes.saturating_sub(held_bytes.min(self.limit_bytes / HELD_SHARE))
     }
 
     /// Whether so much resident memory makes the budget fall.
@@ -124,6 +132,15 @@ mod tests {
         let used = full() as u64;
         assert_eq!(Controller::new(LIMIT).step(TARGET, used), full());
         assert_eq!(Controller::new(LIMIT).step(TARGET + 1, used), full() - 2);
+    }
+
+    #[test]
+    fn what_clients_hold_costs_no_entries_up_to_a_sixteenth_of_the_limit() {
+        let controller = Controller::new(LIMIT);
+        let share = LIMIT / HELD_SHARE;
+        assert_eq!(controller.counted(TARGET + share, share), TARGET);
+        assert_eq!(controller.counted(TARGET + share + 1, share + 1), TARGET + 1);
+        assert!(!controller.is_tight(TARGET + share));
     }
 
     #[test]

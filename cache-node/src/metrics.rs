@@ -69,6 +69,26 @@ const TABLE: &[Row] = &[
         |s| load(&s.node.counters.protocol_errors),
     ),
     counter(
+        "ringcache_stalled_connections_total",
+        "Client connections closed because a request or a reply stood still half way.",
+        |s| load(&s.node.counters.stalled),
+    ),
+    counter(
+        "ringcache_connections_closed_for_memory_total",
+        "Client connections closed because they did not move and others needed the memory that they held.",
+        |s| Some(s.node.account.closed()),
+    ),
+    gauge(
+        "ringcache_connection_memory_bytes",
+        "Bytes that requests and replies on their way take, beside what each connection may hold freely.",
+        |s| Some(s.node.account.used_bytes() as u64),
+    ),
+    gauge(
+        "ringcache_connection_memory_max_bytes",
+        "Bytes that requests and replies on their way may take.",
+        |s| Some(s.node.account.limit_bytes() as u64),
+    ),
+    counter(
         "ringcache_tracking_overruns_total",
         "Client connections closed because they took their invalidations too slowly.",
         |s| load(&s.node.counters.tracking_overruns),

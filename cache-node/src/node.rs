@@ -11,6 +11,7 @@ use ringcache_ring::SLOTS;
 use ringcache_store::{Access, SlotGuard, Store};
 use tokio::sync::{Notify, mpsc};
 
+use crate::account::Account;
 use crate::args::NodeArgs;
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -45,6 +46,8 @@ pub struct Node {
     pub counters: Counters,
     /// The clocks.
     pub clock: Clock,
+    /// The memory that clients make it hold besides entries.
+    pub account: Arc<Account>,
     /// Set by SIGTERM: `/readyz` says no, requests are served on.
     pub draining: AtomicBool,
     /// Set while the process takes more memory than entries can be given up for at the writers' pace: they wait.
@@ -77,6 +80,7 @@ impl Node {
     ) -> Arc<Self> {
         let budget_bytes = crate::memory::budget(args.memory_bytes);
         let node_id = node_id(&incarnation);
+        let clock = Clock::start();
         let me = Peer {
             name: args.name.clone(),
             incarnation: incarnation.clone(),
@@ -95,7 +99,8 @@ impl Node {
             routes: ArcSwap::from_pointee(Routes::empty(vec![me], None)),
             settings: ArcSwap::from_pointee(settings),
             counters: Counters::default(),
-            clock: Clock::start(),
+            clock,
+            account: Account::new(args.memory_bytes, clock),
             draining: AtomicBool::new(false),
             memory_is_tight: AtomicBool::new(false),
             control_turn_ms: AtomicU64::new(0),

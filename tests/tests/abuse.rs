@@ -39,9 +39,102 @@ fn names_of_commands_without_end_are_not_documented_without_end() -> Result<()> 
                 let _ = client.write_all(request);
             }
             for (client, _) in &mut clients {
-                let _ = client.read(&mut [0; 8 << 10]);
+                let _ = client.read(&mut [0; 64 << 10]);
             }
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn transactions_that_are_never_executed_are_held_within_the_limit() -> Result<()> {
+    withstands(|node, over| {
+        let request = [command(&[b"MULTI"]), command(&[b"PING"]).repeat(4000)].concat();
+        hold(node.ports.resp, 700, over, |client| client.write_all(&request))
+    })
+}
+
+#[test]
+fn tracking_clients_that_never_read_are_held_within_the_limit() -> Result<()> {
+    withstands(|node, over| {
+        let key = |n: usize| format!("{{tracked}}{n:0>1000}").into_bytes();
+        let keys: Vec<Vec<u8>> = (0..500).map(key).collect();
+        let mut get: Vec<&[u8]> = vec![b"MGET"];
+        get.extend(keys.iter().map(Vec::as_slice));
+        let request =
+            [command(&[b"HELLO", b"3"]), command(&[b"CLIENT", b"TRACKING", b"ON"]), command(&get)];
+        let request = request.concat();
+        let change = |_: &TcpStream| {
+            let mut writer = Connection::open(node.ports.resp).ok()?;
+            let mut turns = 0;
+            while !over.load(Ordering::Relaxed) && turns < keys.len() {
+                writer.ask(&[b"SET", &keys[turns], b"v"]).ok()?;
+                turns += 1;
+            }
+            Some(())
+        };
+        let clients: Vec<TcpStream> = (0..400)
+            .map(|_| {
+                let mut client = open(node.ports.resp)?;
+                let _ = client.write_all(&request);
+                Ok(client)
+            })
+            .collect::<Result<_>>()?;
+        run_for(Duration::from_millis(500));
+        change(&clients[0]);
+        wait(over);
+        Ok(())
+    })
+}
+
+#[test]
+fn large_replies_that_nobody_reads_are_held_within_the_limit() -> Result<()> {
+    withstands(|node, over| {
+        let mut writer = Connection::open(node.ports.resp)?;
+        ensure!(writer.ask(&[b"SET", b"large", &vec![b'v'; 1 << 20]])? == "+OK");
+        let ask = |times| {
+            let mut args: Vec<&[u8]> = vec![b"MGET"];
+            args.extend(std::iter::repeat_n(&b"large"[..], times));
+            command(&args)
+        };
+        let request = [ask(31), ask(5), ask(2)].concat();
+        hold(node.ports.resp, 50, over, |client| client.write_all(&request))
+    })
+}
+
+#[test]
+fn requests_that_are_never_finished_are_held_within_the_limit() -> Result<()> {
+    withstands(|node, over| {
+        let half = |bytes: usize| {
+            let mut request = format!("*3\r\n$3\r\nSET\r\n$1\r\nh\r\n${bytes}\r\n").into_bytes();
+            request.resize(request.len() + bytes - 1, b'h');
+            request
+        };
+        let (all, most) = (half(8 << 20), half(4 << 20));
+        let names = [&b"*1000000\r\n"[..], &b"$1\r\nx\r\n".repeat(300_000)].concat();
+        thread::scope(|scope| {
+            for request in [&all, &most, &names] {
+                scope.spawn(|| hold(node.ports.resp, 20, over, |client| client.write_all(request)));
+            }
+        });
+        Ok(())
+    })
+}
+
+#[test]
+fn http_bodies_and_answers_that_do_not_move_are_held_within_the_limit() -> Result<()> {
+    withstands(|node, over| {
+        let mut writer = Connection::open(node.ports.resp)?;
+        ensure!(writer.ask(&[b"SET", b"large", &vec![b'v'; 1 << 20]])? == "+OK");
+        let mut half =
+            b"PUT /cache/h HTTP/1.1\r\nHost: h\r\nContent-Length: 4194304\r\n\r\n".to_vec();
+        half.resize(half.len() + (4 << 20) - 1, b' ');
+        let reads = b"GET /cache/large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(8);
+        thread::scope(|scope| {
+            for request in [&half, &reads] {
+                scope.spawn(|| hold(node.ports.http, 30, over, |client| client.write_all(request)));
+            }
+        });
         Ok(())
     })
 }
@@ -122,6 +215,32 @@ fn peak(node: &NodeRecord, over: &AtomicBool) -> Result<u64> {
         run_for(SAMPLE);
     }
     Ok(peak)
+}
+
+/// Connects so many clients that send and never read. That the node closes some is what it is there for.
+fn hold(
+    port: u16,
+    clients: usize,
+    over: &AtomicBool,
+    send: impl Fn(&mut TcpStream) -> std::io::Result<()>,
+) -> Result<()> {
+    let mut held = Vec::new();
+    for _ in 0..clients {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut client = open(port)?;
+        let _ = send(&mut client);
+        held.push(client);
+    }
+    wait(over);
+    Ok(())
+}
+
+fn wait(over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        run_for(SAMPLE);
+    }
 }
 
 /// A socket with a small window, which gives up a read or a write that blocks.

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::expiry::seconds_left;
 use super::hash::fnv1a;
-use super::pool::Lease;
 use super::{Answer, base64, key};
+use crate::account::Lease;
 
 /// An entry as it was found.
 pub(super) struct Found {
@@ -62,7 +62,7 @@ struct DeletedJson<'a> {
 /// Holds the memory of an answer until its last byte is with the kernel.
 struct Leased {
     body: Vec<u8>,
-    _lease: Lease,
+    _lease: Option<Lease>,
 }
 
 impl AsRef<[u8]> for Leased {
@@ -109,7 +109,7 @@ pub(super) fn names_tag(if_none_match: &str, etag: &str) -> bool {
 /// The answer to a read that found the entry; without a body if the client has the value already.
 pub(super) fn found(entry: &Found, body: Option<Vec<u8>>, lease: Lease) -> Answer {
     let mut answer = match body {
-        Some(body) => with_body(body, lease),
+        Some(body) => with_body(body, Some(lease)),
         None => not_modified(),
     };
     let headers = answer.headers_mut();
@@ -127,13 +127,13 @@ pub(super) fn found(entry: &Found, body: Option<Vec<u8>>, lease: Lease) -> Answe
 /// The answer to `PUT`.
 pub(super) fn put(key: &[u8], ttl_seconds: Option<u64>) -> Answer {
     let (key, key_encoding) = key::shown(key);
-    with_body(json(&PutJson { key: &key, key_encoding, ttl_seconds }), Lease::default())
+    with_body(json(&PutJson { key: &key, key_encoding, ttl_seconds }), None)
 }
 
 /// The answer to `DELETE`.
 pub(super) fn deleted(key: &[u8], deleted: bool) -> Answer {
     let (key, key_encoding) = key::shown(key);
-    with_body(json(&DeletedJson { key: &key, key_encoding, deleted }), Lease::default())
+    with_body(json(&DeletedJson { key: &key, key_encoding, deleted }), None)
 }
 
 fn not_modified() -> Answer {
@@ -143,12 +143,12 @@ fn not_modified() -> Answer {
 }
 
 /// 200 with a body and no headers yet.
-pub(super) fn bare(body: Vec<u8>, lease: Lease) -> Answer {
+pub(super) fn bare(body: Vec<u8>, lease: Option<Lease>) -> Answer {
     Response::new(Full::new(Bytes::from_owner(Leased { body, _lease: lease })))
 }
 
 /// 200 with JSON.
-pub(super) fn with_body(body: Vec<u8>, lease: Lease) -> Answer {
+pub(super) fn with_body(body: Vec<u8>, lease: Option<Lease>) -> Answer {
     let mut answer = bare(body, lease);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 
 use super::entry::{Read, Turn, read};
 use super::json::{self, KeyEncoding};
-use super::pool::{Lease, MAX_ANSWER_BYTES};
 use super::problem::Problem;
-use super::{Answer, Api, Relayed, answer, key, peers};
+use super::{Answer, Api, FIRST_ROOM, MAX_ANSWER_BYTES, Relayed, answer, key, peers};
+use crate::account::Lease;
 use crate::counters::count;
 use crate::routes::Peer;
 
@@ -74,7 +74,7 @@ impl Api {
         let mut gathered = Gathered::new(&keys, body_lease);
         let mut open: Vec<usize> = (0..keys.len()).collect();
         loop {
-            let (groups, mut waiting) = self.look_up(&mut gathered, relayed.hops, &open).await?;
+            let (groups, mut waiting) = self.look_up(&mut gathered, relayed, &open).await?;
             let calls = groups.into_values().map(async |(peer, indices)| {
                 let request = sub_request(relayed, &keys, &indices, batch.encoding);
                 count(&self.node.counters.forwarded);
@@ -82,7 +82,7 @@ impl Api {
             });
             for (answer, indices) in join_all(calls).await {
                 let is_merged = match answer {
-                    Ok(answer) => self.merge(&mut gathered, answer, &indices).await?,
+                    Ok(answer) => self.merge(&mut gathered, relayed, answer, &indices).await?,
                     Err(_) => false,
                 };
                 if !is_merged {
@@ -103,7 +103,7 @@ impl Api {
     async fn look_up(
         &self,
         gathered: &mut Gathered<'_>,
-        hops: u8,
+        relayed: &Relayed,
         open: &[usize],
     ) -> Result<(Groups, Vec<usize>), Problem> {
         let (mut groups, mut waiting) = (Groups::new(), Vec::new());
@@ -112,20 +112,21 @@ impl Api {
             let slot = key_slot(&key.bytes);
             loop {
                 let room = gathered.room();
-                let turn =
-                    self.turn(slot, hops, &mut |guard, now| Ok(read(guard, &key.bytes, room, now)));
+                let turn = self.turn(slot, relayed.hops, &mut |guard, now| {
+                    Ok(read(guard, &key.bytes, room, now))
+                });
                 match turn {
                     Turn::Done(Read::Absent) => gathered.entries[index] = Some(Entry::Missing),
                     Turn::Done(Read::Found(entry)) => {
                         let json = entry.to_json(&key.text, None);
                         if json.len() > room {
-                            gathered.grow(self).await?;
+                            gathered.grow(relayed).await?;
                             continue;
                         }
                         gathered.put(index, &json);
                     }
                     Turn::Done(Read::TooLarge(_)) => {
-                        gathered.grow(self).await?;
+                        gathered.grow(relayed).await?;
                         continue;
                     }
                     Turn::Wait | Turn::NoMemory => waiting.push(index),
@@ -144,6 +145,7 @@ impl Api {
     async fn merge(
         &self,
         gathered: &mut Gathered<'_>,
+        relayed: &Relayed,
         answer: hyper::Response<hyper::body::Incoming>,
         indices: &[usize],
     ) -> Result<bool, Problem> {
@@ -156,7 +158,7 @@ impl Api {
         let bytes = answer.body().size_hint().exact().unwrap_or(MAX_ANSWER_BYTES as u64);
         // Read whole and then taken apart: for a moment it is there twice.
         if bytes.saturating_mul(2) > gathered.room() as u64 && !gathered.is_full_lease {
-            gathered.grow(self).await?;
+            gathered.grow(relayed).await?;
         }
         let Ok(Some(body)) = peers::read(answer.into_body(), MAX_ANSWER_BYTES).await else {
             return Ok(false);
@@ -173,18 +175,18 @@ impl<'a> Gathered<'a> {
 
     /// Bytes of entries that may still be put in.
     fn room(&self) -> usize {
-        let room = if self.is_full_lease { MAX_BATCH_BYTES } else { super::pool::FREE_BYTES };
+        let room = if self.is_full_lease { MAX_BATCH_BYTES } else { FIRST_ROOM };
         room.saturating_sub(self.bytes)
     }
 
     /// Makes room for the largest batch.
-    async fn grow(&mut self, api: &Api) -> Result<(), Problem> {
+    async fn grow(&mut self, relayed: &Relayed) -> Result<(), Problem> {
         if self.is_full_lease {
             return Err(Problem::BatchTooLarge);
         }
         // Given back first: two requests that each hold a part and wait for more would wait for each other.
-        self.lease = Lease::default();
-        self.lease = api.pool.lease(MAX_ANSWER_BYTES).await?;
+        self.lease.shrink_to(0);
+        self.lease = relayed.lease(MAX_ANSWER_BYTES).await?;
         self.is_full_lease = true;
         Ok(())
     }
@@ -235,8 +237,8 @@ impl<'a> Gathered<'a> {
         body.extend_from_slice(br#"],"missing":"#);
         body.extend_from_slice(&serde_json::to_vec(&missing).unwrap_or_default());
         body.push(b'}');
-        self.lease.shrink(body.len());
-        answer::with_body(body, self.lease)
+        self.lease.shrink_to(body.capacity());
+        answer::with_body(body, Some(self.lease))
     }
 }
 

@@ -10,9 +10,9 @@ use ringcache_store::{Millis, SlotGuard};
 use super::answer::{self, Found};
 use super::expiry::seconds_left;
 use super::peers::{self, Failure};
-use super::pool::Lease;
 use super::problem::Problem;
 use super::{Answer, Api, MAX_HOPS, Relayed, json, key};
+use crate::account::Lease;
 use crate::counters::count;
 use crate::node::{Admission, MEMORY_WAIT, WAIT};
 use crate::routes::Peer;
@@ -60,9 +60,10 @@ enum Place<T> {
 
 impl Api {
     pub(super) async fn get(&self, key: &[u8], relayed: &Relayed) -> Result<Answer, Problem> {
-        let mut lease = Lease::default();
+        let mut lease = relayed.first_lease();
         loop {
-            let room = lease.bytes();
+            // The value is there twice: as it is stored and as JSON.
+            let room = lease.bytes() / 2;
             let look = |guard: SlotGuard<'_>, now| Ok(read(guard, key, room, now));
             let needed = match self.at_owner(key, relayed, look).await? {
                 Place::There(answer) => return Ok(answer),
@@ -71,12 +72,12 @@ impl Api {
                 Place::Here(Read::Found(entry)) => {
                     let tags = relayed.if_none_match.as_deref();
                     if tags.is_some_and(|tags| answer::names_tag(tags, &entry.etag())) {
-                        return Ok(answer::found(&entry, None, Lease::default()));
+                        return Ok(answer::found(&entry, None, lease));
                     }
                     let (text, encoding) = key::shown(key);
                     let body = entry.to_json(&text, encoding);
                     if body.len() <= room {
-                        lease.shrink(body.len());
+                        lease.shrink_to(body.capacity());
                         return Ok(answer::found(&entry, Some(body), lease));
                     }
                     body.len()
@@ -84,7 +85,7 @@ impl Api {
             };
             // Given back first: two requests that each hold a part and wait for more would wait for each other.
             drop(lease);
-            lease = self.pool.lease(needed).await?;
+            lease = relayed.lease(2 * needed).await?;
         }
     }
 
@@ -219,7 +220,7 @@ impl Api {
     ) -> Result<Result<Answer, Failure>, Problem> {
         count(&self.node.counters.forwarded);
         match self.peers.call(peer, relayed).await {
-            Ok(answer) => peers::relay(answer, &self.pool).await,
+            Ok(answer) => peers::relay(answer, relayed).await,
             Err(failure) => Ok(Err(failure)),
         }
     }

@@ -16,6 +16,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Api;
+use super::moving::Moving;
 use super::problem::Problem;
 use crate::counters::count;
 use crate::node::Node;
@@ -89,9 +90,12 @@ fn accept(api: &Arc<Api>, socket: TcpStream, connections: &GracefulShutdown) {
         return;
     }
     let api = Arc::clone(api);
+    let holding = api.node.account.open(true);
+    let socket = Moving { socket, holding: Arc::clone(&holding) };
+    let of_service = Arc::clone(&holding);
     let service = service_fn(move |request| {
-        let api = Arc::clone(&api);
-        async move { Ok::<_, Infallible>(api.answer(request).await) }
+        let (api, holding) = (Arc::clone(&api), Arc::clone(&of_service));
+        async move { Ok::<_, Infallible>(api.answer(request, &holding).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -100,8 +104,28 @@ fn accept(api: &Arc<Api>, socket: TcpStream, connections: &GracefulShutdown) {
         .serve_connection(TokioIo::new(socket), service);
     let connection = connections.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "an HTTP connection ended in an error");
+        let mut connection = pin!(connection);
+        let mut has_yielded = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "an HTTP connection ended in an error");
+                    }
+                    break;
+                }
+                () = tokio::task::yield_now(), if holding.is_asked() && !has_yielded => {
+                    // The kernel was asked: if the client is ready, the connection goes on.
+                    has_yielded = true;
+                }
+                () = std::future::ready(()), if holding.is_asked() => {
+                    holding.ended_for_others();
+                    tracing::debug!("closed an HTTP connection whose memory others needed");
+                    break;
+                }
+                () = holding.woken() => has_yielded = false,
+            }
         }
         drop(permit);
     });

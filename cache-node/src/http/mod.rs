@@ -11,8 +11,8 @@ mod hash;
 mod json;
 mod key;
 mod listener;
+mod moving;
 mod peers;
-mod pool;
 mod problem;
 
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 
+use crate::account::{Holding, Lease};
 use crate::counters::count;
 use crate::node::Node;
 use call::Call;
 use peers::Peers;
-use pool::{Lease, Pool};
 use problem::Problem;
 
 pub use listener::serve;
@@ -39,11 +39,15 @@ const HOPS: &str = "ringcache-hops";
 /// A request is passed on at most so often: nodes that disagree about an owner must not play ping-pong.
 const MAX_HOPS: u8 = 3;
 
+/// The largest answer: a batch, or a value of the largest size whose every byte is escaped as six.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// What a request looks up with at first, in bytes: enough for ordinary answers.
+const FIRST_ROOM: usize = 16 << 10;
+
 /// What all connections share.
 struct Api {
     node: Arc<Node>,
     peers: Peers,
-    pool: Pool,
 }
 
 /// What of a request must still be known when it is passed on.
@@ -55,17 +59,37 @@ struct Relayed {
     if_none_match: Option<String>,
     body: Bytes,
     hops: u8,
+    /// The connection, whose memory it takes.
+    holding: Arc<Holding>,
+}
+
+impl Relayed {
+    /// Memory for so many bytes of the answer. Waits while others hold it.
+    async fn lease(&self, bytes: usize) -> Result<Lease, Problem> {
+        let mut lease = self.holding.lease();
+        if lease.wait_for(bytes).await { Ok(lease) } else { Err(Problem::Busy) }
+    }
+
+    /// Memory for an ordinary answer; none if there is not so much now.
+    fn first_lease(&self) -> Lease {
+        let mut lease = self.holding.lease();
+        let _ = lease.grow_to(FIRST_ROOM);
+        lease
+    }
 }
 
 impl Api {
     fn new(node: Arc<Node>) -> Self {
-        let pool = Pool::new(node.args.memory_bytes);
-        Self { node, peers: Peers::new(), pool }
+        Self { node, peers: Peers::new() }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// Answers a request of the connection that `holding` is of.
+    async fn answer(&self, request: Request<Incoming>, holding: &Arc<Holding>) -> Answer {
         count(&self.node.counters.http_requests);
-        self.try_answer(request).await.unwrap_or_else(Problem::into_answer)
+        let answer = self.try_answer(request, holding).await;
+        // It is for the client to take it.
+        holding.set_idle();
+        answer.unwrap_or_else(Problem::into_answer)
     }
 
     /// How many nodes have passed a request on, if its header was written by a node for this one.
@@ -74,13 +98,18 @@ impl Api {
         hops.parse().ok().filter(|_| receiver == self.node.incarnation.0)
     }
 
-    async fn try_answer(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+    async fn try_answer(
+        &self,
+        request: Request<Incoming>,
+        holding: &Arc<Holding>,
+    ) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
         let call = Call::parse(&head.method, &head.uri)?;
         let (body, lease) = match call {
-            Call::Put(_) | Call::BatchGet => body::read(&head.headers, body, &self.pool).await?,
-            Call::Get(_) | Call::Delete(_) => (Bytes::new(), Lease::default()),
+            Call::Put(_) | Call::BatchGet => body::read(&head.headers, body, holding).await?,
+            Call::Get(_) | Call::Delete(_) => (Bytes::new(), holding.lease()),
         };
+        holding.set_busy();
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let relayed = Relayed {
             method: head.method,
@@ -88,6 +117,7 @@ impl Api {
             if_none_match: text("if-none-match").map(str::to_owned),
             body,
             hops: text(HOPS).and_then(|hops| self.hops(hops)).unwrap_or(0),
+            holding: Arc::clone(holding),
         };
         match call {
             Call::Get(key) => self.get(&key, &relayed).await,

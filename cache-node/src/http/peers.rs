@@ -13,9 +13,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::pool::{MAX_ANSWER_BYTES, Pool};
 use super::problem::Problem;
-use super::{Answer, HOPS, Relayed, answer};
+use super::{Answer, HOPS, MAX_ANSWER_BYTES, Relayed, answer};
 use crate::node::WAIT;
 use crate::routes::Peer;
 
@@ -98,20 +97,22 @@ pub(super) async fn read(body: Incoming, max_bytes: usize) -> Result<Option<Byte
 /// A peer's answer as the client gets it: byte for byte the same.
 pub(super) async fn relay(
     from_peer: Response<Incoming>,
-    pool: &Pool,
+    relayed: &Relayed,
 ) -> Result<Result<Answer, Failure>, Problem> {
     let (head, body) = from_peer.into_parts();
     let bytes = body.size_hint().exact().unwrap_or(MAX_ANSWER_BYTES as u64);
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_ANSWER_BYTES);
-    let lease = pool.lease(bytes).await?;
+    // Read whole and then put together: for a moment it is there twice.
+    let mut lease = relayed.lease(2 * bytes).await?;
     let body = match read(body, bytes).await {
         Ok(Some(body)) => body,
         Ok(None) => return Ok(Err(Failure::Unknown)),
         Err(failure) => return Ok(Err(failure)),
     };
-    let mut relayed = answer::bare(body.into(), lease);
-    *relayed.status_mut() = head.status;
+    lease.shrink_to(body.len());
+    let mut answer = answer::bare(body.into(), Some(lease));
+    *answer.status_mut() = head.status;
     let kept = head.headers.iter().filter(|(name, _)| RELAYED_HEADERS.contains(name));
-    relayed.headers_mut().extend(kept.map(|(name, value)| (name.clone(), value.clone())));
-    Ok(Ok(relayed))
+    answer.headers_mut().extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+    Ok(Ok(answer))
 }

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use ringcache_wire::output::Output;
 use ringcache_wire::reply::Proto;
-use tokio::sync::Notify;
 
 use super::tracking::Pushes;
 use super::watches::Watches;
+use crate::account::Holding;
 
 /// One connection, as others see it.
 pub(super) struct Client {
@@ -25,9 +25,9 @@ pub(super) struct Client {
     pub(super) is_peer: bool,
     created_ms: u64,
     shown: Mutex<Shown>,
-    woken: Notify,
+    /// What its connection makes the node hold.
+    pub(super) holding: Arc<Holding>,
     closing: AtomicBool,
-    killed: AtomicBool,
     /// Pushes that wait; `None` if it tracks no keys.
     pushes: Mutex<Option<Pushes>>,
     overrun: AtomicBool,
@@ -67,35 +67,34 @@ impl Client {
     /// Closes the connection after the request at hand is answered and flushed.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        self.woken.notify_one();
+        self.holding.wake();
     }
 
     /// Closes the connection at once, even if it is not being read.
     pub(super) fn kill(&self) {
-        self.killed.store(true, Ordering::Relaxed);
-        self.close();
+        self.holding.close();
     }
 
     /// Whether it is to close after the request at hand.
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
+        self.closing.load(Ordering::Relaxed) || self.is_killed()
     }
 
     /// Whether it is to close at once.
     pub(super) fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Relaxed)
+        self.holding.is_closing()
     }
 
     /// Resolves when there is something to do without a request: it is to close, or pushes wait.
     pub(super) async fn woken(&self) {
-        self.woken.notified().await;
+        self.holding.woken().await;
     }
 
     /// Whether it tracks keys from now on. Pushes that wait are dropped when it does not.
     pub(super) fn set_tracking(&self, is_on: bool) {
         let mut pushes = self.pushes.lock();
         if is_on {
-            pushes.get_or_insert_default();
+            pushes.get_or_insert_with(|| Pushes::new(self.holding.lease()));
         } else {
             *pushes = None;
         }
@@ -117,14 +116,14 @@ impl Client {
             self.overrun.store(true, Ordering::Relaxed);
             self.kill();
         } else if was_empty {
-            self.woken.notify_one();
+            self.holding.wake();
         }
     }
 
-    /// Moves the pushes that wait behind the replies in `out`.
+    /// Moves the pushes that wait into `out`, which is empty.
     pub(super) fn take_pushes(&self, out: &mut Output) {
         if let Some(pushes) = &mut *self.pushes.lock() {
-            pushes.append_to(out);
+            pushes.take(out);
         }
     }
 
@@ -207,6 +206,7 @@ impl Clients {
         addr: SocketAddr,
         laddr: SocketAddr,
         is_peer: bool,
+        holding: Arc<Holding>,
         monotonic_ms: u64,
     ) -> Registered<'_> {
         let client = Arc::new(Client {
@@ -220,9 +220,8 @@ impl Clients {
                 active_ms: monotonic_ms,
                 ..Shown::default()
             }),
-            woken: Notify::new(),
+            holding,
             closing: AtomicBool::new(false),
-            killed: AtomicBool::new(false),
             pushes: Mutex::new(None),
             overrun: AtomicBool::new(false),
         });
@@ -238,10 +237,7 @@ impl Clients {
     /// Tells those that track keys to forget all of them.
     pub(super) fn invalidate_all(&self) {
         for client in self.live.lock().values() {
-            client.push(|pushes| {
-                pushes.invalidate_all();
-                true
-            });
+            client.push(Pushes::invalidate_all);
         }
     }
 

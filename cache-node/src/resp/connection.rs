@@ -1,22 +1,23 @@
 //! One connection: reads, runs every complete request in order into one output buffer, writes, and again.
 //!
 //! Both buffers are bounded: nothing is read while replies wait to be written, and no request is run while more than
-//! [`HIGH_MARK`] of them do. What all connections hold together is bounded by [`super::buffers`].
+//! [`HIGH_MARK`] of them do. What all connections hold together is bounded by [`crate::account`]. A client that stands still
+//! half way, in a request or in taking its replies, is closed.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::BufMut as _;
 use ringcache_wire::output::Output;
 use ringcache_wire::reply::Proto;
 use ringcache_wire::request::{Limits, Parsed, RequestParser};
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-use super::buffers::Lease;
 use super::client::Client;
 use super::executor::Executor;
 use super::session::Session;
 use super::workers::{Origin, Worker};
+use crate::account::Lease;
 use crate::counters::count;
 
 /// Bytes of one read: the least, and the most while a client keeps the connection full.
@@ -24,25 +25,23 @@ const MIN_READ: usize = 4 << 10;
 const MAX_READ: usize = 64 << 10;
 /// Replies of so many bytes are written before the next request is run.
 const HIGH_MARK: usize = 64 << 10;
-/// Capacity of the output buffer that an idle connection keeps.
-const IDLE_OUTPUT: usize = 4 << 10;
-/// A client that takes no byte of its replies for so long is gone.
-const STALLED: Duration = Duration::from_mins(1);
-/// The same while connections hold more memory than they may.
-const STALLED_UNDER_PRESSURE: Duration = Duration::from_secs(3);
-/// How often a connection looks whether it may hold more memory again, and for how long at most.
-const PRESSURE_PAUSE: Duration = Duration::from_millis(10);
-const PRESSURE_TURNS: u32 = 200;
-/// The text that no client retries, unlike `BUSY`, `TRYAGAIN` and `LOADING`.
-const OVERLOADED: &str = "OVERLOADED retry-after-ms=100";
+/// A client that takes less than 4 KiB of its replies for so long is gone.
+const STALLED_REPLY: Duration = Duration::from_mins(1);
+/// A client that has sent part of a request sends 4 KiB more of it, or its end, within this time.
+const STALLED_REQUEST: Duration = Duration::from_secs(10);
+/// Arguments of a request for whose places no memory has to be granted.
+const FREE_ARGS: usize = 128;
 
-/// What a client may send. A whole request must fit beside others into the memory that connections share.
-const LIMITS: Limits = Limits {
-    max_args: 1024 * 1024,
-    max_bulk_bytes: 8 << 20,
-    max_inline_bytes: 64 << 10,
-    max_request_bytes: 32 << 20,
-};
+/// What a client may send, if the largest request has `max_bytes`.
+fn limits(max_bytes: usize) -> Limits {
+    Limits {
+        max_args: 1024 * 1024,
+        max_bulk_bytes: (8 << 20).min(max_bytes),
+        max_inline_bytes: 64 << 10,
+        max_request_bytes: max_bytes,
+        free_args: FREE_ARGS,
+    }
+}
 
 /// Serves a connection until either side closes it.
 pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
@@ -50,38 +49,63 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
     if socket.set_nodelay(true).is_err() {
         return;
     }
-    let shared = &worker.shared;
-    let monotonic_ms = worker.node().clock.monotonic_ms();
+    let (shared, node) = (&worker.shared, worker.node());
+    let monotonic_ms = node.clock.monotonic_ms();
     let (is_peer, proto) = match origin {
         Origin::Client => (false, Proto::Resp2),
         Origin::Peer { proto } => (true, proto),
     };
-    let registered = shared.clients.register(addr, laddr, is_peer, monotonic_ms);
+    let holding = node.account.open(!is_peer);
+    let (input_memory, output_memory) = (holding.lease(), holding.lease());
+    let registered = shared.clients.register(addr, laddr, is_peer, holding, monotonic_ms);
     // Only after registering: whoever stops the node first says so, then closes the registered ones.
     if *shared.stop.borrow() {
         return;
     }
-    Connection {
+    let client = &registered.client;
+    let end = Connection {
         executor: Executor {
             worker,
-            session: Session::new(registered.client.clone(), proto),
+            session: Session::new(client.clone(), proto),
             socket,
-            out: Output::default(),
+            out: Output::leased(output_memory),
             mark: 0,
         },
-        client: &registered.client,
-        parser: RequestParser::new(LIMITS),
+        client,
+        parser: RequestParser::new(limits(worker.max_message_bytes())),
         input: Vec::new(),
+        memory: input_memory,
         consumed: 0,
         need: 1,
         read_bytes: MIN_READ,
-        lease: shared.buffers.lease(),
     }
     .run()
     .await;
-    if registered.client.was_overrun() {
-        count(&worker.node().counters.tracking_overruns);
+    if client.was_overrun() {
+        count(&node.counters.tracking_overruns);
         tracing::warn!(%addr, "closed a client: it took its invalidations too slowly");
+    } else if end == End::Stalled {
+        count(&node.counters.stalled);
+        tracing::warn!(%addr, "closed a client: it stood still half way in a request or a reply");
+    } else if end == End::ForOthers {
+        client.holding.ended_for_others();
+        tracing::debug!(%addr, "closed a client that stood still: others needed the memory that it held");
+    } else if end == End::NoMemory {
+        tracing::debug!(%addr, "closed a client: there was no memory for its request");
+    } else if client.is_killed() {
+        tracing::debug!(%addr, "closed a client that was killed");
+    }
+}
+
+/// Goes on if the client is ready, as far as the kernel knows and this thread had no time to see; else the connection ends for
+/// others.
+async fn last_chance(ready: impl Future<Output = io::Result<()>>) -> Result<(), End> {
+    // Before a task goes on that has yielded, the kernel is asked.
+    tokio::task::yield_now().await;
+    tokio::select! {
+        biased;
+        ready = ready => Ok(ready?),
+        () = std::future::ready(()) => Err(End::ForOthers),
     }
 }
 
@@ -91,12 +115,13 @@ struct Connection<'a> {
     parser: RequestParser,
     /// What has been read. Requests before `consumed` are done with.
     input: Vec<u8>,
+    /// The memory of `input` and of the parser.
+    memory: Lease,
     consumed: usize,
     /// Bytes that the request at the end of `input` misses at least.
     need: usize,
     /// Size of the next read.
     read_bytes: usize,
-    lease: Lease<'a>,
 }
 
 /// Why a connection stops running requests.
@@ -110,17 +135,43 @@ enum Stop {
     Close,
 }
 
+/// Why a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Either side closed it.
+    Closed,
+    /// The client stood still half way.
+    Stalled,
+    /// The client stood still, and others needed the memory.
+    ForOthers,
+    /// There was no memory for the request.
+    NoMemory,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Closed
+    }
+}
+
 impl Connection<'_> {
-    async fn run(mut self) {
+    async fn run(mut self) -> End {
         loop {
-            let stop = self.execute().await;
-            if !self.flush().await || stop == Stop::Close || self.client.is_closing() {
-                return;
-            }
-            if stop == Stop::Read && !self.read().await {
-                return;
+            let turn = self.turn().await;
+            if let Err(end) = turn {
+                return end;
             }
         }
+    }
+
+    /// Runs the requests that are there, writes the replies, and reads if no complete request is left.
+    async fn turn(&mut self) -> Result<(), End> {
+        let stop = self.execute().await;
+        self.flush().await?;
+        if stop == Stop::Close || self.client.is_closing() {
+            return Err(End::Closed);
+        }
+        if stop == Stop::Read { self.read().await } else { Ok(()) }
     }
 
     /// Runs complete requests in the order they came.
@@ -136,7 +187,16 @@ impl Connection<'_> {
                     self.need = need;
                     break Stop::Read;
                 }
+                Ok(Parsed::Crowded { bytes }) => {
+                    let held = self.input.capacity() + bytes;
+                    if !self.executor.meanwhile(self.memory.wait_for(held)).await {
+                        self.executor.overloaded();
+                        break Stop::Close;
+                    }
+                    self.parser.grant(bytes);
+                }
                 Ok(Parsed::Request { consumed }) => {
+                    self.client.holding.set_busy();
                     let args = self.parser.args(input);
                     let close = !args.is_empty() && self.executor.answer(args, &mut now).await;
                     self.consumed += consumed;
@@ -159,105 +219,133 @@ impl Connection<'_> {
         stop
     }
 
-    /// Writes all replies, and the pushes that wait. False if the client takes none, or is gone.
-    async fn flush(&mut self) -> bool {
-        if self.executor.session.tracking.is_some() {
-            // Behind the replies: those may carry the values that the pushes end.
+    /// Writes all replies, then the pushes that wait: the replies may carry the values that the pushes end.
+    async fn flush(&mut self) -> Result<(), End> {
+        loop {
+            self.write().await?;
+            if self.executor.session.tracking.is_none() || !self.client.has_pushes() {
+                return Ok(());
+            }
             self.client.take_pushes(&mut self.executor.out);
         }
-        self.account_memory();
+    }
+
+    async fn write(&mut self) -> Result<(), End> {
         let mut written = 0;
         while let Some(rest) = self.executor.out.get(written..).filter(|rest| !rest.is_empty()) {
             match self.executor.socket.try_write(rest) {
-                Ok(0) => return false,
-                Ok(bytes) => written += bytes,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    if !self.writable().await {
-                        return false;
-                    }
+                Ok(0) => return Err(End::Closed),
+                Ok(bytes) => {
+                    written += bytes;
+                    self.client.holding.moved(bytes);
                 }
-                Err(_) => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
+                Err(error) => return Err(error.into()),
             }
         }
         self.executor.out.clear();
         if self.executor.out.capacity() > HIGH_MARK {
-            self.executor.out.shrink_to(IDLE_OUTPUT);
+            self.executor.out.shrink_to(MIN_READ);
         }
-        true
+        Ok(())
     }
 
-    /// Waits until the client takes bytes again. False if it does not for too long.
-    async fn writable(&self) -> bool {
-        let mut stalled = Duration::ZERO;
+    /// Waits until the client takes bytes again.
+    async fn writable(&self) -> Result<(), End> {
+        let holding = &self.client.holding;
+        holding.set_idle();
         loop {
+            if holding.is_asked() {
+                return last_chance(self.executor.socket.writable()).await;
+            }
             tokio::select! {
-                ready = self.executor.socket.writable() => return ready.is_ok(),
+                ready = self.executor.socket.writable() => return Ok(ready?),
                 // A graceful close still flushes.
-                () = self.client.woken() => if self.client.is_killed() { return false },
-                () = tokio::time::sleep(STALLED_UNDER_PRESSURE) => {
-                    stalled += STALLED_UNDER_PRESSURE;
-                    if stalled >= STALLED || self.lease.is_over() {
-                        return false;
-                    }
+                () = self.client.woken() => if self.client.is_killed() { return Err(End::Closed) },
+                () = tokio::time::sleep(STALLED_REPLY.saturating_sub(holding.idle_for())) => {
+                    return Err(End::Stalled);
                 }
             }
         }
     }
 
-    /// Reads once, or until pushes wait. False if there is nothing more to come, or no memory for it.
-    async fn read(&mut self) -> bool {
+    /// Reads once, or waits until pushes wait.
+    async fn read(&mut self) -> Result<(), End> {
         self.input.drain(..self.consumed);
         self.consumed = 0;
-        if self.input.is_empty() && self.input.capacity() > self.read_bytes {
-            self.input.shrink_to(self.read_bytes);
-        }
-        if !self.has_memory().await {
-            return false;
-        }
-        // A length that was only announced gets no more memory than what has arrived already.
-        let room = self.read_bytes.max(self.need.min(self.input.len()));
-        self.input.reserve(room);
-        // The call that wakes for them may have come while replies were written.
-        if self.executor.session.tracking.is_some() && self.client.has_pushes() {
-            return true;
-        }
-        let mut input = (&mut self.input).limit(room);
-        let read = tokio::select! {
-            read = self.executor.socket.read_buf(&mut input) => read,
-            () = self.client.woken() => return !self.client.is_closing(),
-        };
-        match read {
-            Ok(0) | Err(_) => return false,
-            Ok(bytes) if bytes == room => self.read_bytes = (self.read_bytes * 2).min(MAX_READ),
-            Ok(bytes) if bytes < self.read_bytes / 4 => {
-                self.read_bytes = (self.read_bytes / 2).max(MIN_READ);
+        loop {
+            // The call that wakes for them may have come while replies were written.
+            if self.executor.session.tracking.is_some() && self.client.has_pushes() {
+                return Ok(());
             }
-            Ok(_) => {}
+            let room = self.make_room().await?;
+            match self.executor.socket.try_read_buf(&mut (&mut self.input).limit(room)) {
+                Ok(0) => return Err(End::Closed),
+                Ok(bytes) => {
+                    self.client.holding.moved(bytes);
+                    self.adapt(bytes, room);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.rest();
+            if self.client.holding.is_asked() {
+                last_chance(self.executor.socket.readable()).await?;
+                continue;
+            }
+            let patience = STALLED_REQUEST.saturating_sub(self.client.holding.idle_for());
+            tokio::select! {
+                ready = self.executor.socket.readable() => ready?,
+                () = self.client.woken() => if self.client.is_closing() { return Err(End::Closed) },
+                () = tokio::time::sleep(patience), if !self.input.is_empty() => {
+                    return Err(End::Stalled);
+                }
+            }
         }
-        true
     }
 
-    /// Waits while connections hold too much memory and this one is among them. False if that does not change: then the
-    /// client is told, and the connection closed.
-    async fn has_memory(&mut self) -> bool {
-        self.account_memory();
-        for _ in 0..PRESSURE_TURNS {
-            if !self.lease.is_over() {
-                return true;
+    /// Room for one read. A length that was only announced gets no more than what has arrived already.
+    async fn make_room(&mut self) -> Result<usize, End> {
+        let mut room = self.read_bytes.max(self.need.min(self.input.len()));
+        if self.input.len() + room > self.input.capacity() {
+            let held = self.input.len() + self.parser.held_bytes();
+            // A client that could do with less need not wait.
+            if !self.memory.grow_to(held + room) {
+                self.read_bytes = MIN_READ;
+                room = MIN_READ;
             }
-            tokio::time::sleep(PRESSURE_PAUSE).await;
-            if self.client.is_closing() {
-                return false;
+            if !self.memory.wait_for(held + room).await {
+                self.executor.overloaded();
+                self.write().await?;
+                return Err(End::NoMemory);
             }
+            self.input.reserve_exact(room);
         }
-        tracing::warn!(addr = %self.client.addr, "closed a client: connections hold too much memory");
-        self.executor.reply().error(OVERLOADED);
-        self.flush().await;
-        false
+        Ok(room)
     }
 
-    fn account_memory(&mut self) {
-        let queued = self.executor.session.transaction.as_ref().map_or(0, |queued| queued.bytes);
-        self.lease.hold(self.input.capacity() + self.executor.out.capacity() + queued);
+    /// Reads as much at a time as the client keeps coming.
+    fn adapt(&mut self, read: usize, room: usize) {
+        if read == room {
+            self.read_bytes = (self.read_bytes * 2).min(MAX_READ);
+        } else if read < self.read_bytes / 4 {
+            self.read_bytes = (self.read_bytes / 2).max(MIN_READ);
+        }
+    }
+
+    /// It is the client's turn: what is held beyond the allowance of a connection is given back, or an idle client would have
+    /// to be closed for it.
+    fn rest(&mut self) {
+        let holding = &self.client.holding;
+        holding.set_idle();
+        let kept = holding.allowance() / 2;
+        if self.executor.out.capacity() > kept {
+            self.executor.out.shrink_to(kept);
+        }
+        if self.input.is_empty() && self.input.capacity() > kept {
+            self.input.shrink_to(if kept < MIN_READ { 0 } else { kept });
+        }
+        self.memory.shrink_to(self.input.capacity() + self.parser.held_bytes());
     }
 }

@@ -13,9 +13,9 @@ use super::session::Session;
 use super::workers::Worker;
 use crate::node::{Admission, Node};
 
-/// Bytes of one reply at most, on a node however large. A reply is written as a whole, so without this an `MGET` of one
-/// key, named a million times, would take a terabyte.
-pub(super) const MAX_REPLY_BYTES: usize = 32 << 20;
+/// Bytes of a reply that carries no value: a number (the longest, of `INCRBYFLOAT`, has 512 digits), a status, an error.
+/// There is memory for it before a command runs: whatever it has changed, its reply can be written.
+pub(super) const SHORT: usize = 1024;
 
 /// Entries that a writer evicts at a time, and how often at most before its answer. A value of a megabyte may have to
 /// displace thousands of small ones.
@@ -33,6 +33,8 @@ pub(super) enum Outcome {
     Wait(u16),
     /// Nothing was done: there is no memory for what the request stores in that slot.
     NoMemory(u16),
+    /// Nothing was done: the reply, or what is to be queued, needs so many bytes of the memory that connections share.
+    NoRoom(usize),
     /// A flush has cleared what is here; it goes on at the owners of slots that were handed over, this one among them.
     FlushAtOwners(u16),
     /// Nothing was done: another node owns the slot.
@@ -121,7 +123,9 @@ impl Keyed<'_, '_> {
 
 /// Answers one request, or says why it cannot be answered now. `args` has at least one element.
 ///
-/// A reply that is too long for the node is never built: the buffer takes no more, and the client gets an error.
+/// A reply that is too long for the node is never built: the buffer takes no more, and the client gets an error. A reply
+/// that there is no memory for now is taken back: only requests that change nothing write one longer than [`SHORT`] without
+/// having reserved the memory first, so they can be run again.
 pub(super) fn dispatch(
     worker: &Worker,
     session: &mut Session,
@@ -130,11 +134,19 @@ pub(super) fn dispatch(
     out: &mut Output,
 ) -> Outcome {
     let mark = out.len();
-    let max_bytes = worker.max_reply_bytes();
+    let max_bytes = worker.max_message_bytes();
     out.set_room(mark + max_bytes);
+    if !out.reserve(SHORT) {
+        return Outcome::NoRoom(SHORT);
+    }
     let outcome = answer(worker, session, args, now, out);
     if out.is_full() {
+        let needed = out.needed() - mark;
+        let is_too_long = out.exceeds_room();
         out.truncate(mark);
+        if !is_too_long {
+            return Outcome::NoRoom(needed);
+        }
         let error = CommandError::ReplyTooLong(max_bytes).to_string();
         ReplyWriter::new(out, session.proto).error(&error);
     }
@@ -189,6 +201,12 @@ fn run_keyed(call: &mut Call<'_>, run: KeyedFn) -> Outcome {
         Ok(guard) => guard,
         Err(outcome) => return outcome,
     };
+    if effect != Effect::Reads && returns_values(call.spec, call.args) {
+        let value = guard.peek(&call.args[1], call.now).map_or(0, |entry| entry.value.len());
+        if !call.out.reserve(SHORT + value) {
+            return Outcome::NoRoom(SHORT + value);
+        }
+    }
     let done = run_locked(&mut call.reborrow(), &mut guard, run);
     drop(guard);
     call.node().store.reclaim_tracked();
@@ -239,6 +257,16 @@ pub(super) fn admit(node: &Node, slot: u16, effect: Effect) -> Result<SlotGuard<
         Admission::Serve(guard) => Ok(guard),
         Admission::Wait => Err(Outcome::Wait(slot)),
         Admission::Elsewhere => Err(Outcome::Elsewhere(slot)),
+    }
+}
+
+/// Whether the reply to a request carries values.
+pub(super) fn returns_values(spec: &CommandSpec, args: Args<'_>) -> bool {
+    match spec.id {
+        Command::Get | Command::Getdel | Command::Getex | Command::Getset | Command::Mget => true,
+        // One without options has no `GET`.
+        Command::Set => args.len() > 3,
+        _ => false,
     }
 }
 

@@ -14,14 +14,14 @@ use ringcache_store::Millis;
 use ringcache_wire::output::Output;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
-use ringcache_wire::table::lookup;
+use ringcache_wire::table::{Command, lookup};
 use tokio::net::TcpStream;
 
 use super::commands::flush::NAMED;
 use super::dispatch::{Outcome, dispatch};
-use super::forward::{self, Forwarded, Lost};
+use super::forward::{self, Forwarded, Lost, Refused};
 use super::redirect::{self, BusAddress, MAX_HOPS, Redirect};
-use super::session::{OwnedArgs, Replies, Session};
+use super::session::{Replies, Session, Transaction};
 use super::workers::Worker;
 use crate::counters::count;
 use crate::node::{MEMORY_WAIT, WAIT};
@@ -31,6 +31,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Redis' text. Unlike `CLUSTERDOWN` no client answers it with a reload of the map, which would be a storm of them.
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// The text that no client retries, unlike `BUSY`, `TRYAGAIN` and `LOADING`.
+const OVERLOADED: &str = "OVERLOADED retry-after-ms=100";
 
 /// The part of a connection that runs requests; apart from its input, which requests point into.
 pub(super) struct Executor<'a> {
@@ -47,7 +49,7 @@ pub(super) struct Executor<'a> {
 impl Executor<'_> {
     /// Writes replies in the connection's protocol version.
     pub(super) fn reply(&mut self) -> ReplyWriter<'_> {
-        self.out.set_room(self.out.len() + self.worker.max_reply_bytes());
+        self.out.set_room(self.out.len() + self.worker.max_message_bytes());
         ReplyWriter::new(&mut self.out, self.session.proto)
     }
 
@@ -77,17 +79,32 @@ impl Executor<'_> {
         if replies != Replies::On {
             self.suppress(replies);
         }
-        close
+        // Half a reply would be taken for the beginning of the next one.
+        close || self.out.is_full()
     }
 
     /// Answers a request that another node forwards.
     async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
-        let Some(Forwarded { hops, request, transaction }) = forward::unwrap(args) else {
-            self.reply().error("ERR not a forwarded request");
-            return true;
+        let lease = || self.session.client.holding.lease();
+        let mut forwarded = forward::unwrap(args, lease);
+        if let Err(Refused::NoRoom(bytes)) = forwarded
+            && self.wait_for_room(bytes).await
+        {
+            forwarded = forward::unwrap(args, || self.session.client.holding.lease());
+            self.session.client.holding.give_back_aside();
+        }
+        let Forwarded { hops, request: args, transaction } = match forwarded {
+            Ok(forwarded) => forwarded,
+            Err(Refused::NoRoom(_)) => {
+                self.overloaded();
+                return false;
+            }
+            Err(Refused::Malformed) => {
+                self.reply().error("ERR not a forwarded request");
+                return true;
+            }
         };
         self.session.transaction = transaction;
-        let args = request.as_args();
         match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
             Outcome::Done => false,
             Outcome::Close => true,
@@ -166,6 +183,23 @@ impl Executor<'_> {
                     }
                     slot
                 }
+                Outcome::NoRoom(bytes) => {
+                    if waited >= WAIT || !self.wait_for_room(bytes).await {
+                        self.overloaded();
+                        // A command that could not be queued breaks the transaction, and `EXEC` ends it.
+                        match args.get(0).and_then(lookup) {
+                            Some(spec) if spec.id != Command::Exec => {
+                                self.session.break_transaction();
+                            }
+                            _ => self.end_exec(),
+                        }
+                        return;
+                    }
+                    *now = node.clock.unix_ms();
+                    outcome = dispatch(self.worker, &mut self.session, args, *now, &mut self.out);
+                    self.session.client.holding.give_back_aside();
+                    continue;
+                }
                 Outcome::NoMemory(slot) => {
                     if waited >= MEMORY_WAIT {
                         count(&node.counters.refused_for_memory);
@@ -218,8 +252,7 @@ impl Executor<'_> {
             let ranges: Vec<String> = ranges.map(|slot| slot.to_string()).collect();
             let words =
                 [&b"FLUSHALL"[..], NAMED].into_iter().chain(ranges.iter().map(String::as_bytes));
-            let args = OwnedArgs::new(words.collect::<Vec<_>>().into_iter());
-            let request = forward::wrap(hops + 1, args.as_args(), None);
+            let request = forward::wrap(hops + 1, words, None);
             let answer = self.worker.forwarder.send(owner, self.session.proto, hops + 1, request);
             let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
             let answer = tokio::time::timeout(Duration::from_millis(left_ms), answer);
@@ -271,14 +304,19 @@ impl Executor<'_> {
             }
             Redirect::Forward(to) => to,
         };
-        let request = forward::wrap(hops + 1, args, self.session.transaction.as_ref());
+        let request = forward::wrap(hops + 1, args.iter(), self.session.transaction.as_ref());
         let answer = self.worker.forwarder.send(to, self.session.proto, hops + 1, request);
         let left = WAIT.saturating_sub(waited);
         let lost = match self.meanwhile(tokio::time::timeout(left, answer)).await {
             Ok(Ok(reply)) => {
                 count(&node.counters.forwarded);
                 self.out.set_room(self.out.len() + reply.len());
+                if !self.out.reserve(reply.len()) {
+                    self.wait_for_room(reply.len()).await;
+                }
+                // If there is still no memory, the connection is closed.
                 self.out.push(&reply);
+                self.session.client.holding.give_back_aside();
                 return true;
             }
             Ok(Err(lost)) => lost,
@@ -294,6 +332,23 @@ impl Executor<'_> {
         let error = format!("CLUSTERDOWN the owner of slot {slot} cannot be reached");
         self.reply().error(&error);
         true
+    }
+
+    /// Waits until there is memory for so many bytes more for the request at hand, and sets it aside. False if that takes too
+    /// long.
+    async fn wait_for_room(&mut self, bytes: usize) -> bool {
+        let mut spare = self.session.client.holding.lease();
+        let room = self.out.len() + bytes;
+        let is_granted = self.meanwhile(spare.wait_for(room)).await;
+        if is_granted {
+            spare.set_aside();
+        }
+        is_granted
+    }
+
+    /// Answers that there was no memory for the request at hand or its reply.
+    pub(super) fn overloaded(&mut self) {
+        self.reply().error(OVERLOADED);
     }
 
     /// Takes back the reply to a request before which `CLIENT REPLY` was not `ON`.
@@ -324,7 +379,7 @@ impl Executor<'_> {
         session.client.shown(|shown| {
             shown.active_ms = now_ms;
             shown.last_command = session.last_command;
-            shown.queued = session.transaction.as_ref().map(|queued| queued.queue.len());
+            shown.queued = session.transaction.as_ref().map(Transaction::len);
         });
     }
 }

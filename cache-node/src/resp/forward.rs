@@ -12,12 +12,13 @@ use ringcache_wire::encode_command;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::reply::Proto;
 use ringcache_wire::request::Args;
-use ringcache_wire::table::{Command, lookup};
+use ringcache_wire::table::{Command, CommandSpec, lookup};
 use tokio::sync::{mpsc, oneshot};
 
 use super::link::{self, Job};
 use super::redirect::{BusAddress, MAX_HOPS};
-use super::session::{OwnedArgs, Queued, Transaction};
+use super::session::{NoRoom, Transaction};
+use crate::account::Lease;
 
 /// First argument of every forwarded request. On a client's connection it is an unknown command.
 const PREFIX: &[u8] = b"RC.FWD";
@@ -80,19 +81,21 @@ impl Forwarder {
 }
 
 /// The bytes of a request, or of the transaction that `EXEC` is to execute, as sent to another node.
-pub(super) fn wrap(hops: u8, args: Args<'_>, transaction: Option<&Transaction>) -> Vec<u8> {
+pub(super) fn wrap<'a>(
+    hops: u8,
+    args: impl Iterator<Item = &'a [u8]>,
+    transaction: Option<&Transaction>,
+) -> Vec<u8> {
     let hops = hops.to_string();
-    let mut wrapped = vec![PREFIX, hops.as_bytes()];
-    wrapped.extend(args.iter());
-    let counts: Vec<String> = transaction
-        .iter()
-        .flat_map(|transaction| &transaction.queue)
-        .map(|queued| queued.args.as_args().len().to_string())
-        .collect();
-    let queue = transaction.iter().flat_map(|transaction| &transaction.queue);
-    for (queued, count) in queue.zip(&counts) {
+    let commands = transaction.into_iter().flat_map(Transaction::commands);
+    let counts: Vec<String> = commands.clone().map(|(_, args)| args.len().to_string()).collect();
+    let mut wrapped: Vec<&[u8]> = vec![PREFIX, hops.as_bytes()];
+    for arg in args {
+        wrapped.push(arg);
+    }
+    for ((_, args), count) in commands.zip(&counts) {
         wrapped.push(count.as_bytes());
-        wrapped.extend(queued.args.as_args().iter());
+        wrapped.extend(args.iter());
     }
     let mut request = Vec::new();
     encode_command(&mut request, &wrapped);
@@ -100,37 +103,59 @@ pub(super) fn wrap(hops: u8, args: Args<'_>, transaction: Option<&Transaction>) 
 }
 
 /// A request from another node.
-pub(super) struct Forwarded {
+#[derive(Debug)]
+pub(super) struct Forwarded<'a> {
     /// Nodes it has passed through, the sender included.
     pub(super) hops: u8,
     /// The client's request.
-    pub(super) request: OwnedArgs,
+    pub(super) request: Args<'a>,
     /// What `EXEC` is to execute.
     pub(super) transaction: Option<Transaction>,
 }
 
-/// Undoes [`wrap`]; `None` if it was not called.
-pub(super) fn unwrap(args: Args<'_>) -> Option<Forwarded> {
-    let mut rest = args.iter();
-    rest.next().filter(|prefix| *prefix == PREFIX)?;
-    let hops = u8::try_from(parse_i64(rest.next()?)?).ok().filter(|hops| *hops <= MAX_HOPS)?;
-    let name = rest.clone().next()?;
-    if rest.len() == 1 || lookup(name).is_none_or(|spec| spec.id != Command::Exec) {
-        return Some(Forwarded { hops, request: OwnedArgs::new(rest), transaction: None });
+/// Why a request from another node cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// No node sends such a request.
+    Malformed,
+    /// There is no memory for so many bytes more of the transaction now.
+    NoRoom(usize),
+}
+
+/// Undoes [`wrap`]. A transaction takes its memory of `lease`.
+pub(super) fn unwrap(
+    args: Args<'_>,
+    lease: impl FnOnce() -> Lease,
+) -> Result<Forwarded<'_>, Refused> {
+    let (hops, request) = parts(args).ok_or(Refused::Malformed)?;
+    let is_exec = lookup(&request[0]).is_some_and(|spec| spec.id == Command::Exec);
+    if request.len() == 1 || !is_exec {
+        return Ok(Forwarded { hops, request, transaction: None });
     }
-    rest.next();
-    let request = OwnedArgs::new(std::iter::once(name));
-    let mut transaction = Transaction::default();
-    while let Some(count) = rest.next() {
-        let count = usize::try_from(parse_i64(count)?).ok()?;
-        let command: Vec<&[u8]> = rest.by_ref().take(count).collect();
-        let spec = lookup(command.first()?)?;
-        if command.len() != count || !spec.accepts(count) {
-            return None;
-        }
-        transaction.push(Queued { spec, args: OwnedArgs::new(command.into_iter()) });
+    let mut transaction = Transaction::new(lease());
+    let mut rest = request.slice(1..request.len());
+    while let Some(count) = rest.get(0) {
+        let (spec, end) = command(count, rest).ok_or(Refused::Malformed)?;
+        let pushed = transaction.push(spec, rest.slice(1..end).iter());
+        pushed.map_err(|NoRoom(bytes)| Refused::NoRoom(bytes))?;
+        rest = rest.slice(end..rest.len());
     }
-    Some(Forwarded { hops, request, transaction: Some(transaction) })
+    Ok(Forwarded { hops, request: request.slice(0..1), transaction: Some(transaction) })
+}
+
+/// The hops, and the client's request of at least one argument.
+fn parts(args: Args<'_>) -> Option<(u8, Args<'_>)> {
+    args.get(0).filter(|prefix| *prefix == PREFIX)?;
+    let hops = u8::try_from(parse_i64(args.get(1)?)?).ok().filter(|hops| *hops <= MAX_HOPS)?;
+    let request = args.slice(2..args.len());
+    (!request.is_empty()).then_some((hops, request))
+}
+
+/// The command of `count` arguments that follows at 1 in `rest`, and where it ends.
+fn command(count: &[u8], rest: Args<'_>) -> Option<(&'static CommandSpec, usize)> {
+    let count = usize::try_from(parse_i64(count)?).ok()?;
+    let spec = lookup(rest.get(1)?)?;
+    (spec.accepts(count) && count < rest.len()).then_some((spec, count + 1))
 }
 
 #[cfg(test)]
@@ -138,43 +163,52 @@ mod tests {
     use ringcache_wire::request::{Limits, RequestParser};
 
     use super::*;
+    use crate::account::Account;
+    use crate::clock::Clock;
 
-    fn owned(words: &[&str]) -> OwnedArgs {
-        OwnedArgs::new(words.iter().map(|word| word.as_bytes()))
+    fn lease() -> Lease {
+        Account::new(0, Clock::start()).open(false).lease()
+    }
+
+    fn bytes<'a>(words: &[&'a str]) -> Vec<&'a [u8]> {
+        words.iter().map(|word| word.as_bytes()).collect()
     }
 
     fn words(args: Args<'_>) -> Vec<String> {
         args.iter().map(|arg| String::from_utf8(arg.to_vec()).unwrap()).collect()
     }
 
-    fn sent(request: &[u8]) -> OwnedArgs {
+    fn arrive<R>(sent: &[u8], look: impl FnOnce(Result<Forwarded<'_>, Refused>) -> R) -> R {
         let mut parser = RequestParser::new(Limits::default());
-        parser.parse(request).unwrap();
-        OwnedArgs::new(parser.args(request).iter())
+        parser.parse(sent).unwrap();
+        look(unwrap(parser.args(sent), lease))
     }
 
     #[test]
     fn a_request_arrives_as_it_was_sent_with_its_hops() {
-        let request = wrap(2, owned(&["GET", "k"]).as_args(), None);
-        let forwarded = unwrap(sent(&request).as_args()).unwrap();
-        assert_eq!(forwarded.hops, 2);
-        assert_eq!(words(forwarded.request.as_args()), ["GET", "k"]);
-        assert!(forwarded.transaction.is_none());
+        arrive(&wrap(2, bytes(&["GET", "k"]).into_iter(), None), |forwarded| {
+            let forwarded = forwarded.unwrap();
+            assert_eq!(forwarded.hops, 2);
+            assert_eq!(words(forwarded.request), ["GET", "k"]);
+            assert!(forwarded.transaction.is_none());
+        });
     }
 
     #[test]
     fn a_transaction_arrives_whole() {
-        let mut transaction = Transaction::default();
+        let mut transaction = Transaction::new(lease());
         for command in [&["SET", "k", "3"][..], &["GET", "k"]] {
             let spec = lookup(command[0].as_bytes()).unwrap();
-            transaction.push(Queued { spec, args: owned(command) });
+            transaction.push(spec, bytes(command).into_iter()).unwrap();
         }
-        let request = wrap(1, owned(&["EXEC"]).as_args(), Some(&transaction));
-        let forwarded = unwrap(sent(&request).as_args()).unwrap();
-        assert_eq!(words(forwarded.request.as_args()), ["EXEC"]);
-        let queue = forwarded.transaction.unwrap().queue;
-        let commands: Vec<_> = queue.iter().map(|queued| words(queued.args.as_args())).collect();
-        assert_eq!(commands, [vec!["SET", "k", "3"], vec!["GET", "k"]]);
+        let request = wrap(1, bytes(&["EXEC"]).into_iter(), Some(&transaction));
+        arrive(&request, |forwarded| {
+            let forwarded = forwarded.unwrap();
+            assert_eq!(words(forwarded.request), ["EXEC"]);
+            let transaction = forwarded.transaction.unwrap();
+            let commands: Vec<_> = transaction.commands().map(|(_, args)| words(args)).collect();
+            assert_eq!(commands, [vec!["SET", "k", "3"], vec!["GET", "k"]]);
+        });
     }
 
     #[test]
@@ -190,7 +224,11 @@ mod tests {
             &["RC.FWD", "1", "EXEC", "0", "GET", "k"],
             &["RC.FWD", "1", "EXEC", "1", "GET"],
         ] {
-            assert!(unwrap(owned(broken).as_args()).is_none(), "{broken:?}");
+            let mut sent = Vec::new();
+            encode_command(&mut sent, &bytes(broken));
+            arrive(&sent, |refused| {
+                assert_eq!(refused.unwrap_err(), Refused::Malformed, "{broken:?}");
+            });
         }
     }
 }

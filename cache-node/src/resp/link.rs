@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::dispatch::MAX_REPLY_BYTES;
 use super::forward::{LinkKey, Lost};
+use crate::account::MAX_MESSAGE_BYTES;
 use crate::node::WAIT;
 
 /// Requests that were sent and not yet answered at most; later ones wait in the queue.
@@ -23,6 +23,9 @@ const READ: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_millis(500);
 /// A link that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_mins(1);
+/// A link on which nothing comes for so long is lost. Longer than a node waits before it answers that it could not: that answer
+/// must not find the link closed, with all the requests behind it.
+const SILENCE: Duration = WAIT.saturating_add(Duration::from_secs(1));
 /// What a reply may have beyond the bytes that the other node bounds: headers of aggregates.
 const HEADERS: usize = 4 << 20;
 
@@ -92,7 +95,7 @@ impl Link {
             written: 0,
             sent: 0,
             input: Vec::new(),
-            scanner: FrameScanner::new(MAX_REPLY_BYTES + HEADERS),
+            scanner: FrameScanner::new(MAX_MESSAGE_BYTES + HEADERS),
             unanswered: VecDeque::new(),
         }
     }
@@ -103,7 +106,7 @@ impl Link {
         loop {
             let unwritten = self.output.len() - self.written;
             let takes_more = self.unanswered.len() < MAX_UNANSWERED && unwritten < MAX_UNWRITTEN;
-            let patience = if self.unanswered.is_empty() { IDLE } else { WAIT };
+            let patience = if self.unanswered.is_empty() { IDLE } else { SILENCE };
             tokio::select! {
                 job = jobs.recv(), if takes_more => match job {
                     None => return Ok(()),

@@ -5,7 +5,6 @@
 //! request runs to completion on the thread that read it. The compiler proves that no slot is locked across an `.await`:
 //! connections are spawned as `Send` futures, and a slot's guard is not `Send`.
 
-mod buffers;
 mod client;
 mod commands;
 mod connection;

@@ -11,6 +11,7 @@ use ringcache_wire::table::CommandSpec;
 use super::client::Client;
 use super::tracking::Tracking;
 use super::watches::Watch;
+use crate::account::Lease;
 
 /// The state of one connection. A connection of another node has one as well, which its requests do not change.
 pub(super) struct Session {
@@ -79,8 +80,8 @@ impl Session {
     /// the node that the client is connected to.
     pub(super) fn registers(&self, spec: &CommandSpec) -> bool {
         let Some(tracking) = &self.tracking else { return false };
-        let queued = self.transaction.iter().flat_map(|transaction| &transaction.queue);
-        tracking.registers(spec) || queued.into_iter().any(|queued| tracking.registers(queued.spec))
+        let mut queued = self.transaction.iter().flat_map(Transaction::commands);
+        tracking.registers(spec) || queued.any(|(spec, _)| tracking.registers(spec))
     }
 
     /// Ends the transaction and the watch.
@@ -93,7 +94,7 @@ impl Session {
     /// A transaction that cannot be executed any more: `EXEC` will say so.
     pub(super) fn break_transaction(&mut self) {
         if let Some(transaction) = &mut self.transaction {
-            transaction.is_broken = true;
+            transaction.break_off();
         }
     }
 }
@@ -118,54 +119,100 @@ pub(super) struct Flush {
     pub(super) away: SlotSet,
 }
 
-/// The commands between `MULTI` and `EXEC`.
-#[derive(Default)]
+/// The commands between `MULTI` and `EXEC`: copies, kept for longer than the buffer that they came in.
+#[derive(Debug)]
 pub(super) struct Transaction {
-    /// In the order they came.
-    pub(super) queue: Vec<Queued>,
-    /// Bytes of their arguments.
-    pub(super) bytes: usize,
+    /// In the order they came, each with its arguments' places in `ranges`.
+    queue: Vec<(&'static CommandSpec, Range<usize>)>,
+    ranges: Vec<Range<usize>>,
+    bytes: Vec<u8>,
+    memory: Lease,
     /// Whether one was refused: then none is executed.
-    pub(super) is_broken: bool,
+    is_broken: bool,
 }
+
+/// There is no memory for so many bytes more now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom(pub(super) usize);
 
 impl Transaction {
-    /// Appends a command.
-    pub(super) fn push(&mut self, queued: Queued) {
-        self.bytes += queued.args.bytes.len();
-        self.queue.push(queued);
+    /// Without commands. The memory for them is taken of `memory`.
+    pub(super) fn new(memory: Lease) -> Self {
+        let (queue, ranges, bytes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { queue, ranges, bytes, memory, is_broken: false }
     }
-}
 
-/// A command of a transaction.
-pub(super) struct Queued {
-    /// Which command.
-    pub(super) spec: &'static CommandSpec,
-    /// Its arguments.
-    pub(super) args: OwnedArgs,
-}
+    /// How many commands there are.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
 
-/// A copy of a request's arguments, kept for longer than the buffer they came in.
-pub(super) struct OwnedArgs {
-    bytes: Vec<u8>,
-    ranges: Vec<Range<usize>>,
-}
+    /// Bytes of their arguments.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
 
-impl OwnedArgs {
-    /// Copies the arguments.
-    pub(super) fn new<'a>(args: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
-        let mut bytes = Vec::with_capacity(args.clone().map(<[u8]>::len).sum());
-        let mut ranges = Vec::new();
-        for arg in args {
-            let start = bytes.len();
-            bytes.extend_from_slice(arg);
-            ranges.push(start..bytes.len());
+    /// Whether a command was refused.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// The commands, each with its arguments, its name first.
+    pub(super) fn commands(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (&'static CommandSpec, Args<'_>)> + Clone {
+        let all = Args::new(&self.bytes, &self.ranges);
+        self.queue.iter().map(move |(spec, range)| (*spec, all.slice(range.clone())))
+    }
+
+    /// It cannot be executed any more: what it would do need not be kept.
+    fn break_off(&mut self) {
+        (self.queue, self.ranges, self.bytes) = (Vec::new(), Vec::new(), Vec::new());
+        self.memory.shrink_to(0);
+        self.is_broken = true;
+    }
+
+    /// Appends a command; to a broken transaction, nothing.
+    pub(super) fn push<'a>(
+        &mut self,
+        spec: &'static CommandSpec,
+        args: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    ) -> Result<(), NoRoom> {
+        if self.is_broken {
+            return Ok(());
         }
-        Self { bytes, ranges }
+        let bytes = args.clone().map(<[u8]>::len).sum();
+        self.reserve(args.len(), bytes)?;
+        let first = self.ranges.len();
+        for arg in args {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(arg);
+            self.ranges.push(start..self.bytes.len());
+        }
+        self.queue.push((spec, first..self.ranges.len()));
+        Ok(())
     }
 
-    /// The arguments, the command's name first.
-    pub(super) fn as_args(&self) -> Args<'_> {
-        Args::new(&self.bytes, &self.ranges)
+    /// Takes the memory for a command with so many arguments of so many bytes.
+    fn reserve(&mut self, args: usize, bytes: usize) -> Result<(), NoRoom> {
+        let queue = grown(&self.queue, 1);
+        let ranges = grown(&self.ranges, args);
+        let bytes = grown(&self.bytes, bytes);
+        let most = queue * size_of::<(&CommandSpec, Range<usize>)>()
+            + ranges * size_of::<Range<usize>>()
+            + bytes;
+        if !self.memory.grow_to(most) {
+            return Err(NoRoom(most - self.memory.bytes()));
+        }
+        self.queue.reserve_exact(queue - self.queue.len());
+        self.ranges.reserve_exact(ranges - self.ranges.len());
+        self.bytes.reserve_exact(bytes - self.bytes.len());
+        Ok(())
     }
+}
+
+/// The capacity for so many elements more: that of now if they fit, else half as much again, or what is needed.
+fn grown<T>(elements: &Vec<T>, more: usize) -> usize {
+    let (needed, capacity) = (elements.len() + more, elements.capacity());
+    if needed <= capacity { capacity } else { needed.max(capacity + capacity / 2) }
 }

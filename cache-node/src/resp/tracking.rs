@@ -7,10 +7,13 @@ use ringcache_wire::table::CommandSpec;
 
 use super::client::Clients;
 use super::watches;
+use crate::account::Lease;
 
 /// Bytes of pushes that may wait for a connection. A client that is further behind is disconnected: it drops its copies
 /// then, whereas a lost push would leave it with an old value for ever.
 const MAX_WAITING_BYTES: usize = 1 << 20;
+/// Bytes of a push besides its key.
+const SHORT: usize = 64;
 /// Tables of tracked keys take at most this part of the node's memory.
 pub(super) const MEMORY_SHARE: usize = 8;
 
@@ -49,15 +52,23 @@ impl Tracking {
 }
 
 /// Pushes that wait for their connection to write them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pushes {
     encoded: Output,
 }
 
 impl Pushes {
-    /// Adds that a key is invalid. False if too many wait.
+    /// None yet. Their memory is taken of `lease`.
+    pub(super) fn new(lease: Lease) -> Self {
+        let mut encoded = Output::leased(lease);
+        // The last key may pass the bound: half a push would be worse.
+        encoded.set_room(MAX_WAITING_BYTES + MAX_KEY_BYTES + SHORT);
+        Self { encoded }
+    }
+
+    /// Adds that a key is invalid. False if too many wait, or there is no memory for one more.
     pub(super) fn invalidate(&mut self, key: &[u8]) -> bool {
-        if self.encoded.len() >= MAX_WAITING_BYTES {
+        if self.encoded.len() >= MAX_WAITING_BYTES || !self.encoded.reserve(key.len() + SHORT) {
             return false;
         }
         // One key a push: some clients read no more than the first.
@@ -67,26 +78,29 @@ impl Pushes {
         true
     }
 
-    /// Adds that all keys are invalid, which says all that those before it say.
-    pub(super) fn invalidate_all(&mut self) {
+    /// Adds that all keys are invalid, which says all that those before it say. False if there is no memory for it.
+    pub(super) fn invalidate_all(&mut self) -> bool {
         self.encoded.clear();
+        if !self.encoded.reserve(SHORT) {
+            return false;
+        }
         self.begin().null();
+        true
     }
 
     fn begin(&mut self) -> ReplyWriter<'_> {
-        // The last key may pass the bound: half a push would be worse.
-        self.encoded.set_room(MAX_WAITING_BYTES + MAX_KEY_BYTES + 64);
         let mut push = ReplyWriter::new(&mut self.encoded, Proto::Resp3);
         push.push(2);
         push.bulk(b"invalidate");
         push
     }
 
-    /// Moves all of them behind the replies in `out`.
-    pub(super) fn append_to(&mut self, out: &mut Output) {
-        out.set_room(out.len() + self.encoded.len());
-        out.push(&self.encoded);
-        self.encoded = Output::default();
+    /// Moves all of them into `out`, which is empty, with the memory that they take.
+    pub(super) fn take(&mut self, out: &mut Output) {
+        if !self.is_empty() {
+            self.encoded.swap(out);
+            self.encoded.shrink_to(0);
+        }
     }
 
     /// Whether none waits.

@@ -14,7 +14,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::buffers::Pool;
 use super::client::Clients;
 use super::connection;
 use super::forward::Forwarder;
@@ -45,7 +44,6 @@ pub(super) struct Shared {
     pub(super) node: Arc<Node>,
     pub(super) clients: Arc<Clients>,
     pub(super) topology: Topology,
-    pub(super) buffers: Pool,
     pub(super) stop: watch::Sender<bool>,
 }
 
@@ -60,9 +58,9 @@ impl Worker {
         &self.shared.node
     }
 
-    /// Bytes of the largest reply.
-    pub(super) fn max_reply_bytes(&self) -> usize {
-        self.shared.buffers.max_reply_bytes()
+    /// Bytes of the largest request, and of the largest reply.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.node().account.max_message_bytes()
     }
 }
 
@@ -87,7 +85,6 @@ pub fn spawn(node: Arc<Node>, listener: TcpListener) -> io::Result<Workers> {
     let shared = Arc::new(Shared {
         clients,
         topology: Topology::default(),
-        buffers: Pool::new(node.args.memory_bytes),
         stop: watch::Sender::new(false),
         node,
     });

@@ -40,9 +40,9 @@ impl<'a> ReplyWriter<'a> {
         self.proto
     }
 
-    /// Whether something did not fit into the buffer.
-    pub fn is_full(&self) -> bool {
-        self.out.is_full()
+    /// Whether what was written is longer than the buffer may ever hold.
+    pub fn exceeds_room(&self) -> bool {
+        self.out.exceeds_room()
     }
 
     /// A short text such as `OK`. CR and LF become spaces.

@@ -19,8 +19,13 @@ const MAX_COUNT_LINE_BYTES: usize = 32;
 
 /// Argument ranges and unquoted bytes that a connection keeps between requests; what one huge request
 /// needed beyond is given back with the next one.
-const KEPT_ARGS: usize = 1024;
+const KEPT_ARGS: usize = 128;
 const KEPT_SCRATCH_BYTES: usize = 4096;
+
+/// Arguments for which memory is taken at first.
+const MIN_ARGS: usize = 4;
+/// Memory of one argument, beside its bytes in the input.
+const ARG_BYTES: usize = size_of::<Range<usize>>();
 
 /// What a client may send at most. Beyond any of these the connection closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub struct Limits {
     pub max_inline_bytes: usize,
     /// Bytes of one whole multibulk request.
     pub max_request_bytes: usize,
+    /// Arguments for which memory need not be granted, see [`Parsed::Crowded`].
+    pub free_args: usize,
 }
 
 impl Default for Limits {
@@ -45,6 +52,7 @@ impl Default for Limits {
             max_bulk_bytes: 8 << 20,
             max_inline_bytes: 64 << 10,
             max_request_bytes: 64 << 20,
+            free_args: usize::MAX,
         }
     }
 }
@@ -94,6 +102,12 @@ pub enum Parsed {
         /// At least so many bytes must still arrive: the reader may size its buffer by it.
         need: usize,
     },
+    /// The request may have more arguments than there is memory granted for: see [`RequestParser::grant`]. Each takes
+    /// more memory than the six bytes that the shortest one arrives in.
+    Crowded {
+        /// Bytes of memory that are asked for, those granted before among them.
+        bytes: usize,
+    },
     /// One complete request.
     Request {
         /// Bytes it takes at the start of the input.
@@ -122,6 +136,8 @@ pub struct RequestParser {
     position: usize,
     line: LineSearch,
     args: Vec<Range<usize>>,
+    /// Arguments that there is memory granted for.
+    granted_args: usize,
     /// The arguments of an inline request with quotes: unquoting changes them, so they cannot be ranges
     /// of the input. Empty for every other request.
     scratch: Vec<u8>,
@@ -136,8 +152,19 @@ impl RequestParser {
             position: 0,
             line: LineSearch::default(),
             args: Vec::new(),
+            granted_args: limits.free_args,
             scratch: Vec::new(),
         }
+    }
+
+    /// Grants the memory that [`Parsed::Crowded`] has asked for; then the same input is to be parsed again.
+    pub fn grant(&mut self, bytes: usize) {
+        self.granted_args = bytes / ARG_BYTES;
+    }
+
+    /// Memory that it holds for arguments, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.args.capacity() * ARG_BYTES + self.scratch.capacity()
     }
 
     /// Looks for one complete request at the start of `input`.
@@ -172,6 +199,7 @@ impl RequestParser {
     fn start(&mut self, input: &[u8]) -> Option<Parsed> {
         self.args.clear();
         self.args.shrink_to(KEPT_ARGS);
+        self.granted_args = self.limits.free_args;
         self.scratch.clear();
         self.scratch.shrink_to(KEPT_SCRATCH_BYTES);
         self.position = 0;
@@ -197,6 +225,12 @@ impl RequestParser {
         if line.len() > max {
             return Err(ProtocolError::TooBigInline);
         }
+        // Every other byte may be an argument, and all of them may have to be unquoted into a vector that doubles.
+        let most = line.len().div_ceil(2) + 2 * line.len() / ARG_BYTES;
+        if most > self.granted_args {
+            return Ok(Some(Parsed::Crowded { bytes: most * ARG_BYTES }));
+        }
+        self.args.reserve_exact(line.len().div_ceil(2));
         inline::split(line, &mut self.args, &mut self.scratch)?;
         if let Some(word) = self.args(input).get(0)
             && (word.eq_ignore_ascii_case(b"POST") || word.eq_ignore_ascii_case(b"Host:"))
@@ -269,6 +303,14 @@ impl RequestParser {
             Some(b"\r\n") => {}
             Some(_) => return Err(ProtocolError::MissingBulkEnd),
             None => return Ok(Some(Parsed::Incomplete { need: end + 2 - input.len() })),
+        }
+        if self.args.len() >= self.granted_args {
+            let args = self.args.len() + missing_args.min(self.args.len());
+            return Ok(Some(Parsed::Crowded { bytes: args * ARG_BYTES }));
+        }
+        if self.args.len() == self.args.capacity() {
+            let more = missing_args.min(self.args.len().max(MIN_ARGS));
+            self.args.reserve_exact(more.min(self.granted_args - self.args.len()));
         }
         self.args.push(self.position..end);
         self.position = end + 2;

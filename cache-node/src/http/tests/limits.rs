@@ -132,6 +132,50 @@ async fn a_body_that_ends_early_changes_nothing() {
     assert_eq!(entries(&server), 0);
 }
 
+/// Large bodies and answers are served as if nobody held any memory.
+async fn others_are_served(server: &Server) {
+    for _ in 0..5 {
+        assert_eq!(put(server, "other", &string_body(MAX_VALUE)).await.status(), "200");
+        assert_eq!(get(server, "other").await.status(), "200");
+    }
+    assert!(server.node.account.closed() > 0);
+}
+
+#[tokio::test]
+async fn bodies_that_are_never_finished_make_room_for_others() {
+    let server = serve_alone_with(&["--memory-bytes", "67108864"]).await;
+    let mut half =
+        b"PUT /cache/h HTTP/1.1\r\nHost: oak\r\nContent-Length: 4194304\r\n\r\n".to_vec();
+    half.resize(half.len() + (3 << 20), b' ');
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut socket = TcpStream::connect(server.addr).await.unwrap();
+        let _ = timeout(Duration::from_secs(1), socket.write_all(&half)).await;
+        held.push(socket);
+    }
+    others_are_served(&server).await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_make_room_for_others() {
+    let server = serve_alone_with(&["--memory-bytes", "67108864"]).await;
+    assert_eq!(put(&server, "large", &string_body(MAX_VALUE)).await.status(), "200");
+    let requests = b"GET /cache/large HTTP/1.1\r\nHost: oak\r\n\r\n".repeat(16);
+    let mut held = Vec::new();
+    for _ in 0..24 {
+        let mut socket = TcpStream::connect(server.addr).await.unwrap();
+        socket.write_all(&requests).await.unwrap();
+        held.push(socket);
+    }
+    let somebody_was_closed = async {
+        while server.node.account.closed() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, somebody_was_closed).await.unwrap();
+    others_are_served(&server).await;
+}
+
 #[tokio::test]
 async fn requests_on_one_connection_are_answered_in_order() {
     let server = serve_alone().await;

@@ -42,7 +42,8 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let proto = call.session.proto;
     let first = (cursor >> SCAN_POSITION_BITS) as u16;
     let mut after = Some(cursor & ((1 << SCAN_POSITION_BITS) - 1)).filter(|after| *after > 0);
-    let mut found = Output::new(call.worker.max_reply_bytes());
+    let mut found = Output::leased(call.session.client.holding.lease());
+    found.set_room(call.worker.max_message_bytes());
     let (mut keys, mut looked_at, mut steps) = (0, 0, 0);
     let mut slot = first;
     let next = loop {
@@ -68,6 +69,12 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         after = slice.next;
         slot += u16::from(after.is_none());
     };
+    if found.exceeds_room() {
+        return Err(CommandError::ReplyTooLong(found.room()));
+    }
+    if found.is_full() {
+        return Ok(Outcome::NoRoom(found.needed()));
+    }
     let mut reply = call.reply();
     reply.array(2);
     reply.bulk(next.to_string().as_bytes());

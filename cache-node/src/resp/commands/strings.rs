@@ -46,7 +46,7 @@ pub(super) fn mget(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
     call.reply.array(args.len() - 1);
     for key in args.iter().skip(1) {
         // The rest could not be sent: it need not be looked up.
-        if call.reply.is_full() {
+        if call.reply.exceeds_room() {
             break;
         }
         call.reply_value(key);

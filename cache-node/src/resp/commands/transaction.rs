@@ -7,11 +7,11 @@ use ringcache_wire::table::Command;
 
 use super::{Handler, handler};
 use crate::resp::dispatch::{
-    Call, Effect, Outcome, admit, reclaim, refuse, run, run_locked, slot_of,
+    Call, Effect, Outcome, admit, reclaim, refuse, returns_values, run, run_locked, slot_of,
 };
 use crate::resp::error::CommandError;
 use crate::resp::redirect::{self, Redirect};
-use crate::resp::session::{OwnedArgs, Queued, Transaction};
+use crate::resp::session::{NoRoom, Transaction};
 
 /// Bytes and number of the queued commands of one connection.
 const MAX_QUEUED_BYTES: usize = 8 << 20;
@@ -44,7 +44,7 @@ pub(super) fn multi(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         call.reply().error("ERR MULTI calls can not be nested");
         return Ok(Outcome::Done);
     }
-    call.session.transaction = Some(Transaction::default());
+    call.session.transaction = Some(Transaction::new(call.session.client.holding.lease()));
     call.reply().simple("OK");
     Ok(Outcome::Done)
 }
@@ -68,12 +68,10 @@ pub(in crate::resp) fn queue(call: &mut Call<'_>) -> Outcome {
         }
         Err(error) => return refuse(call, mark, &error),
     }
-    let queued = Queued { spec: call.spec, args: OwnedArgs::new(call.args.iter()) };
-    if let Some(transaction) = &mut call.session.transaction {
-        // A broken one is never executed: what it would have done need not be kept.
-        if !transaction.is_broken {
-            transaction.push(queued);
-        }
+    if let Some(transaction) = &mut call.session.transaction
+        && let Err(NoRoom(bytes)) = transaction.push(call.spec, call.args.iter())
+    {
+        return Outcome::NoRoom(bytes);
     }
     call.reply().simple("QUEUED");
     Outcome::Done
@@ -82,7 +80,7 @@ pub(in crate::resp) fn queue(call: &mut Call<'_>) -> Outcome {
 fn check(call: &mut Call<'_>) -> Result<Option<String>, CommandError> {
     let bytes: usize = call.args.iter().map(<[u8]>::len).sum();
     if let Some(transaction) = &call.session.transaction
-        && (transaction.bytes + bytes > MAX_QUEUED_BYTES || transaction.queue.len() >= MAX_QUEUED)
+        && (transaction.bytes() + bytes > MAX_QUEUED_BYTES || transaction.len() >= MAX_QUEUED)
     {
         return Err(CommandError::Other("ERR transaction is too large"));
     }
@@ -112,7 +110,7 @@ fn check(call: &mut Call<'_>) -> Result<Option<String>, CommandError> {
 pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let transaction = call.session.transaction.take();
     let transaction = transaction.ok_or(CommandError::Other("ERR EXEC without MULTI"))?;
-    if transaction.is_broken {
+    if transaction.is_broken() {
         call.session.end_transaction();
         return Err(CommandError::Other(
             "EXECABORT Transaction discarded because of previous errors.",
@@ -126,15 +124,10 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             return Err(error);
         }
     };
-    let Some(slot) = slot else {
-        let done = run_all(call, &transaction, None);
-        call.session.end_transaction();
-        return done;
-    };
-    let effects = transaction.queue.iter().map(|queued| Effect::of(queued.spec));
+    let effects = transaction.commands().map(|(spec, _)| Effect::of(spec));
     let effect = effects.max().unwrap_or(Effect::Reads);
     let worker = call.worker;
-    let mut guard = match admit(worker.node(), slot, effect) {
+    let mut guard = match slot.map(|slot| admit(worker.node(), slot, effect)).transpose() {
         Ok(guard) => guard,
         // What is watched may have changed at another node: the client begins anew there.
         Err(Outcome::Elsewhere(_)) if watched_slot.is_some() => {
@@ -148,16 +141,20 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         }
     };
     let is_changed = call.session.watch.as_ref().is_some_and(|watch| watch.is_changed(call.now));
+    let bytes = most_reply_bytes(&transaction, guard.as_mut(), call.now);
+    let most = worker.max_message_bytes();
     let done = if is_changed {
         call.reply().null_array();
         Ok(Outcome::Done)
-    } else if most_reply_bytes(&transaction, &mut guard, call.now) > worker.max_reply_bytes() {
-        let most = worker.max_reply_bytes();
+    } else if bytes > most {
         Err(CommandError::Quoting(format!(
             "EXECABORT Transaction discarded because its replies would be longer than {most} bytes."
         )))
+    } else if !call.out.reserve(bytes) {
+        call.session.transaction = Some(transaction);
+        return Ok(Outcome::NoRoom(bytes));
     } else {
-        run_all(call, &transaction, Some(&mut guard))
+        run_all(call, &transaction, guard.as_mut())
     };
     drop(guard);
     call.session.end_transaction();
@@ -170,9 +167,8 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 
 /// The one slot of all keys; `None` if there are none.
 fn slot(transaction: &Transaction, watched: Option<u16>) -> Result<Option<u16>, CommandError> {
-    let keyed = transaction.queue.iter().filter(|queued| queued.spec.keys.first > 0);
-    let slots =
-        keyed.map(|queued| slot_of(queued.spec, queued.args.as_args())).chain(watched.map(Ok));
+    let keyed = transaction.commands().filter(|(spec, _)| spec.keys.first > 0);
+    let slots = keyed.map(|(spec, args)| slot_of(spec, args)).chain(watched.map(Ok));
     let mut one = None;
     for slot in slots {
         let slot = slot?;
@@ -185,28 +181,31 @@ fn slot(transaction: &Transaction, watched: Option<u16>) -> Result<Option<u16>, 
 
 /// The most bytes that the replies can take. Known before anything runs: given up half way, a transaction would be half
 /// executed. A key's value is as long as it is now, or as an argument of a command of the transaction that writes the key.
-fn most_reply_bytes(transaction: &Transaction, slot: &mut SlotGuard<'_>, now: Millis) -> usize {
+fn most_reply_bytes(
+    transaction: &Transaction,
+    mut slot: Option<&mut SlotGuard<'_>>,
+    now: Millis,
+) -> usize {
     /// A number, a status, an error, or the header of a value and a counter's digits.
     const SHORT: usize = 256;
     /// Digits of the largest number that `INCRBYFLOAT` writes and answers with.
     const FLOAT: usize = 512;
     let mut written: HashMap<&[u8], usize> = HashMap::new();
-    let mut bytes = 0_usize;
-    for queued in &transaction.queue {
-        let args = queued.args.as_args();
+    let mut bytes = SHORT;
+    for (spec, args) in transaction.commands() {
         let mut longest = args.iter().map(<[u8]>::len).max().unwrap_or(0);
-        if queued.spec.id == Command::Incrbyfloat {
+        if spec.id == Command::Incrbyfloat {
             longest = longest.max(FLOAT);
             bytes += FLOAT;
         }
-        bytes += SHORT + if queued.spec.keys.first > 0 { 0 } else { longest };
-        for position in queued.spec.key_positions(args.len()) {
-            let Some(key) = args.get(position) else { continue };
-            if returns_values(queued.spec.id) {
+        bytes += SHORT + if spec.keys.first > 0 { 0 } else { longest };
+        let Some(slot) = slot.as_deref_mut() else { continue };
+        for key in spec.key_positions(args.len()).filter_map(|position| args.get(position)) {
+            if returns_values(spec, args) {
                 let found = slot.peek(key, now).map_or(0, |entry| entry.value.len());
                 bytes += SHORT + written.get(key).map_or(found, |own| found.max(*own));
             }
-            if Effect::of(queued.spec) == Effect::Stores {
+            if Effect::of(spec) == Effect::Stores {
                 let own = written.entry(key).or_default();
                 *own = longest.max(*own);
             }
@@ -215,32 +214,17 @@ fn most_reply_bytes(transaction: &Transaction, slot: &mut SlotGuard<'_>, now: Mi
     bytes
 }
 
-/// Whether replies to the command carry values.
-fn returns_values(command: Command) -> bool {
-    matches!(
-        command,
-        Command::Get
-            | Command::Getdel
-            | Command::Getex
-            | Command::Getset
-            | Command::Mget
-            | Command::Set
-    )
-}
-
 /// Writes one reply for each command. One that fails does not stop the others.
 fn run_all(
     call: &mut Call<'_>,
     transaction: &Transaction,
     mut slot: Option<&mut SlotGuard<'_>>,
 ) -> Result<Outcome, CommandError> {
-    call.reply().array(transaction.queue.len());
-    for queued in &transaction.queue {
-        let mut each = call.reborrow();
-        each.spec = queued.spec;
+    call.reply().array(transaction.len());
+    for (spec, args) in transaction.commands() {
+        let mut each = Call { spec, args, ..call.reborrow() };
         let mark = each.out.len();
-        let mut each = Call { args: queued.args.as_args(), ..each };
-        match (handler(queued.spec.id), slot.as_deref_mut()) {
+        match (handler(spec.id), slot.as_deref_mut()) {
             (Handler::Keyed(run), Some(slot)) => {
                 if let Err(error) = run_locked(&mut each, slot, run) {
                     refuse(&mut each, mark, &error);

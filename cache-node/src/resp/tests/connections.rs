@@ -234,31 +234,6 @@ fn a_client_that_does_not_read_is_held_up_and_others_go_on() {
 }
 
 #[test]
-fn when_connections_hold_too_much_memory_the_one_that_does_not_read_is_closed() {
-    // 4 MiB for all connections beyond what each may hold anyway.
-    let server = Server::start_with(|args| args.memory_bytes = 64 << 20);
-    let value = vec![b'v'; 1 << 20];
-    let mut writer = server.connect();
-    assert_eq!(writer.ask_words(&[b"SET", b"k", &value]), OK);
-    assert_eq!(writer.ask("STRLEN k"), ":1048576\r\n");
-    drop(writer);
-    let slow: Vec<Client> = (0..6)
-        .map(|_| {
-            let mut client = server.connect();
-            client.send("GET k\r\n".repeat(100).as_bytes());
-            client
-        })
-        .collect();
-    let counters = &server.node.counters;
-    eventually("slow readers are closed", || {
-        counters.connections_total.load(Ordering::Relaxed) == 7
-            && counters.connections.load(Ordering::Relaxed) <= 4
-    });
-    let mut other = server.connect();
-    assert_eq!(other.ask_words(&[b"SET", b"small", b"v"]), OK, "{} are slow", slow.len());
-}
-
-#[test]
 fn stopping_answers_what_was_asked_and_closes() {
     let server = Server::start();
     let mut client = server.connect();

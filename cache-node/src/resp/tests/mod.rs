@@ -6,6 +6,7 @@ mod commands;
 mod connections;
 mod forwarding;
 mod hostile;
+mod memory;
 mod tracking;
 mod transactions;
 mod watch;

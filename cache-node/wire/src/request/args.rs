@@ -31,6 +31,14 @@ impl<'a> Args<'a> {
         self.bytes.get(self.ranges.get(index)?.clone())
     }
 
+    /// Those at `range` of indices; those of them that exist.
+    #[must_use]
+    pub fn slice(self, range: Range<usize>) -> Self {
+        let end = range.end.min(self.len());
+        let ranges = self.ranges.get(range.start.min(end)..end).unwrap_or_default();
+        Self { bytes: self.bytes, ranges }
+    }
+
     /// All of them in order.
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
         self.ranges.iter().map(move |range| self.bytes.get(range.clone()).unwrap_or_default())

@@ -4,8 +4,13 @@ use super::twin;
 use super::{Limits, Parsed, ProtocolError, RequestParser};
 use crate::encode_command;
 
-const SMALL: Limits =
-    Limits { max_args: 8, max_bulk_bytes: 64, max_inline_bytes: 48, max_request_bytes: 256 };
+const SMALL: Limits = Limits {
+    max_args: 8,
+    max_bulk_bytes: 64,
+    max_inline_bytes: 48,
+    max_request_bytes: 256,
+    free_args: 3,
+};
 
 type Requests = Vec<Vec<Vec<u8>>>;
 
@@ -23,6 +28,7 @@ fn read_all(pieces: &[&[u8]], limits: Limits) -> (Requests, Option<ProtocolError
                     assert!(need > 0, "an incomplete request needs something");
                     break;
                 }
+                Ok(Parsed::Crowded { bytes }) => parser.grant(bytes),
                 Ok(Parsed::Request { consumed }) => {
                     requests.push(parser.args(&buffer).iter().map(<[u8]>::to_vec).collect());
                     buffer.drain(..consumed);
@@ -308,4 +314,31 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn arguments_take_no_more_memory_than_was_granted() {
+    let limits = Limits { free_args: 4, ..Limits::default() };
+    let input = [&b"*1000\r\n"[..], &b"$1\r\nx\r\n".repeat(1000)].concat();
+    let (mut parser, mut granted) = (RequestParser::new(limits), 4 * 16);
+    loop {
+        match parser.parse(&input).unwrap() {
+            Parsed::Crowded { bytes } => {
+                assert!(parser.held_bytes() <= granted && granted < bytes && bytes <= 16_000);
+                parser.grant(bytes);
+                granted = bytes;
+            }
+            parsed => {
+                assert_eq!(parsed, Parsed::Request { consumed: input.len() });
+                break;
+            }
+        }
+    }
+    assert_eq!((parser.args(&input).len(), parser.held_bytes()), (1000, 16_000));
+    let at_the_limit = b"*4\r\n$1\r\nx\r\n$1\r\nx\r\n$1\r\nx\r\n$1\r\nx\r\n";
+    let mut parser = RequestParser::new(limits);
+    assert!(matches!(parser.parse(at_the_limit), Ok(Parsed::Request { .. })));
+    assert!(matches!(RequestParser::new(limits).parse(&[b' '; 9]), Ok(Parsed::Incomplete { .. })));
+    let words = b"a b c d e f\r\n";
+    assert!(matches!(RequestParser::new(limits).parse(words), Ok(Parsed::Crowded { .. })));
 }

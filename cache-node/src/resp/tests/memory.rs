@@ -1,0 +1,165 @@
+//! Clients that make the node hold memory for them are bounded together, and those that do not move make room for others.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ringcache_wire::encode_command;
+
+use super::{Client, Server, eventually};
+
+const OK: &str = "+OK\r\n";
+use crate::account::Account;
+
+/// The smallest node: 12 MiB for all connections beyond what each may hold anyway, and messages of 4 MiB.
+fn small() -> Server {
+    Server::start_with(|args| args.memory_bytes = 64 << 20)
+}
+
+fn account(server: &Server) -> Arc<Account> {
+    Arc::clone(&server.node.account)
+}
+
+/// Others are served as if nothing were, and the account is within its limit again.
+fn others_are_served(server: &Server) {
+    let value = vec![b'v'; 64 << 10];
+    let mut other = server.connect();
+    for _ in 0..20 {
+        assert_eq!(other.ask_words(&[b"SET", b"other", &value]), OK);
+        assert_eq!(other.ask_words(&[b"GET", b"other"]).len(), value.len() + 10);
+    }
+    let account = account(server);
+    eventually("the account is in order", || account.used_bytes() <= account.limit_bytes());
+    assert!(account.closed() > 0);
+}
+
+/// A client that sends as much as the node takes of it.
+fn sender(server: &Server, bytes: &[u8]) -> TcpStream {
+    let mut socket = TcpStream::connect(server.addr).unwrap();
+    socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let _ = socket.write_all(bytes);
+    socket
+}
+
+/// A `SET` of so many bytes without the last one.
+fn half_sent(bytes: usize) -> Vec<u8> {
+    let mut request = Vec::new();
+    encode_command(&mut request, &[b"SET", b"half", &vec![b'h'; bytes]]);
+    request.truncate(request.len() - 3);
+    request
+}
+
+#[test]
+fn half_sent_requests_make_room_for_others() {
+    let server = small();
+    let _held: Vec<TcpStream> = (0..8).map(|_| sender(&server, &half_sent(3 << 20))).collect();
+    others_are_served(&server);
+}
+
+#[test]
+fn names_of_arguments_without_end_make_room_for_others() {
+    let server = small();
+    let request = [&b"*1000000\r\n"[..], &b"$1\r\nx\r\n".repeat(200_000)].concat();
+    let _held: Vec<TcpStream> = (0..8).map(|_| sender(&server, &request)).collect();
+    others_are_served(&server);
+}
+
+#[test]
+fn replies_that_nobody_reads_make_room_for_others() {
+    let server = small();
+    assert_eq!(server.connect().ask_words(&[b"SET", b"k", &vec![b'v'; 1 << 20]]), OK);
+    let request = b"MGET k k\r\n".repeat(20);
+    let _held: Vec<TcpStream> = (0..12).map(|_| sender(&server, &request)).collect();
+    let account = account(&server);
+    eventually("somebody was closed", || account.closed() > 0);
+    others_are_served(&server);
+}
+
+#[test]
+fn queued_commands_that_are_not_executed_make_room_for_others() {
+    let server = small();
+    let request = [&b"MULTI\r\n"[..], &b"PING\r\n".repeat(20_000)].concat();
+    let held: Vec<TcpStream> = (0..24).map(|_| sender(&server, &request)).collect();
+    let account = account(&server);
+    eventually("somebody was closed", || account.closed() > 0);
+    others_are_served(&server);
+    drop(held);
+    eventually("all is given back", || account.used_bytes() == 0);
+}
+
+#[test]
+fn a_write_whose_reply_has_no_room_is_not_run() {
+    let server = small();
+    let mut client = server.connect();
+    assert_eq!(client.ask_words(&[b"SET", b"k", &vec![b'v'; 1 << 20]]), OK);
+    // Nobody who is served by the node may be closed: this one takes all there is, and never gives it back.
+    let holding = server.node.account.open(false);
+    let mut all = holding.lease();
+    let account = account(&server);
+    eventually("all is free", || account.used_bytes() == 0);
+    assert!(all.grow_to(account.limit_bytes()));
+    let error = "-OVERLOADED retry-after-ms=100\r\n";
+    for write in ["GETDEL k", "GETEX k PERSIST", "SET k new GET", "GETSET k new"] {
+        assert_eq!(client.ask(write), error, "{write}");
+    }
+    client.check(&[("MULTI", OK), ("GETDEL k", "+QUEUED\r\n"), ("EXEC", error)]);
+    client.check(&[("EXEC", "-ERR EXEC without MULTI\r\n")]);
+    drop(all);
+    client.check(&[("STRLEN k", ":1048576\r\n")]);
+    assert_eq!(client.ask("GETDEL k").len(), (1 << 20) + 12);
+}
+
+#[test]
+fn a_read_waits_for_the_room_that_its_reply_needs() {
+    let server = small();
+    let mut client = server.connect();
+    assert_eq!(client.ask_words(&[b"SET", b"k", &vec![b'v'; 1 << 20]]), OK);
+    let account = account(&server);
+    eventually("all is free", || account.used_bytes() == 0);
+    let holding = account.open(false);
+    let mut all = holding.lease();
+    assert!(all.grow_to(account.limit_bytes()));
+    client.send(b"PING\r\nGET k\r\nPING\r\n");
+    assert_eq!(client.receive(), b"+PONG\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    drop(all);
+    assert_eq!(client.receive().len(), (1 << 20) + 12);
+    assert_eq!(client.receive(), b"+PONG\r\n");
+}
+
+#[test]
+fn a_request_that_stands_still_half_way_is_closed_after_ten_seconds() {
+    let server = Server::start();
+    let mut still = sender(&server, &half_sent(1000));
+    let mut dripping = sender(&server, b"");
+    let mut idle = server.connect();
+    idle.check(&[("PING", "+PONG\r\n")]);
+    let clock = crate::clock::Clock::start();
+    // Less than 4 KiB in ten seconds.
+    let dripped = half_sent(1000);
+    for byte in &dripped[..150] {
+        if dripping.write_all(&[*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut end = Vec::new();
+    let _ = still.read_to_end(&mut end);
+    let _ = dripping.read_to_end(&mut end);
+    assert!(end.is_empty() && clock.monotonic_ms() >= 9_000, "{}", clock.monotonic_ms());
+    assert_eq!(server.node.counters.stalled.load(Ordering::Relaxed), 2);
+    idle.check(&[("PING", "+PONG\r\n")]);
+}
+
+#[test]
+fn a_tracking_client_gets_its_pushes_while_others_hold_all_memory() {
+    let server = small();
+    let mut tracking = Client::connect_resp3(server.addr);
+    tracking.check(&[("CLIENT TRACKING ON", OK), ("GET k", "_\r\n")]);
+    let _held: Vec<TcpStream> = (0..8).map(|_| sender(&server, &half_sent(3 << 20))).collect();
+    assert_eq!(server.connect().ask("SET k v"), OK);
+    let push = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+    assert_eq!(String::from_utf8(tracking.receive()).unwrap(), push);
+}
