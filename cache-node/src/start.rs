@@ -58,6 +58,8 @@ pub fn run(args: NodeArgs) -> Result<(), RunError> {
         .with_env_filter(filter)
         .with_ansi(colours)
         .with_writer(io::stderr)
+        // Else a log that is closed or on a full disk would be complained of by a panic, and end the node.
+        .log_internal_errors(false)
         .init();
     let listen = |port, purpose| {
         let address = SocketAddr::new(args.bind, port);
