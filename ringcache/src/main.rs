@@ -1,7 +1,13 @@
 //! The command line: a cluster on one machine, its status, and a load that checks every reply.
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when the disk under them is full"
+)]
 
 mod clock;
 mod local;
+mod output;
 mod signals;
 mod table;
 mod verify;
@@ -43,7 +49,7 @@ fn main() -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        output::complain(&format!("error: {error:#}"));
         ExitCode::from(2)
     })
 }

@@ -1,15 +1,17 @@
-//! The disk under a process is full: what runs goes on.
+//! The disk under a process is full: what runs goes on, and a lost result is an error.
 
+use std::fs::File;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ringcache_tests::clock::wait_for;
 use ringcache_tests::process::Running;
-use ringcache_tests::{http, layout, tool, turn};
+use ringcache_tests::{Cluster, http, layout, tool, turn};
 use rustix::process::Signal;
 
 const LIMIT: Duration = Duration::from_secs(30);
+const FULL: &str = "No space left on device";
 
 #[test]
 fn a_node_whose_log_is_full_serves_on() -> Result<()> {
@@ -35,6 +37,43 @@ fn a_node_whose_log_is_full_serves_on() -> Result<()> {
     let status = node.wait(LIMIT)?;
     ensure!(status.success(), "{status}");
     Ok(())
+}
+
+#[test]
+fn a_command_whose_output_is_full_says_so_and_fails() -> Result<()> {
+    let mut cluster = Cluster::start(&Cluster::spec(1, "64Mi"), 1)?;
+    let seeds = cluster.seeds()?;
+    let state = cluster.state_dir().display().to_string();
+    for arguments in [
+        &["status", "--state-dir", &state][..],
+        &["status", "--json", "--state-dir", &state],
+        &["verify", "--seeds", &seeds, "--seconds", "1", "--keys", "10"],
+        &["verify", "--json", "--seeds", &seeds, "--seconds", "1", "--keys", "10"],
+    ] {
+        let output = tool::ringcache()?.args(arguments).stdout(full()?).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.code() == Some(2), "{arguments:?}: {}: {said}", output.status);
+        let line = said.lines().last().unwrap_or_default();
+        ensure!(line.contains("standard output") && line.contains(FULL), "{arguments:?}: {said}");
+
+        let output = tool::ringcache()?.args(arguments).stderr(full()?).output()?;
+        ensure!(output.status.success(), "{arguments:?} with a full standard error: {output:?}");
+    }
+    cluster.interrupt()?;
+    let absent =
+        tool::ringcache()?.args(["status", "--state-dir", &state]).stderr(full()?).output()?;
+    ensure!(absent.status.code() == Some(2), "{absent:?}");
+    let failed = tool::ringcache()?
+        .args(["up", "-f", "/absent", "--state-dir", &state])
+        .stderr(full()?)
+        .output()?;
+    ensure!(failed.status.code() == Some(2), "{failed:?}");
+    Ok(())
+}
+
+/// A file that takes nothing.
+fn full() -> Result<File> {
+    Ok(File::options().write(true).open("/dev/full")?)
 }
 
 /// The command with its standard error on a full disk.

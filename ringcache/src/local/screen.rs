@@ -1,8 +1,8 @@
 //! What the user sees: events one below the other, and on a terminal a table that stays below them.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
-use crate::clock;
+use crate::{clock, output};
 
 /// Rows of the live table at most: it must fit the window to be redrawn in place.
 const MAX_ROWS: usize = 20;
@@ -56,10 +56,9 @@ impl Screen {
     }
 }
 
-/// A closed pipe is no reason to leave nodes behind half way, so what cannot be written is lost.
+/// A closed pipe or a full disk is no reason to leave nodes behind half way, so what cannot be written is lost.
 fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = output::print(text);
 }
 
 fn cut(table: &str) -> String {

@@ -15,7 +15,7 @@ use super::dir::StateDir;
 use super::nodes;
 use super::observe::{cluster_ref, observe};
 use super::report::{is_ready, status_of};
-use crate::table;
+use crate::{output, table};
 
 /// Exit code when there is no cluster to report on.
 const ABSENT: u8 = 2;
@@ -35,7 +35,8 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     let dir = StateDir::new(&args.state_dir);
     let absent = || {
-        eprintln!("no cluster runs with the state directory {}", args.state_dir.display());
+        let dir = args.state_dir.display();
+        output::complain(&format!("no cluster runs with the state directory {dir}"));
         Ok(ExitCode::from(ABSENT))
     };
     let Some(mut cluster) = dir.cluster()? else { return absent() };
@@ -50,9 +51,10 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     let ready = is_ready(&status);
     if args.json {
         cluster.status = Some(status);
-        println!("{:#}", json!({ "cluster": cluster, "nodes": observed.nodes }));
+        let json = json!({ "cluster": cluster, "nodes": observed.nodes });
+        output::print(&format!("{json:#}\n"))?;
     } else {
-        print!("{}", text(&cluster, &status, &observed));
+        output::print(&text(&cluster, &status, &observed))?;
     }
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -26,8 +26,8 @@ use uuid::Uuid;
 
 pub(crate) use args::VerifyArgs;
 
-use crate::clock;
 use crate::signals::Signals;
+use crate::{clock, output};
 use history::History;
 use load::{Client, Load, stock_client};
 use meter::{Meter, Outcome};
@@ -40,11 +40,8 @@ const INTERRUPTED: i32 = 130;
 /// Runs the load; the exit code is success if every reply was right.
 pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode> {
     let report = current_thread()?.block_on(check(args))?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{}", report.text());
-    }
+    let text = if args.json { serde_json::to_string(&report)? + "\n" } else { report.text() };
+    output::print(&text)?;
     Ok(if report.counts.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -190,9 +187,10 @@ impl Supervisor<'_> {
 
     fn say(&self, line: &str) {
         if self.json {
-            eprintln!("{line}");
+            output::complain(line);
         } else {
-            println!("{line}");
+            // Progress that is lost is missed by nobody; the report is not.
+            let _ = output::print(&format!("{line}\n"));
         }
     }
 }
