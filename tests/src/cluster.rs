@@ -1,8 +1,9 @@
 //! A cluster on loopback: the real command line, its spec file, its nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::clock::wait_for;
+use crate::disk::SmallDisk;
 use crate::layout::{self, NodeRecord};
 use crate::process::{self, Running};
 use crate::{diagnose, http, tool, turn};
@@ -23,31 +25,51 @@ const START: Duration = Duration::from_secs(30);
 /// Longest end of all processes after Ctrl-C.
 const STOP: Duration = Duration::from_secs(40);
 
-/// A running local cluster. Dropping it ends `up` and every node it recorded, by id.
+/// A running local cluster. Dropping it ends `up` and every node, by id.
 pub struct Cluster {
+    /// Before the directory that it is mounted in: fields are dropped in this order.
+    disk: Option<SmallDisk>,
     dir: TempDir,
     base: u16,
     up: Option<Running>,
     /// Everything ever recorded, so that a node whose record is gone but which still runs is ended too.
     seen: BTreeMap<u32, String>,
+    /// The cluster's, on the command line of each of its nodes, recorded or not.
+    uid: Option<String>,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
     /// Writes the spec, starts `ringcache up` on a free block of ports and waits until all slots are where they belong.
     pub fn start(spec: &str, nodes: usize) -> Result<Self> {
+        Self::new()?.started(spec, nodes)
+    }
+
+    /// The same with the state directory, and nothing else, on a small disk.
+    pub fn start_on_small_disk(spec: &str, nodes: usize) -> Result<Self> {
+        let mut cluster = Self::new()?;
+        cluster.disk = Some(SmallDisk::mount(&cluster.state_dir())?);
+        cluster.started(spec, nodes)
+    }
+
+    fn new() -> Result<Self> {
         let turn = turn::take();
-        let mut cluster = Self {
+        Ok(Self {
+            disk: None,
             dir: tempfile::Builder::new().prefix("ringcache-test-").tempdir()?,
             base: layout::free_base_port()?,
             up: None,
             seen: BTreeMap::new(),
+            uid: None,
             _turn: turn,
-        };
-        cluster.edit(spec)?;
-        cluster.start_up()?;
-        cluster.wait_converged(nodes, START)?;
-        Ok(cluster)
+        })
+    }
+
+    fn started(mut self, spec: &str, nodes: usize) -> Result<Self> {
+        self.edit(spec)?;
+        self.start_up()?;
+        self.wait_converged(nodes, START)?;
+        Ok(self)
     }
 
     /// A spec with that many nodes of that much memory each.
@@ -86,19 +108,29 @@ impl Cluster {
 
     /// Ctrl-C: waits until `up` has ended well and none of its nodes runs any more.
     pub fn interrupt(&mut self) -> Result<()> {
-        self.remember()?;
-        let mut up = self.up.take().context("`ringcache up` is not running")?;
-        up.signal(Signal::INT)?;
-        let status = up.wait(STOP).with_context(|| self.diagnosis())?;
+        let status = self.end(Signal::INT)?;
         ensure!(
             status.success(),
             "`ringcache up` ended with {status} after Ctrl-C\n{}",
             self.diagnosis()
         );
-        let left: Vec<_> =
-            self.seen.iter().filter(|(pid, uid)| process::runs(**pid, uid)).collect();
-        ensure!(left.is_empty(), "still running after Ctrl-C: {left:?}\n{}", self.diagnosis());
         Ok(())
+    }
+
+    /// Tells `up` to end, however it does: waits until it has and makes sure that none of its nodes runs any more.
+    pub fn end(&mut self, signal: Signal) -> Result<ExitStatus> {
+        self.remember()?;
+        let mut up = self.up.take().context("`ringcache up` is not running")?;
+        up.signal(signal)?;
+        let status = up.wait(STOP).with_context(|| self.diagnosis())?;
+        let left = self.running()?;
+        ensure!(left.is_empty(), "still running after {signal:?}: {left:?}\n{}", self.diagnosis());
+        Ok(status)
+    }
+
+    /// Sends `up` a signal, without waiting for what it does.
+    pub fn signal_up(&self, signal: Signal) -> Result<()> {
+        self.up.as_ref().context("`ringcache up` is not running")?.signal(signal)
     }
 
     /// Kills a node without notice.
@@ -111,6 +143,11 @@ impl Cluster {
     pub fn signal_node(&self, node: &NodeRecord, signal: Signal) -> Result<()> {
         ensure!(process::runs(node.pid, &node.uid), "{node:?} does not run");
         process::send(node.pid, signal)
+    }
+
+    /// The small disk that the state directory is on.
+    pub fn disk(&self) -> Result<&SmallDisk> {
+        self.disk.as_ref().context("the state directory is on no small disk")
     }
 
     /// The spec file that `up` follows.
@@ -213,8 +250,18 @@ impl Cluster {
         diagnose::report(&self.events(), &self.state_dir())
     }
 
+    /// Process ids of its nodes, also of those without a record.
+    pub fn running(&self) -> Result<BTreeSet<u32>> {
+        let seen = self.seen.iter().filter(|(pid, uid)| process::runs(**pid, uid));
+        let marked = self.uid.as_deref().map_or_else(|| Ok(Vec::new()), process::with_mark)?;
+        Ok(seen.map(|(pid, _)| *pid).chain(marked).collect())
+    }
+
     fn remember(&mut self) -> Result<()> {
         self.seen.extend(self.nodes()?.into_iter().map(|node| (node.pid, node.uid)));
+        if let Some(document) = layout::document(&self.state_dir())? {
+            self.uid = Some(document.cluster.uid);
+        }
         Ok(())
     }
 }
@@ -224,9 +271,9 @@ impl Drop for Cluster {
         // First `up`, or it would replace the nodes that are about to be killed.
         self.up = None;
         let _ = self.remember();
-        for (pid, uid) in self.seen.iter().filter(|(pid, uid)| process::runs(**pid, uid)) {
-            if let Err(error) = process::send(*pid, Signal::KILL) {
-                eprintln!("node {uid}: {error:#}");
+        for pid in self.running().unwrap_or_default() {
+            if let Err(error) = process::send(pid, Signal::KILL) {
+                eprintln!("a node: {error:#}");
             }
         }
     }

@@ -5,6 +5,7 @@ mod diagnose;
 
 pub mod clock;
 pub mod cluster;
+pub mod disk;
 pub mod http;
 pub mod layout;
 pub mod load;

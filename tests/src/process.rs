@@ -101,6 +101,13 @@ pub fn runs(pid: u32, mark: &str) -> bool {
         .is_ok_and(|line| String::from_utf8_lossy(&line).split('\0').any(|arg| arg == mark))
 }
 
+/// Ids of all processes that have `mark` on their command line.
+pub fn with_mark(mark: &str) -> Result<Vec<u32>> {
+    let names =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.parse().ok()).filter(|pid| runs(*pid, mark)).collect())
+}
+
 /// Resident memory of a process in bytes (`VmRSS`).
 pub fn resident_bytes(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

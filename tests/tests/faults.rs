@@ -1,6 +1,7 @@
 //! What goes wrong on one machine: a node dies, a spec is wrong, the command line is told to stop.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +10,7 @@ use ringcache_tests::clock::{now, run_for, wait_for};
 use ringcache_tests::process::Running;
 use ringcache_tests::resp::Connection;
 use ringcache_tests::{Cluster, Load, NodeRecord, cluster, tool};
+use rustix::process::Signal;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -126,6 +128,18 @@ fn ctrl_c_ends_every_process_and_the_next_start_finds_no_leftovers() -> Result<(
     cluster.start_up()?;
     cluster.wait_converged(3, LIMIT)?;
     cluster.interrupt()
+}
+
+#[test]
+fn ctrl_c_ends_every_process_although_a_record_cannot_be_read() -> Result<()> {
+    let mut cluster = Cluster::start(&Cluster::spec(2, "128Mi"), 2)?;
+    fs::create_dir(cluster.state_dir().join("nodes/web-9.json"))?;
+    cluster.signal_up(Signal::INT)?;
+    cluster.wait_event("Ctrl-C again to kill at once", LIMIT)?;
+    let status = cluster.end(Signal::INT)?;
+    let said = cluster.events();
+    ensure!(status.code() == Some(2) && said.contains("nodes/web-9.json: "), "{status}: {said}");
+    Ok(())
 }
 
 #[test]

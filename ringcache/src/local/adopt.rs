@@ -1,5 +1,7 @@
-//! Finds nodes of this cluster that have no record: an `up` that is killed between starting a process and recording it
-//! leaves one, and it would hold its ports for ever.
+//! Finds nodes of this cluster among all processes: an `up` that is killed between starting a process and recording it
+//! leaves one without a record, and it would hold its ports for ever.
+
+use std::io;
 
 use anyhow::Result;
 use cache_node::NodeArgs;
@@ -21,9 +23,8 @@ struct NodeCommand {
 pub(super) fn adopt(dir: &StateDir, cluster_uid: &str) -> Result<Vec<String>> {
     let known = dir.records()?;
     let mut adopted = Vec::new();
-    for process in Process::all()? {
-        let Some(args) = node_arguments(&process.arguments()) else { continue };
-        if args.cluster_uid != cluster_uid || known.iter().any(|record| record.uid == args.uid) {
+    for (args, process) in running(cluster_uid)? {
+        if known.iter().any(|record| record.uid == args.uid) {
             continue;
         }
         let ports = args.ports();
@@ -38,6 +39,13 @@ pub(super) fn adopt(dir: &StateDir, cluster_uid: &str) -> Result<Vec<String>> {
         dir.write_record(&NodeRecord { name, process, uid, ports, template, stopping_since_ms })?;
     }
     Ok(adopted)
+}
+
+/// The live nodes of the cluster, with and without a record: what they were started with, and their processes.
+pub(super) fn running(cluster_uid: &str) -> io::Result<Vec<(NodeArgs, Process)>> {
+    let nodes = Process::all()?.into_iter();
+    let nodes = nodes.filter_map(|process| Some((node_arguments(&process.arguments())?, process)));
+    Ok(nodes.filter(|(node, _)| node.cluster_uid == cluster_uid).collect())
 }
 
 /// The flags in `program node --name …`, if it is that.

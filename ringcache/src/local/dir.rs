@@ -65,9 +65,13 @@ impl StateDir {
         }
     }
 
-    /// Where the spec is kept that belongs to no file of the user's.
-    pub(super) fn built_in_spec(&self) -> PathBuf {
-        self.0.join("cluster.yaml")
+    /// The spec that belongs to no file of the user's, with this content unless there is one already.
+    pub(super) fn built_in_spec(&self, content: &str) -> Result<PathBuf> {
+        let path = self.0.join("cluster.yaml");
+        if !path.exists() {
+            write(&path, content)?;
+        }
+        Ok(path)
     }
 
     /// The resource as an API server would keep it, with uid and generation, if there ever was one.
@@ -107,8 +111,8 @@ impl StateDir {
 
     /// Removes what describes a cluster that does not run any more. Identity and logs stay.
     pub(super) fn forget_ring(&self) -> Result<()> {
-        remove(&self.ring())?;
-        remove(&self.0.join("status.json"))
+        let ring = remove(&self.ring());
+        remove(&self.0.join("status.json")).and(ring)
     }
 
     /// Every recorded node, by name. An unreadable record is an error: a node that is missing here counts as proven dead.
@@ -173,14 +177,18 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 
 /// Replaces a file as a whole: readers, and the next `up` after a crash, see the old or the new content and nothing else.
 fn write(path: &Path, content: &str) -> Result<()> {
+    let next = path.with_extension("next");
     let replace = || {
-        let next = path.with_extension("next");
         let mut file = File::create(&next)?;
         file.write_all(content.as_bytes())?;
         file.sync_all()?;
         fs::rename(&next, path)
     };
-    replace().with_context(|| format!("writing {}", path.display()))
+    replace().with_context(|| {
+        // On a full disk the part that was written takes room that the next attempt may need.
+        let _ = fs::remove_file(&next);
+        format!("writing {}", path.display())
+    })
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -235,6 +243,31 @@ mod tests {
         std::fs::write(temp.path().join("nodes/web-0.json"), "{").expect("written");
         let error = dir.records().expect_err("half a record");
         assert!(error.to_string().contains("web-0.json"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_leaves_no_part_of_another() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let dir = StateDir::new(temp.path());
+        let _lock = dir.take().expect("it is free");
+        let in_the_way = temp.path().join("nodes/web-0.json");
+        std::fs::create_dir(&in_the_way).expect("created");
+        let error = dir.write_record(&record("web-0")).expect_err("a directory is in the way");
+        assert!(error.to_string().contains("nodes/web-0.json"), "{error}");
+        let left: Vec<_> =
+            std::fs::read_dir(temp.path().join("nodes")).expect("it is there").collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn the_built_in_spec_is_written_once_and_then_the_users() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let dir = StateDir::new(temp.path());
+        let path = dir.built_in_spec("ours").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "ours");
+        std::fs::write(&path, "edited").expect("written");
+        assert_eq!(dir.built_in_spec("ours").expect("kept"), path);
+        assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "edited");
     }
 
     #[test]

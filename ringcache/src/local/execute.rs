@@ -21,8 +21,8 @@ use super::process::{Process, Signal};
 
 /// How long a node goes on forwarding after it was told to stop at most.
 const GRACE: Duration = Duration::from_secs(20);
-/// How long after that it is killed: it should have ended by itself.
-const OVERDUE: Duration = Duration::from_secs(5);
+/// How long after it was told to stop it is killed: it should have ended by itself.
+pub(super) const PATIENCE: Duration = GRACE.saturating_add(Duration::from_secs(5));
 
 /// The hands of `up`.
 pub(super) struct Executor {
@@ -106,7 +106,7 @@ impl Executor {
             ("--ttl-jitter-percent", settings.ttl_jitter_percent.to_string()),
             ("--grace-seconds", GRACE.as_secs().to_string()),
         ];
-        let child = Command::new(env::current_exe().context("finding this program")?)
+        let mut child = Command::new(env::current_exe().context("finding this program")?)
             .arg("node")
             .args(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]))
             // Its output is a file.
@@ -118,22 +118,23 @@ impl Executor {
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
-        let process = Process::with_pid(child.id());
         let pid = child.id();
-        self.children.insert(uid.clone(), child);
-        let process = process.with_context(|| format!("{name} ended at once: see its log"))?;
-        let (name, template) = (name.to_owned(), template.clone());
-        let event = format!("{name} started (pid {pid})");
-        let stopping_since_ms = None;
-        self.dir.write_record(&NodeRecord {
-            name,
-            process,
-            uid,
-            ports,
-            template,
-            stopping_since_ms,
-        })?;
-        Ok(event)
+        let process = Process::with_pid(pid);
+        let recorded = process.with_context(|| format!("{name} ended at once: see its log"));
+        let recorded = recorded.and_then(|process| {
+            let (name, uid, template) = (name.to_owned(), uid.clone(), template.clone());
+            let stopping_since_ms = None;
+            let record = NodeRecord { name, process, uid, ports, template, stopping_since_ms };
+            self.dir.write_record(&record)
+        });
+        if let Err(error) = recorded {
+            // Without a record nobody would ever stop it, and the next attempt would find its ports taken.
+            child.kill()?;
+            child.wait()?;
+            return Err(error);
+        }
+        self.children.insert(uid, child);
+        Ok(format!("{name} started (pid {pid})"))
     }
 
     fn stop(
@@ -147,40 +148,47 @@ impl Executor {
         if !record.process.is_alive() {
             self.dir.remove_record(name)?;
             let how = self.children.remove(uid).and_then(|mut child| child.wait().ok());
-            return Ok((record.stopping_since_ms.is_none()).then(|| gone(&record, how)));
+            return Ok(match record.stopping_since_ms {
+                _ if deleted => Some(format!("{name} stopped")),
+                None => Some(gone(&record, how)),
+                Some(_) => None,
+            });
         }
         // Noted before the signal: a node that is told to stop and not known to be would be taken for a dead one.
         let stopping_since_ms = Some(crate::clock::since_1970().as_millis() as u64);
-        self.dir.write_record(&NodeRecord { stopping_since_ms, ..record.clone() })?;
-        record.process.signal(if deleted { Signal::INT } else { Signal::TERM })?;
+        let noted = self.dir.write_record(&NodeRecord { stopping_since_ms, ..record.clone() });
+        if deleted {
+            // Nobody takes over from a node of a deleted cluster, and a full disk must not keep it alive.
+            record.process.signal(Signal::INT)?;
+            noted?;
+        } else {
+            noted?;
+            record.process.signal(Signal::TERM)?;
+        }
         Ok(Some(format!("{name} is told to stop: {reason}")))
     }
 
-    /// Clears away nodes that have stopped as they were told, and kills those that should have long since.
-    pub(super) fn reap(&mut self) -> Result<Vec<String>> {
-        let now_ms = crate::clock::since_1970().as_millis() as u64;
-        let mut events = Vec::new();
-        for record in self.dir.records()? {
-            let Some(since_ms) = record.stopping_since_ms else { continue };
-            let NodeRecord { name, process, uid, .. } = &record;
-            if !process.is_alive() {
-                self.dir.remove_record(name)?;
-                self.children.remove(uid).map(|mut child| child.wait()).transpose()?;
-                events.push(format!("{name} stopped"));
-            } else if now_ms.saturating_sub(since_ms) > (GRACE + OVERDUE).as_millis() as u64 {
-                process.signal(Signal::KILL)?;
-                events.push(format!("{name} did not stop in time and is killed"));
-            }
-        }
-        Ok(events)
+    /// Clears away nodes that have stopped as they were told, and kills those that should have long since: what there is to
+    /// say of each. A failure with one keeps no other back.
+    pub(super) fn reap(&mut self) -> Result<Vec<Result<String>>> {
+        let records = self.dir.records()?;
+        Ok(records.iter().filter_map(|record| self.reap_one(record).transpose()).collect())
     }
 
-    /// Kills every node, for a user who does not want to wait.
-    pub(super) fn kill_all(&self) -> Result<()> {
-        for record in self.dir.records()? {
-            record.process.signal(Signal::KILL)?;
+    fn reap_one(&mut self, record: &NodeRecord) -> Result<Option<String>> {
+        let Some(since_ms) = record.stopping_since_ms else { return Ok(None) };
+        let NodeRecord { name, process, uid, .. } = record;
+        let told = Duration::from_millis(since_ms);
+        if !process.is_alive() {
+            self.dir.remove_record(name)?;
+            self.children.remove(uid).map(|mut child| child.wait()).transpose()?;
+            return Ok(Some(format!("{name} stopped")));
         }
-        Ok(())
+        if crate::clock::since_1970().saturating_sub(told) > PATIENCE {
+            process.signal(Signal::KILL)?;
+            return Ok(Some(format!("{name} did not stop in time and is killed")));
+        }
+        Ok(None)
     }
 }
 

@@ -16,6 +16,7 @@ mod run;
 mod screen;
 mod spec;
 mod status;
+mod stop;
 mod up;
 mod watch;
 

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +40,13 @@ impl Process {
         Self::with_pid(self.pid) == Some(self)
     }
 
-    /// Sends it a signal, and nobody else.
+    /// Sends it a signal, and nobody else; nothing to do if it has ended.
     pub(super) fn signal(self, signal: Signal) -> io::Result<()> {
         match i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
-            Some(pid) if self.is_alive() => Ok(kill_process(pid, signal)?),
+            Some(pid) if self.is_alive() => match kill_process(pid, signal) {
+                Err(Errno::SRCH) => Ok(()),
+                sent => Ok(sent?),
+            },
             _ => Ok(()),
         }
     }

@@ -42,7 +42,9 @@ pub(super) fn is_ready(status: &CacheClusterStatus) -> bool {
 /// What was said and written so far, to say and write only what is new.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
-    written: Option<CacheCluster>,
+    /// The resource as last reported, and whether it could be written.
+    reported: Option<CacheCluster>,
+    is_written: bool,
     /// Uids of the nodes that have answered: whether they do now.
     answering: HashMap<String, bool>,
     /// Troubles that last: said when they come, and again only after they have gone.
@@ -53,15 +55,15 @@ impl Reporter {
     /// Goes on where an earlier `up` ended.
     pub(super) fn new(dir: &StateDir) -> Self {
         // A report that cannot be read only costs the times of its conditions.
-        Self { written: dir.reported().ok().flatten(), ..Self::default() }
+        Self { reported: dir.reported().ok().flatten(), is_written: true, ..Self::default() }
     }
 
-    /// The status as last written.
+    /// The status as last reported.
     pub(super) fn status(&self) -> Option<&CacheClusterStatus> {
-        self.written.as_ref()?.status.as_ref()
+        self.reported.as_ref()?.status.as_ref()
     }
 
-    /// Writes the resource with its status, if anything in it is new.
+    /// Writes the resource with its status, if anything in it is new or could not be written before.
     pub(super) fn write(
         &mut self,
         dir: &StateDir,
@@ -69,10 +71,13 @@ impl Reporter {
         status: CacheClusterStatus,
     ) -> Result<()> {
         let cluster = CacheCluster { status: Some(status), ..cluster.clone() };
-        if self.written.as_ref() != Some(&cluster) {
-            dir.write_reported(&cluster)?;
-            self.written = Some(cluster);
+        if self.is_written && self.reported.as_ref() == Some(&cluster) {
+            return Ok(());
         }
+        // Kept also if it cannot be written: its conditions have changed now, not when there is room again.
+        self.is_written = false;
+        dir.write_reported(self.reported.insert(cluster))?;
+        self.is_written = true;
         Ok(())
     }
 
@@ -96,11 +101,15 @@ impl Reporter {
         events
     }
 
-    /// Those of the troubles of this run that the last one did not have.
+    /// Those of the troubles of this run that the last one did not have, or that they are over.
     pub(super) fn troubles(&mut self, now: Vec<String>) -> Vec<String> {
         let before = std::mem::take(&mut self.troubles);
-        self.troubles.extend(now.iter().cloned());
-        now.into_iter().filter(|trouble| !before.contains(trouble)).collect()
+        if now.is_empty() && !before.is_empty() {
+            return vec!["nothing fails any more".to_owned()];
+        }
+        now.into_iter()
+            .filter(|trouble| self.troubles.insert(trouble.clone()) && !before.contains(trouble))
+            .collect()
     }
 }
 
@@ -152,10 +161,12 @@ mod tests {
         let mut reporter = Reporter::default();
         let mut said =
             |now: &[&str]| reporter.troubles(now.iter().map(ToString::to_string).collect());
-        assert_eq!(said(&["a"]), ["a"]);
+        assert_eq!(said(&["a", "a"]), ["a"]);
         assert_eq!(said(&["a", "b"]), ["b"]);
         assert_eq!(said(&["b"]), [""; 0]);
         assert_eq!(said(&["a"]), ["a"]);
+        assert_eq!(said(&[]), ["nothing fails any more"]);
+        assert_eq!(said(&[]), [""; 0]);
     }
 
     #[test]
@@ -174,5 +185,23 @@ mod tests {
         assert!(!file.exists(), "an idle cluster writes nothing");
         reporter.write(&dir, &cluster, CacheClusterStatus { nodes: 4, ..status }).expect("written");
         assert!(file.exists());
+    }
+
+    #[test]
+    fn a_status_that_could_not_be_written_is_written_when_it_can_be() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let (state, cluster) = (
+            temp.path().join("state"),
+            CacheCluster::new("web", ringcache_api::CacheClusterSpec::default()),
+        );
+        let dir = StateDir::new(&state);
+        let mut reporter = Reporter::new(&dir);
+        let status = CacheClusterStatus { nodes: 3, ..CacheClusterStatus::default() };
+        let error = reporter.write(&dir, &cluster, status.clone()).expect_err("no directory");
+        assert!(error.to_string().contains("status.json"), "{error}");
+        assert_eq!(reporter.status(), Some(&status), "the next status goes on from it");
+        std::fs::create_dir(&state).expect("room");
+        reporter.write(&dir, &cluster, status.clone()).expect("written");
+        assert_eq!(Reporter::new(&dir).status(), Some(&status));
     }
 }

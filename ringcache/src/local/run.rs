@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_operator_core::{Checked, Observed, Plan, Step, check, plan, validate};
@@ -31,6 +31,8 @@ pub(super) struct Up {
     pub(super) admin: AdminClient,
     pub(super) spec: SpecFile,
     pub(super) cluster: CacheCluster,
+    /// An edit that was accepted and comes into force when it is recorded.
+    pub(super) edited: Option<CacheCluster>,
     pub(super) executor: Executor,
     pub(super) reporter: Reporter,
     pub(super) movement: Movement,
@@ -43,57 +45,58 @@ pub(super) struct Up {
 impl Up {
     /// One run, and how long to wait for the next. Whatever fails is told and tried again: the nodes go on meanwhile.
     pub(super) async fn run(&mut self) -> Duration {
-        match self.pass().await {
-            Ok(pace) => pace,
-            Err(error) => {
-                self.tell(vec![format!("{error:#}")]);
-                STEADY
-            }
+        let (pace, troubles) = self.attempt().await;
+        let troubles = troubles.iter().map(|trouble| format!("{trouble:#}")).collect();
+        for line in self.reporter.troubles(troubles) {
+            self.screen.event(&line);
         }
+        pace
     }
 
-    /// From observation to execution.
-    async fn pass(&mut self) -> Result<Duration> {
-        self.follow_edits()?;
-        self.reap()?;
+    /// One run, how long to wait for the next, and what failed.
+    pub(super) async fn attempt(&mut self) -> (Duration, Vec<Error>) {
+        let mut troubles = Vec::new();
+        let pace = self.pass(&mut troubles).await.unwrap_or_else(|error| {
+            troubles.push(error);
+            STEADY
+        });
+        let pace = if troubles.is_empty() { pace } else { STEADY };
+        (if self.spec.is_unsettled() { SOON } else { pace }, troubles)
+    }
+
+    /// From observation to execution. Not being able to write something down keeps back only what needs it to be written.
+    async fn pass(&mut self, troubles: &mut Vec<Error>) -> Result<Duration> {
+        troubles.extend(self.follow_edits().err());
+        troubles.extend(self.reap());
         let observed = observe(&self.dir, &self.admin, &self.cluster).await?;
         let intent = validate(&self.cluster).map_err(|problems| anyhow!("{problems:?}"))?;
         let planned = check(plan(&intent, &observed), &intent, &observed);
-        self.report(&planned, &observed)?;
-        let mut troubles: Vec<String> = match &planned {
-            Ok(_) => Vec::new(),
-            Err(found) => found.iter().map(|v| format!("the plan is refused: {v}")).collect(),
+        troubles.extend(self.report(&planned, &observed).err());
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(found) => {
+                troubles.extend(found.iter().map(|v| anyhow!("the plan is refused: {v}")));
+                return Ok(STEADY);
+            }
         };
-        let mut pace = STEADY;
-        if let Ok(plan) = &planned {
-            pace = if plan.poll_soon() { BUSY } else { STEADY };
-            for step in plan.steps() {
-                match self.executor.execute(step, intent.nodes, intent.deleting).await {
-                    Ok(event) => {
-                        pace = pace.min(SOON);
-                        self.executed(step, event, plan, &observed);
-                    }
-                    Err(error) => {
-                        troubles.push(format!("{error:#}"));
-                        // What a node refuses keeps no other step back; after any other failure the rest may be wrong.
-                        if !matches!(step, Step::PushDocument { .. } | Step::Configure { .. }) {
-                            break;
-                        }
+        let mut pace = if plan.poll_soon() { BUSY } else { STEADY };
+        for step in plan.steps() {
+            match self.executor.execute(step, intent.nodes, intent.deleting).await {
+                Ok(event) => {
+                    pace = pace.min(SOON);
+                    self.executed(step, event, &plan, &observed);
+                }
+                Err(error) => {
+                    troubles.push(error);
+                    // Nodes keep each other back neither by what they refuse nor by not ending; after the failure of a
+                    // document or a start the rest may be wrong.
+                    if matches!(step, Step::WriteDocument { .. } | Step::StartNode { .. }) {
+                        break;
                     }
                 }
             }
         }
-        if !troubles.is_empty() {
-            pace = STEADY;
-        }
-        self.tell(troubles);
-        Ok(if self.spec.is_unsettled() { SOON } else { pace })
-    }
-
-    fn tell(&mut self, troubles: Vec<String>) {
-        for trouble in self.reporter.troubles(troubles) {
-            self.screen.event(&trouble);
-        }
+        Ok(pace)
     }
 
     /// From now on everything goes.
@@ -106,18 +109,15 @@ impl Up {
             Edit::Accepted(wanted) => resource::apply(Some(&self.cluster), *wanted)
                 .map_err(|error| vec![format!("{}: {error}", self.spec.path().display())]),
             Edit::Refused(problems) => Err(problems),
-            Edit::None => return Ok(()),
+            Edit::None => return self.adopt_edit(),
         };
         match edit {
-            Ok(mut wanted) => {
+            Ok(wanted) => {
                 let changes = resource::difference(&self.cluster, &wanted);
                 let changes =
                     if changes.is_empty() { "as in force".into() } else { changes.join(", ") };
                 self.screen.event(&format!("{}: {changes}", self.spec.path().display()));
-                self.dir.write_cluster(&wanted)?;
-                wanted.metadata.deletion_timestamp =
-                    self.cluster.metadata.deletion_timestamp.take();
-                self.cluster = wanted;
+                self.edited = Some(wanted);
             }
             Err(problems) => {
                 for problem in problems {
@@ -126,14 +126,30 @@ impl Up {
                 self.screen.event("the edit changes nothing: the last good spec stays in force");
             }
         }
+        self.adopt_edit()
+    }
+
+    /// Recorded before it comes into force: another `up` must not count generations again that nodes already know.
+    fn adopt_edit(&mut self) -> Result<()> {
+        if let Some(edited) = &self.edited {
+            self.dir.write_cluster(edited)?;
+            let deleted = self.cluster.metadata.deletion_timestamp.take();
+            self.cluster.clone_from(edited);
+            self.cluster.metadata.deletion_timestamp = deleted;
+            self.edited = None;
+        }
         Ok(())
     }
 
-    fn reap(&mut self) -> Result<()> {
-        for event in self.executor.reap()? {
-            self.screen.event(&event);
+    fn reap(&mut self) -> Vec<Error> {
+        let mut troubles = Vec::new();
+        for reaped in self.executor.reap().unwrap_or_else(|error| vec![Err(error)]) {
+            match reaped {
+                Ok(event) => self.screen.event(&event),
+                Err(error) => troubles.push(error),
+            }
         }
-        Ok(())
+        troubles
     }
 
     fn executed(
@@ -171,14 +187,14 @@ impl Up {
         }
         let status = status_of(planned, observed, self.reporter.status());
         let ready = is_ready(&status);
-        self.reporter.write(&self.dir, &self.cluster, status)?;
+        let written = self.reporter.write(&self.dir, &self.cluster, status);
         if ready && !self.announced {
             self.announce(observed);
         }
         if self.screen.is_live() {
             self.screen.show(&nodes::table(observed));
         }
-        Ok(())
+        written
     }
 
     fn announce(&mut self, observed: &Observed) {

@@ -1,8 +1,7 @@
 //! `ringcache up`: from its flags to the loop, and to the end of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{fs, io};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -18,6 +17,7 @@ use super::report::Reporter;
 use super::run::Up;
 use super::screen::Screen;
 use super::spec::SpecFile;
+use super::stop::stop;
 use super::watch::Watch;
 use super::{adopt, observe, ports, resource};
 use crate::clock;
@@ -67,8 +67,12 @@ fn start(args: &UpArgs, dir: StateDir) -> Result<Up> {
     let mut screen = Screen::new();
     let mut spec = SpecFile::new(spec_file(args, &dir)?);
     let wanted = spec.open().context("there is no spec to start with")?;
-    let cluster = resource::apply(dir.cluster()?.as_ref(), wanted)?;
-    dir.write_cluster(&cluster)?;
+    let stored = dir.cluster()?;
+    let cluster = resource::apply(stored.as_ref(), wanted)?;
+    // What is stored already needs no room: on a full disk nodes that run can still be taken over, and stopped.
+    if stored.as_ref() != Some(&cluster) {
+        dir.write_cluster(&cluster)?;
+    }
     let cluster_uid = observe::cluster_ref(&cluster).uid;
     for name in adopt::adopt(&dir, &cluster_uid)? {
         screen.event(&format!("{name} runs without a record and is taken over"));
@@ -87,8 +91,19 @@ fn start(args: &UpArgs, dir: StateDir) -> Result<Up> {
     let executor = Executor::new(dir.clone(), admin.clone(), cluster_uid, base_port);
     let reporter = Reporter::new(&dir);
     let movement = Movement::default();
-    let announced = false;
-    Ok(Up { dir, admin, spec, cluster, executor, reporter, movement, screen, began, announced })
+    Ok(Up {
+        dir,
+        admin,
+        spec,
+        cluster,
+        edited: None,
+        executor,
+        reporter,
+        movement,
+        screen,
+        began,
+        announced: false,
+    })
 }
 
 /// The user's file, or the quick start in a file of its own, so that it can be edited like any other.
@@ -96,14 +111,7 @@ fn spec_file(args: &UpArgs, dir: &StateDir) -> Result<PathBuf> {
     if let Some(file) = &args.file {
         return Ok(file.clone());
     }
-    let path = dir.built_in_spec();
-    match fs::File::create_new(&path) {
-        Ok(_) => fs::write(&path, QUICK_START),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
-    .with_context(|| format!("writing {}", path.display()))?;
-    Ok(path)
+    dir.built_in_spec(QUICK_START)
 }
 
 /// A taken port is told before anything has been started.
@@ -113,25 +121,4 @@ fn check_ports(cluster: &CacheCluster, base_port: u16) -> Result<()> {
         free_ports(base_port, &format!("{name}-{number}"))?;
     }
     Ok(())
-}
-
-/// Ends every node, then the command. A second Ctrl-C does not wait for them.
-async fn stop(mut up: Up, mut signals: Signals) -> Result<ExitCode> {
-    up.screen.event("stopping… (Ctrl-C again to kill at once)");
-    up.delete();
-    loop {
-        let pace = up.run().await;
-        if up.dir.records()?.is_empty() {
-            break;
-        }
-        tokio::select! {
-            () = sleep(pace) => {}
-            () = signals.recv() => up.executor.kill_all()?,
-        }
-    }
-    up.screen.show("");
-    up.dir.forget_ring()?;
-    let kept = Path::display(up.dir.path());
-    up.screen.event(&format!("stopped; {kept} keeps the cluster's identity and the logs"));
-    Ok(ExitCode::SUCCESS)
 }
