@@ -3,8 +3,13 @@
 //! Every key has one writer, so its versions are totally ordered. A read is judged by the last write that was acknowledged
 //! before it was sent (its *floor*): what came later may or may not be visible to it.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::violation::Violation;
+
+/// So many of the last versions of a key are told apart by values that are too short to name theirs.
+const TOLD_APART: u64 = 1000;
 
 /// What a read returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,41 +22,13 @@ pub(super) enum Reply {
     Foreign,
 }
 
-/// How a reply contradicts the writes before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Violation {
-    /// No value, although this version was acknowledged and nothing deleted it.
-    UnexpectedMiss(u64),
-    /// An older version than an acknowledged one, or one from before an acknowledged deletion.
-    OldValue {
-        /// As read.
-        found: u64,
-        /// Acknowledged before the read was sent.
-        acknowledged: u64,
-    },
-    /// Bytes that nobody wrote to this key.
-    WrongValue,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnexpectedMiss(version) => {
-                write!(f, "unexpected miss: version {version} was acknowledged")
-            }
-            Self::OldValue { found, acknowledged } => {
-                write!(f, "old value: version {found} after {acknowledged} was acknowledged")
-            }
-            Self::WrongValue => f.write_str("wrong value: nobody wrote these bytes to this key"),
-        }
-    }
-}
-
 /// The state of a key as of its last acknowledged write: version and whether that was a deletion; 0 = never written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Floor {
-    version: u64,
-    absent: bool,
+    /// The version that the write or deletion had.
+    pub(super) version: u64,
+    /// Whether the key was not there after it.
+    pub(super) absent: bool,
 }
 
 /// One key: numbers of writes, each kind in a word of its own, so that readers and the writer need no lock.
@@ -98,6 +75,18 @@ impl History {
         key.acknowledged.store(version * 2 + deletion, Ordering::SeqCst);
     }
 
+    /// Whether the last write or deletion was acknowledged: then the key's state is known. Only by the key's writer.
+    pub(super) fn is_settled(&self, key: u64) -> bool {
+        let Key { sent, acknowledged, .. } = self.key(key);
+        acknowledged.load(Ordering::SeqCst) / 2 == sent.load(Ordering::SeqCst)
+    }
+
+    /// The versions that a value may be: those sent, or the last of them.
+    pub(super) fn versions(&self, key: u64) -> RangeInclusive<u64> {
+        let sent = self.key(key).sent.load(Ordering::SeqCst);
+        sent.saturating_sub(TOLD_APART).max(1)..=sent
+    }
+
     /// What a read that is sent from now on must see at least.
     pub(super) fn floor(&self, key: u64) -> Floor {
         let word = self.key(key).acknowledged.load(Ordering::SeqCst);
@@ -136,6 +125,17 @@ mod tests {
             history.acknowledge(0, version);
         }
         history
+    }
+
+    #[test]
+    fn a_write_that_was_not_acknowledged_leaves_the_state_unknown() {
+        let history = written(2);
+        assert!(history.is_settled(0));
+        let version = history.set(0);
+        assert!(!history.is_settled(0));
+        assert_eq!(history.versions(0), 1..=3);
+        history.acknowledge(0, version);
+        assert!(history.is_settled(0));
     }
 
     fn read(history: &History, reply: Reply) -> Result<(), Violation> {

@@ -1,4 +1,4 @@
-//! The clients: each writes its own keys, reads everybody's, and judges every reply.
+//! The clients on a stock library: each writes its own keys, reads everybody's, and judges every reply.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, FromRedisValue, RedisResult, cmd};
+use redis::{Cmd, FromRedisValue, RedisError, RedisResult, cmd};
 
 use super::history::{Floor, History, Reply};
-use super::meter::{Meter, Outcome};
+use super::meter::{Failure, Meter, Outcome};
 use super::random::Random;
 use super::value::Values;
 use crate::clock;
 
 /// Time to live of every key in milliseconds, a day: a cluster's own default must not make a key disappear meanwhile.
-const TTL_MS: u64 = 86_400_000;
+pub(super) const TTL_MS: u64 = 86_400_000;
 /// An operation that takes longer counts as failed: a client that waits for ever checks nothing.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How late a timer may wake: the timers of tokio have a grain of a millisecond, which is no latency of the cluster.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
@@ -47,6 +47,31 @@ pub(super) struct Load {
     pub(super) stop: AtomicBool,
 }
 
+impl Load {
+    /// Waits for a client's turn and returns the moment from which its latency counts: with a rate the one it was due, whatever
+    /// the turns before it took; without one now.
+    pub(super) async fn due(&self, client: u64, began: Instant, turn: u64) -> Instant {
+        let Self { rate, values, .. } = self;
+        let now = clock::now();
+        if *rate == 0 {
+            return now;
+        }
+        let place = turn * values.writers + client;
+        let due = began + Duration::from_secs_f64(place as f64 / *rate as f64);
+        if due <= now {
+            return due;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        let woke = clock::now();
+        if woke - due < TIMER_SLACK { woke } else { due }
+    }
+
+    /// Whether everybody should come to an end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
 /// A stock cluster client with its own defaults, but a bound for each operation.
 pub(super) fn stock_client(seeds: &[String]) -> RedisResult<ClusterClient> {
     ClusterClient::builder(seeds.iter().map(|seed| format!("redis://{seed}")))
@@ -73,7 +98,7 @@ impl Client {
     /// Writes every own key once.
     pub(super) async fn fill(&mut self) {
         for key in self.own_keys() {
-            if self.stopped() {
+            if self.load.is_stopped() {
                 return;
             }
             self.set(key, clock::now()).await;
@@ -83,8 +108,8 @@ impl Client {
     /// Reads, writes and deletes from `began` until `end`.
     pub(super) async fn mix(&mut self, began: Instant, end: Instant) {
         for turn in 0.. {
-            let due = self.due(began, turn).await;
-            if due.max(clock::now()) >= end || self.stopped() {
+            let due = self.load.due(self.id, began, turn).await;
+            if due.max(clock::now()) >= end || self.load.is_stopped() {
                 return;
             }
             match self.random.below(100) {
@@ -117,28 +142,6 @@ impl Client {
                 return;
             }
         }
-    }
-
-    /// Waits for the turn and returns the moment from which its latency counts: with a rate the one it was due, whatever the
-    /// turns before it took; without one now.
-    async fn due(&self, began: Instant, turn: u64) -> Instant {
-        let Load { rate, values, .. } = &*self.load;
-        let now = clock::now();
-        if *rate == 0 {
-            return now;
-        }
-        let place = turn * values.writers + self.id;
-        let due = began + Duration::from_secs_f64(place as f64 / *rate as f64);
-        if due <= now {
-            return due;
-        }
-        tokio::time::sleep_until(due.into()).await;
-        let woke = clock::now();
-        if woke - due < TIMER_SLACK { woke } else { due }
-    }
-
-    fn stopped(&self) -> bool {
-        self.load.stop.load(Ordering::Relaxed)
     }
 
     fn own_keys(&self) -> impl Iterator<Item = u64> + use<> {
@@ -208,7 +211,10 @@ impl Client {
                 .map(|((key, floor), bytes)| self.judge(key, floor, bytes.as_deref()))
                 .find(|outcome| !matches!(outcome, Outcome::Right))
                 .unwrap_or(Outcome::Right),
-            Ok(replies) => Outcome::Error(format!("MGET answered {} values", replies.len())),
+            Ok(replies) => Outcome::Error(Failure::new(
+                "wrong reply",
+                format!("MGET answered {} values", replies.len()),
+            )),
             Err(problem) => Outcome::Error(problem),
         };
         self.record(first, due, &outcome);
@@ -218,7 +224,9 @@ impl Client {
         let Load { values, history, .. } = &*self.load;
         let reply = match bytes {
             None => Reply::Missing,
-            Some(bytes) => values.version(key, bytes).map_or(Reply::Foreign, Reply::Version),
+            Some(bytes) => values
+                .version(key, bytes, history.versions(key))
+                .map_or(Reply::Foreign, Reply::Version),
         };
         history.judge(key, floor, reply).map_or_else(Outcome::Violation, |()| Outcome::Right)
     }
@@ -231,6 +239,11 @@ impl Client {
 async fn send<T: FromRedisValue>(
     connection: &mut ClusterConnection,
     command: &Cmd,
-) -> Result<T, String> {
-    command.query_async(connection).await.map_err(|error| error.to_string())
+) -> Result<T, Failure> {
+    command.query_async(connection).await.map_err(|error| failure(&error))
+}
+
+/// What the stock client reports, after all that it tried.
+pub(super) fn failure(error: &RedisError) -> Failure {
+    Failure::new("stock client", error.to_string())
 }

@@ -1,12 +1,13 @@
 //! Counts and latencies: of the running second, of each second gone by, and of the whole load.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::history::Violation;
+use super::violation::Violation;
 
 /// Longest latency that is told apart, in microseconds: longer ones count as this.
 const MAX_LATENCY_US: u64 = 60_000_000;
@@ -25,7 +26,7 @@ pub(super) struct Counts {
     pub(super) unexpected_misses: u64,
     /// Reads of an older value than an acknowledged one.
     pub(super) old_values: u64,
-    /// Reads of bytes that nobody wrote to the key.
+    /// Replies that are wrong in any other way: bytes that nobody wrote to the key, a wrong number, a torn pair.
     pub(super) wrong_values: u64,
 }
 
@@ -97,11 +98,39 @@ pub(super) struct LongestWait {
 pub(super) enum Outcome {
     /// As it should be.
     Right,
-    /// The client reported an error.
-    Error(String),
+    /// There was an error instead of a reply.
+    Error(Failure),
     /// The reply contradicts the history.
     Violation(Violation),
 }
+
+/// An error instead of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The code of an error reply, or what became of the connection.
+    pub(super) kind: String,
+    /// The whole text.
+    pub(super) text: String,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub(super) fn new(kind: &str, text: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), text: text.into() }
+    }
+}
+
+/// All problems of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Fault {
+    /// How many.
+    pub(super) count: u64,
+    /// The first, with its key and time.
+    pub(super) first: String,
+}
+
+/// Problems by kind.
+pub(super) type Faults = BTreeMap<String, Fault>;
 
 /// Everything recorded of one phase.
 #[derive(Debug)]
@@ -117,6 +146,8 @@ pub(super) struct Record {
     pub(super) longest: LongestWait,
     /// Details of the first problems.
     pub(super) problems: Vec<String>,
+    /// All problems.
+    pub(super) faults: Faults,
 }
 
 impl Record {
@@ -129,6 +160,7 @@ impl Record {
             counts: Counts::default(),
             longest: LongestWait::default(),
             problems: Vec::new(),
+            faults: Faults::new(),
         }
     }
 
@@ -141,23 +173,35 @@ impl Record {
         let mut counts = Counts { operations: 1, ..Counts::default() };
         let problem = match outcome {
             Outcome::Right => None,
-            Outcome::Error(text) => {
+            Outcome::Error(failure) => {
                 counts.errors = 1;
-                Some(format!("error: {text}"))
+                Some((failure.kind.as_str(), format!("error: {}", failure.text)))
             }
             Outcome::Violation(violation) => {
-                match violation {
-                    Violation::UnexpectedMiss(_) => counts.unexpected_misses = 1,
-                    Violation::OldValue { .. } => counts.old_values = 1,
-                    Violation::WrongValue => counts.wrong_values = 1,
-                }
-                Some(violation.to_string())
+                *match violation {
+                    Violation::UnexpectedMiss(_) | Violation::ExpiredEarly { .. } => {
+                        &mut counts.unexpected_misses
+                    }
+                    Violation::OldValue { .. } | Violation::ExpiredLate { .. } => {
+                        &mut counts.old_values
+                    }
+                    Violation::WrongValue
+                    | Violation::WrongCount { .. }
+                    | Violation::TornPair(_)
+                    | Violation::WrongOrder(_)
+                    | Violation::WrongReply(_) => &mut counts.wrong_values,
+                } = 1;
+                Some((violation.kind(), violation.to_string()))
             }
         };
         let sent_ms = sent.saturating_duration_since(self.began).as_millis() as u64;
-        if let Some(problem) = problem.filter(|_| self.problems.len() < KEPT_PROBLEMS) {
-            let at = sent_ms as f64 / 1e3;
-            self.problems.push(format!("{key}, sent at {at:.3} s: {problem}"));
+        if let Some((kind, problem)) = problem {
+            let problem = format!("{key}, sent at {:.3} s: {problem}", sent_ms as f64 / 1e3);
+            let first = || Fault { count: 0, first: problem.clone() };
+            self.faults.entry(kind.to_owned()).or_insert_with(first).count += 1;
+            if self.problems.len() < KEPT_PROBLEMS {
+                self.problems.push(problem);
+            }
         }
         let wait_us = done.saturating_duration_since(sent).as_micros() as u64;
         if wait_us > self.longest.wait_us {
@@ -235,7 +279,7 @@ mod tests {
         let old = Violation::OldValue { found: 1, acknowledged: 2 };
         let outcomes = [
             Outcome::Right,
-            Outcome::Error("connection lost".into()),
+            Outcome::Error(Failure::new("closed", "connection lost")),
             Outcome::Violation(Violation::UnexpectedMiss(3)),
             Outcome::Violation(old),
             Outcome::Violation(Violation::WrongValue),
@@ -260,6 +304,12 @@ mod tests {
             "key 4, sent at 0.000 s: wrong value: nobody wrote these bytes to this key",
         ];
         assert_eq!(record.problems, problems);
+        let kinds: Vec<_> = record.faults.iter().map(|(kind, f)| (&**kind, f.count)).collect();
+        assert_eq!(
+            kinds,
+            [("closed", 1), ("old value", 1), ("unexpected miss", 1), ("wrong value", 1)]
+        );
+        assert_eq!(record.faults["closed"].first, problems[0]);
     }
 
     #[test]
@@ -275,7 +325,7 @@ mod tests {
         let began = clock::now();
         let meter = Meter::new(began);
         for _ in 0..=KEPT_PROBLEMS {
-            meter.record("key", began, began, &Outcome::Error(String::new()));
+            meter.record("key", began, began, &Outcome::Error(Failure::new("closed", "")));
         }
         let record = meter.restart(began);
         assert_eq!(record.problems.len(), KEPT_PROBLEMS);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::meter::{Counts, Latency, LongestWait, Record, Second};
+use super::meter::{Counts, Faults, Latency, LongestWait, Record, Second};
+use super::raw::Judged;
 use crate::table;
 
 /// The result of a run. The counts are of both phases; seconds, latencies and the longest wait of the mixed load.
@@ -30,6 +31,11 @@ pub(super) struct Report {
     pub(super) longest: LongestWait,
     /// Details of the first problems.
     pub(super) problems: Vec<String>,
+    /// All problems by kind.
+    pub(super) faults: Faults,
+    /// What the raw clients have judged, beginning with the mixed load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) judged: Option<Judged>,
     /// The mixed load, second by second.
     pub(super) seconds: Vec<Second>,
 }
@@ -42,10 +48,15 @@ impl Report {
         mix: Record,
         began: Duration,
         elapsed: Duration,
+        judged: Option<Judged>,
     ) -> Self {
         let mut counts = fill.counts;
         counts.add(mix.counts);
         let latency = mix.latency();
+        let mut faults = fill.faults;
+        for (kind, fault) in mix.faults {
+            faults.entry(kind).and_modify(|before| before.count += fault.count).or_insert(fault);
+        }
         Self {
             seed,
             counts,
@@ -55,24 +66,33 @@ impl Report {
             latency,
             longest: mix.longest,
             problems: fill.problems.into_iter().chain(mix.problems).collect(),
+            faults,
+            judged,
             seconds: mix.seconds,
         }
     }
 
     /// A table of the seconds, and what it comes to.
     pub(super) fn text(&self) -> String {
-        let Self { counts, longest, latency, .. } = self;
+        let Self { counts, longest, latency, faults, judged, .. } = self;
         let mut text = table(&self.seconds);
         for problem in &self.problems {
             let _ = writeln!(text, "  {problem}");
         }
         let _ = writeln!(
             text,
-            "{} operations: {}",
+            "{} operations, {:.0} a second after the first writes: {}",
             counts.operations,
+            (counts.operations - self.filled) as f64 * 1e3 / self.elapsed_ms.max(1) as f64,
             if counts.clean() { "every reply was right" } else { "NOT every reply was right" }
         );
         let _ = writeln!(text, "{}", problems(counts));
+        for (kind, fault) in faults {
+            let _ = writeln!(text, "{} times {kind}, first: {}", fault.count, fault.first);
+        }
+        if let Some(judged) = judged {
+            let _ = writeln!(text, "{judged}");
+        }
         let _ = writeln!(
             text,
             "p50 {}  p99 {}  max {}; the longest wait began {:.1} s after the start (seed {})",
