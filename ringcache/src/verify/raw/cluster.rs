@@ -18,6 +18,24 @@ use crate::verify::violation::Violation;
 /// After a `MOVED` the whole map is learnt again, but not more often.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
 
+/// A connection, and the id of the node at its other end.
+struct Link {
+    connection: Connection,
+    id: Vec<u8>,
+}
+
+impl Link {
+    async fn open(address: &str, patience: Duration) -> Result<Self, Failure> {
+        let mut connection = Connection::open(address).await?;
+        let mut requests = Requests::default();
+        requests.push(&[b"CLUSTER", b"MYID"]);
+        match connection.ask(&requests, patience).await?.as_slice() {
+            [Value::Bulk(id)] => Ok(Self { connection, id: id.clone() }),
+            other => Err(Failure::new("CLUSTER MYID", format!("{address}: {other:?}"))),
+        }
+    }
+}
+
 /// The cluster as one client sees it.
 pub(super) struct Cluster {
     ledger: Arc<Ledger>,
@@ -26,7 +44,7 @@ pub(super) struct Cluster {
     /// When the map was learnt, and whether a node has contradicted it since.
     learnt: Instant,
     is_contradicted: bool,
-    connections: HashMap<String, Connection>,
+    links: HashMap<String, Link>,
     exchanges: u64,
 }
 
@@ -42,7 +60,7 @@ impl Cluster {
             slots: Slots::new(),
             learnt: clock::now(),
             is_contradicted: false,
-            connections: HashMap::new(),
+            links: HashMap::new(),
             exchanges: 0,
         };
         cluster.learn(None).await?;
@@ -97,22 +115,17 @@ impl Cluster {
         node: &str,
         requests: &Requests,
     ) -> Result<Vec<Value>, Failure> {
-        let Some(mut connection) = self.connections.remove(node) else {
+        let Some(mut link) = self.links.remove(node) else {
             return Err(Failure::new("closed", format!("there is no connection to {node}")));
         };
-        let mut replies = Vec::new();
-        let take = |reply| {
-            replies.push(reply);
-            Ok(())
-        };
-        connection.exchange(requests, self.ledger.terms.patience, take).await?;
-        self.connections.insert(node.to_owned(), connection);
+        let replies = link.connection.ask(requests, self.ledger.terms.patience).await?;
+        self.links.insert(node.to_owned(), link);
         Ok(replies)
     }
 
     /// Closes the connection to a node.
     pub(super) fn disconnect(&mut self, node: &str) {
-        self.connections.remove(node);
+        self.links.remove(node);
     }
 
     /// Notes a `MOVED`.
@@ -155,14 +168,15 @@ impl Cluster {
                 return Vec::new();
             }
         }
-        let Some(mut connection) = self.connections.remove(node) else { return jobs };
+        let Some(mut link) = self.links.remove(node) else { return jobs };
         self.exchanges += 1;
         let ledger = Arc::clone(&self.ledger);
         let (mut pipeline, requests) = Pipeline::new(ledger, node, jobs, self.exchanges);
         let patience = self.ledger.terms.patience;
-        let done = connection.exchange(&requests, patience, |reply| pipeline.take(reply)).await;
+        let done =
+            link.connection.exchange(&requests, patience, |reply| pipeline.take(reply)).await;
         if done.is_ok() {
-            self.connections.insert(node.to_owned(), connection);
+            self.links.insert(node.to_owned(), link);
         }
         let follow = |(job, address): (Job, String)| {
             self.note(&job.operation.key(&self.ledger), &address);
@@ -174,41 +188,41 @@ impl Cluster {
     /// Makes sure of an open connection to a node. False if the node has closed the one that was there, or takes none, and owns
     /// nothing any more: whoever leaves may do that, and the map has been learnt again. Anybody else may not.
     async fn is_there(&mut self, node: &str) -> Result<bool, Failure> {
-        let idle = match self.connections.get_mut(node) {
-            Some(connection) => Some(connection.idle().await),
-            None => None,
+        let Some(mut link) = self.links.remove(node) else { return self.open(node).await };
+        let outcome = match link.connection.idle().await {
+            Idle::Open => {
+                self.links.insert(node.to_owned(), link);
+                return Ok(true);
+            }
+            Idle::Closed if self.has_left(node, |slots| slots.owns_any(&link.id)).await => {
+                return Ok(false);
+            }
+            Idle::Closed => {
+                let text = "the node owns slots and closed an idle connection";
+                Outcome::Error(Failure::new("closed", text))
+            }
+            Idle::Unasked => {
+                Outcome::Violation(Violation::WrongOrder("a reply that nobody asked for".into()))
+            }
         };
-        match idle {
-            Some(Idle::Open) => return Ok(true),
-            Some(Idle::Unasked) => {
-                self.disconnect(node);
-                let violation = Violation::WrongOrder("a reply that nobody asked for".into());
-                self.record(node, clock::now(), &Outcome::Violation(violation));
-            }
-            Some(Idle::Closed) => {
-                self.disconnect(node);
-                if self.has_left(node).await {
-                    return Ok(false);
-                }
-                let failure =
-                    Failure::new("closed", "an idle connection to a node that owns slots");
-                self.record(node, clock::now(), &Outcome::Error(failure));
-            }
-            None => {}
-        }
-        match Connection::open(node).await {
-            Ok(connection) => {
-                self.connections.insert(node.to_owned(), connection);
+        self.record(node, clock::now(), &outcome);
+        self.open(node).await
+    }
+
+    async fn open(&mut self, node: &str) -> Result<bool, Failure> {
+        match Link::open(node, self.ledger.terms.patience).await {
+            Ok(link) => {
+                self.links.insert(node.to_owned(), link);
                 Ok(true)
             }
-            Err(_) if self.has_left(node).await => Ok(false),
+            Err(_) if self.has_left(node, |slots| slots.has_owner_at(node)).await => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
     /// Whether the others say that the node owns nothing.
-    async fn has_left(&mut self, node: &str) -> bool {
-        let has_left = self.learn(Some(node)).await.is_ok() && !self.slots.owns_any(node);
+    async fn has_left(&mut self, node: &str, owns: impl Fn(&Slots) -> bool) -> bool {
+        let has_left = self.learn(Some(node)).await.is_ok() && !owns(&self.slots);
         if has_left {
             count(&self.ledger.tally.departed);
         }
@@ -235,12 +249,8 @@ impl Cluster {
         for node in nodes {
             let asked = async {
                 let mut connection = Connection::open(&node).await?;
-                let mut slots = None;
-                let take = |reply| {
-                    slots = Slots::of(&reply);
-                    Ok(())
-                };
-                connection.exchange(&requests, self.ledger.terms.patience, take).await?;
+                let replies = connection.ask(&requests, self.ledger.terms.patience).await?;
+                let slots = replies.first().and_then(Slots::of);
                 slots.ok_or_else(|| Failure::new("CLUSTER SLOTS", format!("{node} knows no map")))
             };
             match asked.await {

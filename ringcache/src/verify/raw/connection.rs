@@ -63,6 +63,21 @@ impl Connection {
         }
     }
 
+    /// Writes requests and returns their replies.
+    pub(super) async fn ask(
+        &mut self,
+        requests: &Requests,
+        patience: Duration,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut replies = Vec::new();
+        let take = |reply| {
+            replies.push(reply);
+            Ok(())
+        };
+        self.exchange(requests, patience, take).await?;
+        Ok(replies)
+    }
+
     /// Writes requests and hands exactly as many replies over, each as soon as it is complete. After a failure, also one of
     /// `take`, the connection is of no use any more.
     pub(super) async fn exchange(

@@ -1,5 +1,7 @@
 //! Which node owns which slot, as far as one client knows.
 
+use std::collections::BTreeSet;
+
 use ringcache_ring::{SLOTS, key_slot};
 use ringcache_wire::value::Value;
 
@@ -11,12 +13,15 @@ const NOBODY: u16 = u16::MAX;
 pub(super) struct Slots {
     owners: Vec<u16>,
     addresses: Vec<String>,
+    /// Ids of the nodes that own slots. An address tells less: a new node may listen where one that has left did.
+    ids: BTreeSet<Vec<u8>>,
 }
 
 impl Slots {
     /// Nobody owns anything.
     pub(super) fn new() -> Self {
-        Self { owners: vec![NOBODY; usize::from(SLOTS)], addresses: Vec::new() }
+        let owners = vec![NOBODY; usize::from(SLOTS)];
+        Self { owners, addresses: Vec::new(), ids: BTreeSet::new() }
     }
 
     /// Reads the reply to `CLUSTER SLOTS`; nothing if it is not one.
@@ -26,7 +31,11 @@ impl Slots {
             let [Value::Integer(first), Value::Integer(last), owner, ..] = array(range)? else {
                 return None;
             };
-            let [Value::Bulk(host), Value::Integer(port), ..] = array(owner)? else { return None };
+            let [Value::Bulk(host), Value::Integer(port), Value::Bulk(id), ..] = array(owner)?
+            else {
+                return None;
+            };
+            slots.ids.insert(id.clone());
             let node = slots.node(&format!("{}:{port}", str::from_utf8(host).ok()?));
             let range = usize::try_from(*first).ok()?..=usize::try_from(*last).ok()?;
             slots.owners.get_mut(range)?.fill(node);
@@ -48,8 +57,13 @@ impl Slots {
         }
     }
 
-    /// Whether the node owns any slot.
-    pub(super) fn owns_any(&self, address: &str) -> bool {
+    /// Whether the node with this id owns any slot.
+    pub(super) fn owns_any(&self, id: &[u8]) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// Whether a node with this address owns any slot.
+    pub(super) fn has_owner_at(&self, address: &str) -> bool {
         let node = self.addresses.iter().position(|known| known == address);
         node.is_some_and(|node| self.owners.iter().any(|&owner| usize::from(owner) == node))
     }
@@ -81,7 +95,11 @@ mod tests {
 
     fn range(first: i64, last: i64, port: i64) -> Value {
         let host = Value::Bulk(b"127.0.0.1".to_vec());
-        let node = Value::Array(vec![host, Value::Integer(port), Value::Bulk(b"id".to_vec())]);
+        let node = Value::Array(vec![
+            host,
+            Value::Integer(port),
+            Value::Bulk(port.to_string().into_bytes()),
+        ]);
         Value::Array(vec![Value::Integer(first), Value::Integer(last), node])
     }
 
@@ -92,8 +110,8 @@ mod tests {
         // Slots 12182 and 5061, from the specification of Redis Cluster.
         assert_eq!(slots.owner("foo"), None);
         assert_eq!(slots.owner("bar"), Some("127.0.0.1:7000"));
-        assert!(slots.owns_any("127.0.0.1:7001"));
-        assert!(!slots.owns_any("127.0.0.1:7002"));
+        assert!(slots.has_owner_at("127.0.0.1:7001") && slots.owns_any(b"7001"));
+        assert!(!slots.has_owner_at("127.0.0.1:7002") && !slots.owns_any(b"7002"));
     }
 
     #[test]

@@ -242,8 +242,18 @@ fn a_handover_in_the_middle_of_the_load_is_followed_and_passes() {
     assert!(report.judged.unwrap().moved > 0, "{}", report.text());
 }
 
-/// A client that has written a key; then the server behind it hands over, or not, and closes the connection.
-fn closed(hands_over: bool) -> Record {
+/// What becomes of the server that a client has written to, when the client is idle.
+enum Fate {
+    /// It hands over and closes.
+    Leaves,
+    /// It hands over and closes; a new one listens at its address and takes everything over.
+    IsReplaced,
+    /// It closes.
+    Ends,
+}
+
+/// The next write of the client after that.
+fn after(fate: &Fate) -> (Record, u64) {
     let old = Server::start(Lie::Nothing);
     let new = Server::behind(&old);
     let seeds = [new.address()];
@@ -252,26 +262,41 @@ fn closed(hands_over: bool) -> Record {
     crate::verify::current_thread().unwrap().block_on(async {
         let mut cluster = Cluster::connect(Arc::clone(&ledger), &seeds).await.unwrap();
         cluster.run(vec![write()]).await;
-        if hands_over {
+        if !matches!(fate, Fate::Ends) {
             old.hand_over(&new);
         }
-        drop(old);
+        let replaced = if let Fate::IsReplaced = fate {
+            let replaced = old.replace();
+            new.hand_over(&replaced);
+            Some(replaced)
+        } else {
+            drop(old);
+            None
+        };
         cluster.run(vec![write()]).await;
+        drop(replaced);
     });
-    assert_eq!(ledger.judged().departed, u64::from(hands_over));
-    ledger.load.meter.restart(clock::now())
+    (ledger.load.meter.restart(clock::now()), ledger.judged().departed)
 }
 
 #[test]
 fn a_node_that_owns_nothing_may_close_idle_connections() {
-    let record = closed(true);
+    let (record, departed) = after(&Fate::Leaves);
     assert!(record.counts.clean(), "{:?}", record.problems);
-    assert_eq!(record.counts.operations, 2);
+    assert_eq!((record.counts.operations, departed), (2, 1));
+}
+
+#[test]
+fn a_new_node_at_the_address_of_one_that_left_is_not_taken_for_it() {
+    let (record, departed) = after(&Fate::IsReplaced);
+    assert!(record.counts.clean(), "{:?}", record.problems);
+    assert_eq!((record.counts.operations, departed), (2, 1));
 }
 
 #[test]
 fn a_node_that_owns_slots_may_not_close_idle_connections() {
-    let record = closed(false);
+    let (record, departed) = after(&Fate::Ends);
     assert_eq!(record.faults["closed"].count, 1, "{:?}", record.problems);
     assert_eq!(record.faults["connect"].count, 1, "{:?}", record.problems);
+    assert_eq!(departed, 0);
 }

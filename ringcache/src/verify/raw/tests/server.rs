@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use ringcache_wire::encode_command;
 use ringcache_wire::request::{Limits, Parsed, RequestParser};
+use uuid::Uuid;
 
 use crate::clock;
 
@@ -55,11 +56,17 @@ struct Entry {
     changes: u64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Node {
+    address: SocketAddr,
+    id: String,
+}
+
 struct State {
     lie: Lie,
-    address: SocketAddr,
+    me: Node,
     /// To whom the slots belong.
-    owner: Mutex<SocketAddr>,
+    owner: Mutex<Node>,
     keys: Mutex<HashMap<Vec<u8>, Entry>>,
     occasions: AtomicU64,
     increments: AtomicU64,
@@ -75,12 +82,18 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(lie: Lie) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_at(lie, 0)
+    }
+
+    /// At this port; 0 = any that is free.
+    fn start_at(lie: Lie, port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         let address = listener.local_addr().unwrap();
+        let me = Node { address, id: Uuid::new_v4().to_string() };
         let state = Arc::new(State {
             lie,
-            address,
-            owner: Mutex::new(address),
+            owner: Mutex::new(me.clone()),
+            me,
             keys: Mutex::default(),
             occasions: AtomicU64::new(0),
             increments: AtomicU64::new(0),
@@ -111,15 +124,15 @@ impl Server {
     }
 
     pub(super) fn address(&self) -> String {
-        self.state.address.to_string()
+        self.state.me.address.to_string()
     }
 
     /// Gives all slots and their data to another server.
     pub(super) fn hand_over(&self, to: &Self) {
         let mut keys = self.state.keys.lock().unwrap();
         *to.state.keys.lock().unwrap() = std::mem::take(&mut *keys);
-        *to.state.owner.lock().unwrap() = to.state.address;
-        *self.state.owner.lock().unwrap() = to.state.address;
+        to.state.owner.lock().unwrap().clone_from(&to.state.me);
+        self.state.owner.lock().unwrap().clone_from(&to.state.me);
     }
 
     /// How often it has incremented a counter: there are none before the mixed load.
@@ -130,8 +143,15 @@ impl Server {
     /// A server that sends its clients to another one.
     pub(super) fn behind(owner: &Self) -> Self {
         let server = Self::start(Lie::Nothing);
-        *server.state.owner.lock().unwrap() = owner.state.address;
+        server.state.owner.lock().unwrap().clone_from(&owner.state.me);
         server
+    }
+
+    /// Another server at the same address, when this one has ended.
+    pub(super) fn replace(self) -> Self {
+        let port = self.state.me.address.port();
+        drop(self);
+        Self::start_at(Lie::Nothing, port)
     }
 }
 
@@ -139,7 +159,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.state.is_closing.store(true, Ordering::SeqCst);
         // Wakes the listener.
-        let _ = TcpStream::connect(self.state.address);
+        let _ = TcpStream::connect(self.state.me.address);
         let listener = self.listener.take().unwrap().join();
         assert!(listener.is_ok() || thread::panicking());
     }
@@ -250,8 +270,8 @@ impl State {
         }
         // Whoever hands over holds this lock: there is no moment between the question whose slot it is and the access.
         let mut keys = self.keys.lock().unwrap();
-        let owner = *self.owner.lock().unwrap();
-        let is_elsewhere = owner != self.address || self.lie == Lie::MovesForEver;
+        let Node { address: owner, id } = self.owner.lock().unwrap().clone();
+        let is_elsewhere = id != self.me.id || self.lie == Lie::MovesForEver;
         let has_key = !matches!(args[0].as_slice(), b"CLUSTER" | b"MULTI" | b"EXEC" | b"ECHO");
         if has_key && is_elsewhere {
             session.is_broken |= session.queue.is_some();
@@ -259,10 +279,12 @@ impl State {
             return format!("-MOVED {slot} {owner}\r\n").into_bytes();
         }
         match args[0].as_slice() {
+            b"CLUSTER" if args[1] == b"MYID" => bulk(self.me.id.as_bytes()),
             b"CLUSTER" => {
                 let port = owner.port();
-                format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n")
-                    .into_bytes()
+                let range = "*1\r\n*3\r\n:0\r\n:16383\r\n";
+                let node = format!("*3\r\n$9\r\n127.0.0.1\r\n:{port}\r\n");
+                [range.as_bytes(), node.as_bytes(), &bulk(id.as_bytes())].concat()
             }
             b"MULTI" => {
                 session.queue = Some(Vec::new());
