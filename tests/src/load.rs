@@ -1,5 +1,6 @@
 //! Checking loads beside a test: `ringcache verify` and the stock redis-py cluster client, with one report for both.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,6 +53,29 @@ pub struct Report {
     /// Slots of the keys that were missing; `ringcache verify` does not say.
     #[serde(default)]
     pub miss_slots: Vec<u16>,
+    /// Violations by kind; only `ringcache verify` tells them apart.
+    #[serde(default)]
+    pub faults: BTreeMap<String, serde_json::Value>,
+    /// What a raw load has judged.
+    pub judged: Option<Judged>,
+}
+
+/// How much a raw load has judged, by what.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Judged {
+    /// Reads of values.
+    pub reads: u64,
+    /// Reads that found nothing because of a deadline.
+    pub expiries: u64,
+    /// Acknowledged increments.
+    pub increments: u64,
+    /// Reads of two keys that are only written together.
+    pub pairs: u64,
+    /// Guarded transfers that were carried out.
+    pub transfers: u64,
+    /// `MOVED` replies that were followed.
+    pub moved: u64,
 }
 
 /// One second of a load.
@@ -79,11 +103,28 @@ impl Load {
 
     /// `ringcache verify` at full speed, after all keys are written once.
     pub fn verify(dir: &Path, seeds: &str, keys: u32, more: &[&str]) -> Result<Self> {
+        Self::checking("ringcache verify", "verify", dir, seeds, keys, more)
+    }
+
+    /// `ringcache verify --raw`: clients that report what stock clients repeat, on keys of their own.
+    pub fn raw(dir: &Path, seeds: &str, keys: u32, more: &[&str]) -> Result<Self> {
+        let more = [&["--raw"], more].concat();
+        Self::checking("ringcache verify --raw", "raw", dir, seeds, keys, &more)
+    }
+
+    fn checking(
+        name: &'static str,
+        file: &str,
+        dir: &Path,
+        seeds: &str,
+        keys: u32,
+        more: &[&str],
+    ) -> Result<Self> {
         let mut command = tool::ringcache()?;
         command.args(["verify", "--json", "--seeds", seeds, "--seconds", SECONDS]);
         command.args(["--keys", &keys.to_string()]).args(more);
-        let running = Running::spawn(command, dir, "verify")?;
-        Self { name: "ringcache verify", running, exit_code_counts: true }.filled()
+        let running = Running::spawn(command, dir, file)?;
+        Self { name, running, exit_code_counts: true }.filled()
     }
 
     fn filled(mut self) -> Result<Self> {
@@ -104,6 +145,9 @@ impl Load {
         let report: Report =
             serde_json::from_str(&out).with_context(|| format!("{name}: {out}{err}"))?;
         println!("{name}: {}", report.counts());
+        if let Some(judged) = &report.judged {
+            println!("{name}: {judged:?}");
+        }
         let says_clean = self.exit_code_counts.then(|| status.success());
         ensure!(
             says_clean.is_none_or(|clean| clean == report.is_clean()),
@@ -118,6 +162,16 @@ impl Report {
     pub fn clean(&self) -> Result<()> {
         ensure!(self.operations > 0, "the load asked for nothing");
         ensure!(self.is_clean(), "{}:\n{}", self.counts(), self.problems.join("\n"));
+        Ok(())
+    }
+
+    /// The same, and an error also if a raw load has not judged something of everything.
+    pub fn clean_and_judged(&self) -> Result<()> {
+        self.clean()?;
+        let judged = self.judged.clone().unwrap_or_default();
+        let Judged { reads, expiries, increments, pairs, transfers, moved: _ } = judged;
+        let all = [reads, expiries, increments, pairs, transfers];
+        ensure!(!all.contains(&0), "the load has judged too little: {:?}", self.judged);
         Ok(())
     }
 

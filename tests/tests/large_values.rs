@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ringcache_ring::SlotSet;
-use ringcache_tests::Cluster;
 use ringcache_tests::clock::now;
 use ringcache_tests::layout;
 use ringcache_tests::resp::Connection;
+use ringcache_tests::{Cluster, Load};
 
 const LIMIT: Duration = Duration::from_mins(1);
 const VALUE_BYTES: usize = 1 << 20;
 const VALUES: usize = 4;
+/// Beside them, 100 MiB of values of which many are as large, in pipelines.
+const RAW_KEYS: u32 = 300;
+const RAW_LOAD: &[&str] = &["--value-bytes", "60000..1048576", "--rate", "500", "--clients", "4"];
 
 #[test]
 fn neighbouring_slots_full_of_the_largest_values_are_handed_over() -> Result<()> {
@@ -35,6 +38,7 @@ fn neighbouring_slots_full_of_the_largest_values_are_handed_over() -> Result<()>
         }
     }
 
+    let raw = Load::raw(cluster.dir(), &cluster.seeds()?, RAW_KEYS, RAW_LOAD)?;
     let start = now();
     cluster.edit(&Cluster::spec(4, "1Gi"))?;
     let after = cluster.wait_converged(4, LIMIT)?;
@@ -46,6 +50,7 @@ fn neighbouring_slots_full_of_the_largest_values_are_handed_over() -> Result<()>
         is(&after) != is(&document)
     });
     let moved: Vec<u16> = moved.collect();
+    raw.stop()?.clean()?;
     println!("{} slots of {VALUES} MiB moved, converged after {took:.1?}", moved.len());
     ensure!(!moved.is_empty(), "none of the slots was to move");
     for slot in 4096..4160 {

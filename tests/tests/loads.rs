@@ -51,3 +51,20 @@ fn verify_counts_lost_values_and_says_so_by_its_exit_code() -> Result<()> {
     ensure!(report.unexpected_misses > 0, "no miss noticed after FLUSHALL");
     Ok(())
 }
+
+#[test]
+fn raw_clients_count_lost_values_and_connections_that_stock_clients_open_again() -> Result<()> {
+    let cluster = Cluster::start(&Cluster::spec(1, "128Mi"), 1)?;
+    let load = Load::raw(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
+    run_for(SECOND);
+    let mut node = Connection::open(cluster.nodes()?[0].ports.resp)?;
+    let killed = node.ask(&[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes"])?;
+    ensure!(killed != ":0", "{killed}");
+    let reply = node.ask(&[b"FLUSHALL"])?;
+    ensure!(reply == "+OK", "{reply}");
+    run_for(SECOND);
+    let report = load.stop()?;
+    ensure!(report.unexpected_misses > 0, "no miss noticed after FLUSHALL");
+    ensure!(report.faults.contains_key("closed"), "no closed connection noticed");
+    Ok(())
+}

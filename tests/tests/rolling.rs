@@ -8,6 +8,9 @@ use ringcache_tests::clock::{now, wait_for};
 use ringcache_tests::{Cluster, Load};
 
 const KEYS: u32 = 100_000;
+/// The raw clients take their time: what they show does not depend on their speed.
+const RAW_KEYS: u32 = 5_000;
+const RAW_LOAD: &[&str] = &["--rate", "4000", "--clients", "8"];
 const LIMIT: Duration = Duration::from_mins(2);
 
 #[test]
@@ -15,6 +18,7 @@ fn a_change_of_memory_replaces_every_node_unnoticed() -> Result<()> {
     let mut cluster = Cluster::start(&Cluster::spec(3, "512Mi"), 3)?;
     let redis_py = Load::redis_py(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
     let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
+    let raw = Load::raw(cluster.dir(), &cluster.seeds()?, RAW_KEYS, RAW_LOAD)?;
 
     let (start, before) = (now(), incarnations(&cluster)?);
     cluster.edit(&Cluster::spec(3, "640Mi"))?;
@@ -31,6 +35,7 @@ fn a_change_of_memory_replaces_every_node_unnoticed() -> Result<()> {
         let limit = ringcache_tests::cluster::state(&node)?.stats.limit_bytes;
         ensure!(limit == 640 << 20, "{}: limit {limit}", node.name);
     }
+    raw.stop()?.clean_and_judged()?;
     verify.stop()?.clean()?;
     redis_py.stop()?.clean()
 }
@@ -40,6 +45,7 @@ fn a_killed_command_line_adopts_the_running_nodes_and_finishes_the_scaling() -> 
     let mut cluster = Cluster::start(&Cluster::spec(3, "512Mi"), 3)?;
     let redis_py = Load::redis_py(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
     let verify = Load::verify(cluster.dir(), &cluster.seeds()?, KEYS, &[])?;
+    let raw = Load::raw(cluster.dir(), &cluster.seeds()?, RAW_KEYS, RAW_LOAD)?;
 
     cluster.edit(&Cluster::spec(5, "512Mi"))?;
     wait_for("slots are moving", LIMIT, || {
@@ -57,6 +63,7 @@ fn a_killed_command_line_adopts_the_running_nodes_and_finishes_the_scaling() -> 
     cluster.wait_converged(5, LIMIT)?;
     let after: BTreeSet<u32> = cluster.nodes()?.iter().map(|node| node.pid).collect();
     ensure!(after.is_superset(&running), "nodes {running:?} were running, {after:?} are now");
+    raw.stop()?.clean()?;
     verify.stop()?.clean()?;
     redis_py.stop()?.clean()
 }
