@@ -49,8 +49,19 @@ pub(super) struct Load {
 
 impl Load {
     /// Waits for a client's turn and returns the moment from which its latency counts: with a rate the one it was due, whatever
-    /// the turns before it took; without one now.
-    pub(super) async fn due(&self, client: u64, began: Instant, turn: u64) -> Instant {
+    /// the turns before it took; without one now. Nothing if the turn does not come before `end`, or everybody is to stop.
+    pub(super) async fn due(
+        &self,
+        client: u64,
+        turn: u64,
+        began: Instant,
+        end: Instant,
+    ) -> Option<Instant> {
+        let due = self.turn(client, turn, began, end).await;
+        (due.max(clock::now()) < end && !self.is_stopped()).then_some(due)
+    }
+
+    async fn turn(&self, client: u64, turn: u64, began: Instant, end: Instant) -> Instant {
         let Self { rate, values, .. } = self;
         let now = clock::now();
         if *rate == 0 {
@@ -58,7 +69,7 @@ impl Load {
         }
         let place = turn * values.writers + client;
         let due = began + Duration::from_secs_f64(place as f64 / *rate as f64);
-        if due <= now {
+        if due <= now || due >= end {
             return due;
         }
         tokio::time::sleep_until(due.into()).await;
@@ -108,10 +119,7 @@ impl Client {
     /// Reads, writes and deletes from `began` until `end`.
     pub(super) async fn mix(&mut self, began: Instant, end: Instant) {
         for turn in 0.. {
-            let due = self.load.due(self.id, began, turn).await;
-            if due.max(clock::now()) >= end || self.load.is_stopped() {
-                return;
-            }
+            let Some(due) = self.load.due(self.id, turn, began, end).await else { return };
             match self.random.below(100) {
                 share if share < GETS => {
                     let key = self.random.below(self.load.keys);

@@ -63,7 +63,7 @@ impl Cluster {
             links: HashMap::new(),
             exchanges: 0,
         };
-        cluster.learn(None).await?;
+        cluster.learn().await?;
         Ok(cluster)
     }
 
@@ -194,7 +194,7 @@ impl Cluster {
                 self.links.insert(node.to_owned(), link);
                 return Ok(true);
             }
-            Idle::Closed if self.has_left(node, |slots| slots.owns_any(&link.id)).await => {
+            Idle::Closed if self.has_left(|slots| slots.owns_any(&link.id)).await => {
                 return Ok(false);
             }
             Idle::Closed => {
@@ -215,14 +215,14 @@ impl Cluster {
                 self.links.insert(node.to_owned(), link);
                 Ok(true)
             }
-            Err(_) if self.has_left(node, |slots| slots.has_owner_at(node)).await => Ok(false),
+            Err(_) if self.has_left(|slots| slots.has_owner_at(node)).await => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Whether the others say that the node owns nothing.
-    async fn has_left(&mut self, node: &str, owns: impl Fn(&Slots) -> bool) -> bool {
-        let has_left = self.learn(Some(node)).await.is_ok() && !owns(&self.slots);
+    /// Whether the cluster says that the node in question owns nothing.
+    async fn has_left(&mut self, owns: impl Fn(&Slots) -> bool) -> bool {
+        let has_left = self.learn().await.is_ok() && !owns(&self.slots);
         if has_left {
             count(&self.ledger.tally.departed);
         }
@@ -232,19 +232,18 @@ impl Cluster {
     async fn learn_if_contradicted(&mut self) {
         if self.is_contradicted
             && clock::now() - self.learnt >= LEARN_EVERY
-            && let Err(failure) = self.learn(None).await
+            && let Err(failure) = self.learn().await
         {
             self.record("CLUSTER SLOTS", clock::now(), &Outcome::Error(failure));
         }
     }
 
-    /// Learns who owns what from the first node that says it, other than `but`.
-    async fn learn(&mut self, but: Option<&str>) -> Result<(), Failure> {
+    /// Learns who owns what from the first node that says it.
+    async fn learn(&mut self) -> Result<(), Failure> {
         let mut requests = Requests::default();
         requests.push(&[b"CLUSTER", b"SLOTS"]);
         let known = self.slots.addresses().chain(self.seeds.iter().map(String::as_str));
-        let nodes: Vec<String> =
-            known.filter(|node| Some(*node) != but).map(str::to_owned).collect();
+        let nodes: Vec<String> = known.map(str::to_owned).collect();
         let mut last = Failure::new("connect", "there is no node to learn the map from");
         for node in nodes {
             let asked = async {

@@ -22,6 +22,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::load::Load;
 use super::meter::Failure;
 use super::random::Random;
 use crate::clock;
@@ -94,14 +95,13 @@ impl Client {
 
     /// Batches of chosen operations from `began` until `end`.
     pub(super) async fn mix(&mut self, began: Instant, end: Instant) {
+        let Load { rate, values, .. } = &*Arc::clone(&self.ledger.load);
+        // With a rate no more than is due in a second: a client that waited for longer would be idle, and deaf to Ctrl-C.
+        let most = if *rate == 0 { MOST_JOBS } else { (rate / values.writers).clamp(1, MOST_JOBS) };
         let mut turn = 0;
-        loop {
-            let due = self.ledger.load.due(self.id, began, turn).await;
-            if due.max(clock::now()) >= end || self.ledger.load.is_stopped() {
-                return;
-            }
+        while let Some(due) = self.ledger.load.due(self.id, turn, began, end).await {
             self.written.clear();
-            let jobs = 1 + self.random.below(MOST_JOBS);
+            let jobs = 1 + self.random.below(most);
             let jobs = (0..jobs).map(|_| Job { operation: self.choose(), due }).collect::<Vec<_>>();
             turn += jobs.len() as u64;
             self.cluster.run(jobs).await;

@@ -246,7 +246,7 @@ fn a_handover_in_the_middle_of_the_load_is_followed_and_passes() {
 enum Fate {
     /// It hands over and closes.
     Leaves,
-    /// It hands over and closes; a new one listens at its address and takes everything over.
+    /// It hands over and closes; a new one listens at its address and takes everything over. The client knows no other address.
     IsReplaced,
     /// It closes.
     Ends,
@@ -256,7 +256,10 @@ enum Fate {
 fn after(fate: &Fate) -> (Record, u64) {
     let old = Server::start(Lie::Nothing);
     let new = Server::behind(&old);
-    let seeds = [new.address()];
+    let seeds = match fate {
+        Fate::IsReplaced => [old.address()],
+        Fate::Leaves | Fate::Ends => [new.address()],
+    };
     let Way::Raw(ledger, _) = run(&[], 0, 1).way else { unreachable!() };
     let write = || Job { operation: Box::new(Set::new(&ledger, 0)), due: clock::now() };
     crate::verify::current_thread().unwrap().block_on(async {
