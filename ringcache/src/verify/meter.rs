@@ -255,6 +255,11 @@ impl Meter {
         self.with(|record| record.outcome(key, sent, done, outcome));
     }
 
+    /// Operations of the phase so far.
+    pub(super) fn operations(&self) -> u64 {
+        self.with(|record| record.counts.operations + record.second.0.operations)
+    }
+
     /// Ends the running second and returns it.
     pub(super) fn tick(&self) -> Second {
         self.with(Record::tick)

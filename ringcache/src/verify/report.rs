@@ -24,6 +24,8 @@ pub(super) struct Report {
     pub(super) began_unix_ms: u64,
     /// How long the mixed load took, in milliseconds.
     pub(super) elapsed_ms: u64,
+    /// Operations of the mixed load in a second, on average.
+    pub(super) operations_per_second: f64,
     /// Latencies of the mixed load.
     #[serde(flatten)]
     pub(super) latency: Latency,
@@ -40,14 +42,24 @@ pub(super) struct Report {
     pub(super) seconds: Vec<Second>,
 }
 
+/// The mixed load, without what is read when it is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mixed {
+    /// When it began, since 1970.
+    pub(super) began: Duration,
+    /// How long it took.
+    pub(super) elapsed: Duration,
+    /// Operations.
+    pub(super) operations: u64,
+}
+
 impl Report {
     /// Joins the records of both phases.
     pub(super) fn of(
         seed: u64,
         fill: Record,
         mix: Record,
-        began: Duration,
-        elapsed: Duration,
+        mixed: Mixed,
         judged: Option<Judged>,
     ) -> Self {
         let mut counts = fill.counts;
@@ -61,8 +73,9 @@ impl Report {
             seed,
             counts,
             filled: fill.counts.operations,
-            began_unix_ms: began.as_millis() as u64,
-            elapsed_ms: elapsed.as_millis() as u64,
+            began_unix_ms: mixed.began.as_millis() as u64,
+            elapsed_ms: mixed.elapsed.as_millis() as u64,
+            operations_per_second: mixed.operations as f64 / mixed.elapsed.as_secs_f64(),
             latency,
             longest: mix.longest,
             problems: fill.problems.into_iter().chain(mix.problems).collect(),
@@ -81,9 +94,9 @@ impl Report {
         }
         let _ = writeln!(
             text,
-            "{} operations, {:.0} a second after the first writes: {}",
+            "{} operations, {:.0} a second under mixed load: {}",
             counts.operations,
-            (counts.operations - self.filled) as f64 * 1e3 / self.elapsed_ms.max(1) as f64,
+            self.operations_per_second,
             if counts.clean() { "every reply was right" } else { "NOT every reply was right" }
         );
         let _ = writeln!(text, "{}", problems(counts));

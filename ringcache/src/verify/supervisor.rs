@@ -10,9 +10,9 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::Run;
 use super::client::Way;
-use super::report::{self, Report};
-use crate::{clock, output};
+use super::report::{self, Mixed, Report};
 use crate::signals::Signals;
+use crate::{clock, output};
 
 /// Exit code of a process that a second Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -42,14 +42,18 @@ impl Supervisor<'_> {
         let (began, since_1970) = (clock::now(), clock::since_1970());
         barrier.wait().await;
         self.accompany(barrier.wait(), || report::progress(&load.meter.tick())).await;
-        let elapsed = clock::now() - began;
+        let mixed = Mixed {
+            began: since_1970,
+            elapsed: clock::now() - began,
+            operations: load.meter.operations(),
+        };
         self.accompany(barrier.wait(), || report::progress(&load.meter.tick())).await;
         let mix = load.meter.restart(clock::now());
         let judged = match way {
             Way::Stock(_) => None,
             Way::Raw(ledger, _) => Some(ledger.judged()),
         };
-        Report::of(load.values.seed, fill, mix, since_1970, elapsed, judged)
+        Report::of(load.values.seed, fill, mix, mixed, judged)
     }
 
     /// Waits for the end of a phase, saying once a second how far it is.
