@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use ringcache_wire::encode_command;
 use ringcache_wire::request::{Limits, Parsed, RequestParser};
@@ -87,7 +88,15 @@ impl Server {
 
     /// At this port; 0 = any that is free.
     fn start_at(lie: Lie, port: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        // Somebody's connection may have got the port meanwhile.
+        let began = clock::now();
+        let listener = loop {
+            match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                Ok(listener) => break listener,
+                Err(error) => assert!(clock::now() - began < super::LIMIT, "{error}"),
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
         let address = listener.local_addr().unwrap();
         let me = Node { address, id: Uuid::new_v4().to_string() };
         let state = Arc::new(State {
