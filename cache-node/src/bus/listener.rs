@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::frame::Frame;
-use super::{Inbound, VERSION, WRITE_TIMEOUT};
+use super::{FORWARD_VERSION, Inbound, VERSION, WRITE_TIMEOUT};
 use crate::counters::count;
 use crate::node::Node;
 use crate::resp::{Origin, Workers};
@@ -76,7 +76,7 @@ async fn serve(
             }
             messages(stream, Incarnation((*from).to_owned()), inbox).await
         }
-        ["ringcache-forward", v, proto] if *v == version => {
+        ["ringcache-forward", v, proto] if *v == FORWARD_VERSION.to_string() => {
             let proto = match *proto {
                 "resp2" => Proto::Resp2,
                 "resp3" => Proto::Resp3,

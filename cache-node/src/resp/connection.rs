@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::client::Client;
 use super::executor::Executor;
+use super::forward;
 use super::session::Session;
 use super::workers::{Origin, Worker};
 use crate::account::Lease;
@@ -32,10 +33,13 @@ const STALLED_REQUEST: Duration = Duration::from_secs(10);
 /// Arguments of a request for whose places no memory has to be granted.
 const FREE_ARGS: usize = 128;
 
+/// Arguments of a client's request.
+pub(super) const MAX_ARGS: usize = 1024 * 1024;
+
 /// What a client may send, if the largest request has `max_bytes`.
-fn limits(max_bytes: usize) -> Limits {
+pub(super) fn limits(max_bytes: usize) -> Limits {
     Limits {
-        max_args: 1024 * 1024,
+        max_args: MAX_ARGS,
         max_bulk_bytes: (8 << 20).min(max_bytes),
         max_inline_bytes: 64 << 10,
         max_request_bytes: max_bytes,
@@ -51,9 +55,9 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
     }
     let (shared, node) = (&worker.shared, worker.node());
     let monotonic_ms = node.clock.monotonic_ms();
-    let (is_peer, proto) = match origin {
-        Origin::Client => (false, Proto::Resp2),
-        Origin::Peer { proto } => (true, proto),
+    let (is_peer, proto, limits) = match origin {
+        Origin::Client => (false, Proto::Resp2, limits(worker.max_message_bytes())),
+        Origin::Peer { proto } => (true, proto, forward::limits()),
     };
     let holding = node.account.open(!is_peer);
     let (input_memory, output_memory) = (holding.lease(), holding.lease());
@@ -72,7 +76,7 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
             mark: 0,
         },
         client,
-        parser: RequestParser::new(limits(worker.max_message_bytes())),
+        parser: RequestParser::new(limits),
         input: Vec::new(),
         memory: input_memory,
         consumed: 0,

@@ -2,14 +2,12 @@
 //! the request, or redirects the client. A request that has to wait holds up the later ones of its connection, so that
 //! replies keep their order.
 
-use std::collections::HashMap;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ringcache_ring::SlotSet;
 use ringcache_store::Millis;
 use ringcache_wire::output::Output;
 use ringcache_wire::reply::ReplyWriter;
@@ -17,17 +15,14 @@ use ringcache_wire::request::Args;
 use ringcache_wire::table::{Command, lookup};
 use tokio::net::TcpStream;
 
-use super::commands::flush::NAMED;
 use super::dispatch::{Outcome, dispatch};
-use super::forward::{self, Forwarded, Lost, Refused};
-use super::redirect::{self, BusAddress, MAX_HOPS, Redirect};
-use super::session::{Replies, Session, Transaction};
+use super::elsewhere::Sent;
+use super::forward::{self, Answer, Forwarded, Refused};
+use super::redirect;
+use super::session::{Flush, Replies, Session, Transaction};
 use super::workers::Worker;
 use crate::counters::count;
 use crate::node::{MEMORY_WAIT, WAIT};
-
-/// Pause before a request is sent again to an owner that could not be reached.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Redis' text. Unlike `CLUSTERDOWN` no client answers it with a reload of the map, which would be a storm of them.
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
@@ -59,13 +54,13 @@ impl Executor<'_> {
         let replies = self.session.replies;
         self.session.commands += 1;
         let close = if self.session.client.is_peer {
-            self.answer_peer(args, now).await
+            self.answer_peer(args, *now)
         } else {
             match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
                 Outcome::Done => false,
                 Outcome::Close => true,
                 unserved => {
-                    self.answer_later(args, 0, unserved, now).await;
+                    self.answer_later(args, unserved, now).await;
                     false
                 }
             }
@@ -83,35 +78,48 @@ impl Executor<'_> {
         close || self.out.is_full()
     }
 
-    /// Answers a request that another node forwards.
-    async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
-        let lease = || self.session.client.holding.lease();
-        let mut forwarded = forward::unwrap(args, lease);
-        if let Err(Refused::NoRoom(bytes)) = forwarded
-            && self.wait_for_room(bytes).await
-        {
-            forwarded = forward::unwrap(args, || self.session.client.holding.lease());
-            self.session.client.holding.give_back_aside();
-        }
-        let Forwarded { hops, request: args, transaction } = match forwarded {
-            Ok(forwarded) => forwarded,
-            Err(Refused::NoRoom(_)) => {
-                self.overloaded();
-                return false;
-            }
+    /// Answers a request that another node forwards, at once: others wait behind it.
+    fn answer_peer(&mut self, args: Args<'_>, now: Millis) -> bool {
+        let forwarded = forward::unwrap(args, || self.session.client.holding.lease());
+        let answer = match forwarded {
             Err(Refused::Malformed) => {
                 self.reply().error("ERR not a forwarded request");
                 return true;
             }
-        };
-        self.session.transaction = transaction;
-        match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
-            Outcome::Done => false,
-            Outcome::Close => true,
-            unserved => {
-                self.answer_later(args, hops, unserved, now).await;
-                false
+            Err(Refused::NoRoom) => Answer::Wait,
+            Ok(Forwarded { request, transaction }) => {
+                self.session.transaction = transaction;
+                match dispatch(self.worker, &mut self.session, request, now, &mut self.out) {
+                    Outcome::Done => return false,
+                    Outcome::Close => return true,
+                    Outcome::NoMemory(_) => Answer::NoMemory,
+                    Outcome::Wait(_) | Outcome::FlushAtOwners(_) => {
+                        if let Some(left) = self.session.flush.take() {
+                            self.reply_left(&left);
+                            return false;
+                        }
+                        Answer::Wait
+                    }
+                    Outcome::NoRoom(_) => Answer::Wait,
+                    Outcome::Elsewhere(slot) => redirect::address(self.worker.node(), slot)
+                        .map_or(Answer::Wait, Answer::Ask),
+                }
             }
+        };
+        self.end_exec();
+        self.reply().error(&answer.text());
+        false
+    }
+
+    /// Tells another node which slots of a flush are still to be cleared, here or at their owners.
+    fn reply_left(&mut self, left: &Flush) {
+        let left = left.parked.union(&left.away);
+        let ranges: Vec<_> = left.ranges().collect();
+        let mut reply = self.reply();
+        reply.array(2 * ranges.len());
+        for range in ranges {
+            reply.integer((*range.start()).into());
+            reply.integer((*range.end()).into());
         }
     }
 
@@ -158,30 +166,24 @@ impl Executor<'_> {
     }
 
     /// Answers a request that could not be run at once.
-    async fn answer_later(
-        &mut self,
-        args: Args<'_>,
-        hops: u8,
-        unserved: Outcome,
-        now: &mut Millis,
-    ) {
+    async fn answer_later(&mut self, args: Args<'_>, unserved: Outcome, now: &mut Millis) {
         let node = self.worker.node();
         let started_ms = node.clock.monotonic_ms();
         let mut outcome = unserved;
         let mut has_waited = false;
         loop {
             let waited = Duration::from_millis(node.clock.monotonic_ms() - started_ms);
-            let slot = match outcome {
+            let (slot, lacks_memory) = match outcome {
                 Outcome::Done | Outcome::Close => return,
-                Outcome::Wait(slot) => slot,
+                Outcome::Wait(slot) => (slot, false),
                 Outcome::FlushAtOwners(slot) => {
-                    if !self.flush_at_owners(hops, waited).await {
+                    if !self.flush_at_owners(waited).await {
                         self.session.flush = None;
                         self.reply()
                             .error("CLUSTERDOWN not every new owner of a slot has flushed it");
                         return;
                     }
-                    slot
+                    (slot, false)
                 }
                 Outcome::NoRoom(bytes) => {
                     if waited >= WAIT || !self.wait_for_room(bytes).await {
@@ -200,21 +202,18 @@ impl Executor<'_> {
                     self.session.client.holding.give_back_aside();
                     continue;
                 }
-                Outcome::NoMemory(slot) => {
-                    if waited >= MEMORY_WAIT {
-                        count(&node.counters.refused_for_memory);
-                        self.reply().error(OUT_OF_MEMORY);
-                        return self.end_exec();
-                    }
-                    slot
-                }
-                Outcome::Elsewhere(slot) => {
-                    if self.send_elsewhere(args, slot, hops, waited).await {
-                        return self.end_exec();
-                    }
-                    slot
-                }
+                Outcome::NoMemory(slot) => (slot, true),
+                Outcome::Elsewhere(slot) => match self.send_elsewhere(args, slot, waited).await {
+                    Sent::Answered => return self.end_exec(),
+                    Sent::NotNow => (slot, false),
+                    Sent::NoMemory => (slot, true),
+                },
             };
+            if lacks_memory && waited >= MEMORY_WAIT {
+                count(&node.counters.refused_for_memory);
+                self.reply().error(OUT_OF_MEMORY);
+                return self.end_exec();
+            }
             if waited >= WAIT {
                 self.session.flush = None;
                 self.reply().error("CLUSTERDOWN Hash slot not served");
@@ -230,46 +229,6 @@ impl Executor<'_> {
         }
     }
 
-    /// Clears slots that were handed over at their owners. Those whose owner is not known or cannot be reached are left to be
-    /// tried again. False if an owner may have got the request and has not said that it is done: sent again, the first one
-    /// might run late, and delete what was written after the answer to the second.
-    async fn flush_at_owners(&mut self, hops: u8, waited: Duration) -> bool {
-        let node = self.worker.node();
-        let Some(flush) = &self.session.flush else { return true };
-        if hops >= MAX_HOPS {
-            return false;
-        }
-        let mut owners: HashMap<BusAddress, SlotSet> = HashMap::new();
-        for slot in flush.away.iter() {
-            if let Some(owner) = redirect::address(node, slot) {
-                owners.entry(owner).or_default().insert(slot);
-            }
-        }
-        let deadline_ms =
-            node.clock.monotonic_ms() + WAIT.saturating_sub(waited).as_millis() as u64;
-        for (owner, slots) in owners {
-            let ranges = slots.ranges().flat_map(|range| [*range.start(), *range.end()]);
-            let ranges: Vec<String> = ranges.map(|slot| slot.to_string()).collect();
-            let words =
-                [&b"FLUSHALL"[..], NAMED].into_iter().chain(ranges.iter().map(String::as_bytes));
-            let request = forward::wrap(hops + 1, words, None);
-            let answer = self.worker.forwarder.send(owner, self.session.proto, hops + 1, request);
-            let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
-            let answer = tokio::time::timeout(Duration::from_millis(left_ms), answer);
-            match self.meanwhile(answer).await {
-                Ok(Ok(reply)) if reply == b"+OK\r\n" => {
-                    count(&node.counters.forwarded);
-                    if let Some(flush) = &mut self.session.flush {
-                        flush.away = flush.away.difference(&slots);
-                    }
-                }
-                Ok(Err(Lost::NotSent)) => self.meanwhile(tokio::time::sleep(RETRY_PAUSE)).await,
-                _ => return false,
-            }
-        }
-        true
-    }
-
     /// A request that was answered without being run here ends the transaction, if there is one: it was `EXEC`, since
     /// everything else is queued.
     fn end_exec(&mut self) {
@@ -278,65 +237,9 @@ impl Executor<'_> {
         }
     }
 
-    /// Forwards a request or redirects the client. False if neither can be done now.
-    async fn send_elsewhere(
-        &mut self,
-        args: Args<'_>,
-        slot: u16,
-        hops: u8,
-        waited: Duration,
-    ) -> bool {
-        let node = self.worker.node();
-        let waited_ms = waited.as_millis() as u64;
-        if args.get(0).and_then(lookup).is_some_and(|spec| self.session.registers(spec)) {
-            let moved = redirect::moved(node, slot);
-            return moved.is_some_and(|error| {
-                self.reply().error(&error);
-                true
-            });
-        }
-        let departed_requests = &mut self.session.departed_requests;
-        let to = match redirect::decide(node, slot, hops, departed_requests, waited_ms) {
-            Redirect::Wait => return false,
-            Redirect::Moved(error) => {
-                self.reply().error(&error);
-                return true;
-            }
-            Redirect::Forward(to) => to,
-        };
-        let request = forward::wrap(hops + 1, args.iter(), self.session.transaction.as_ref());
-        let answer = self.worker.forwarder.send(to, self.session.proto, hops + 1, request);
-        let left = WAIT.saturating_sub(waited);
-        let lost = match self.meanwhile(tokio::time::timeout(left, answer)).await {
-            Ok(Ok(reply)) => {
-                count(&node.counters.forwarded);
-                self.out.set_room(self.out.len() + reply.len());
-                if !self.out.reserve(reply.len()) {
-                    self.wait_for_room(reply.len()).await;
-                }
-                // If there is still no memory, the connection is closed.
-                self.out.push(&reply);
-                self.session.client.holding.give_back_aside();
-                return true;
-            }
-            Ok(Err(lost)) => lost,
-            Err(_) => Lost::Unknown,
-        };
-        // A write that the owner may still hold in some buffer must not be sent again: run late, after this and other
-        // writes were acknowledged, it would bring an old value back.
-        let reads = args.get(0).and_then(lookup).is_some_and(|spec| spec.has_flag("readonly"));
-        if lost == Lost::NotSent || reads {
-            self.meanwhile(tokio::time::sleep(RETRY_PAUSE)).await;
-            return false;
-        }
-        let error = format!("CLUSTERDOWN the owner of slot {slot} cannot be reached");
-        self.reply().error(&error);
-        true
-    }
-
     /// Waits until there is memory for so many bytes more for the request at hand, and sets it aside. False if that takes too
     /// long.
-    async fn wait_for_room(&mut self, bytes: usize) -> bool {
+    pub(super) async fn wait_for_room(&mut self, bytes: usize) -> bool {
         let mut spare = self.session.client.holding.lease();
         let room = self.out.len() + bytes;
         let is_granted = self.meanwhile(spare.wait_for(room)).await;

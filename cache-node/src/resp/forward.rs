@@ -1,24 +1,31 @@
 //! Forwarding: a request for a slot that was handed over goes to its new owner, and the owner's reply to the client, byte
 //! for byte.
 //!
-//! A forwarded request is an ordinary one with two arguments before it: `RC.FWD <hops>`. A transaction is one request
-//! as well, `RC.FWD <hops> EXEC` and then each command with its number of arguments before it: so it cannot be torn
-//! apart.
+//! A forwarded request is an ordinary one with an argument before it: `RC.FWD`. A transaction is one request as well,
+//! `RC.FWD EXEC` and then each command with its number of arguments before it: so it cannot be torn apart.
+//!
+//! Requests of many clients share a link and are answered in order, so none may wait at the other node: if it cannot serve the
+//! request at once, it says so, and the node that the client is connected to waits and asks again.
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
+use ringcache_ring::SlotSet;
 use ringcache_wire::encode_command;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::reply::Proto;
-use ringcache_wire::request::Args;
+use ringcache_wire::request::{Args, Limits};
 use ringcache_wire::table::{Command, CommandSpec, lookup};
 use tokio::sync::{mpsc, oneshot};
 
+use super::commands::transaction::MAX_QUEUED;
+use super::connection;
+use super::error::CommandError;
 use super::link::{self, Job};
-use super::redirect::{BusAddress, MAX_HOPS};
+use super::redirect::BusAddress;
 use super::session::{NoRoom, Transaction};
-use crate::account::Lease;
+use crate::account::{Lease, MAX_MESSAGE_BYTES};
 
 /// First argument of every forwarded request. On a client's connection it is an unknown command.
 const PREFIX: &[u8] = b"RC.FWD";
@@ -26,7 +33,22 @@ const PREFIX: &[u8] = b"RC.FWD";
 /// Requests that wait for one link at most; more wait in their connections.
 const QUEUE: usize = 1024;
 
-/// Why there is no reply to a forwarded request.
+/// Requests of more bytes go over a link of their own: small ones would wait until they are sent.
+const LARGE: usize = 64 << 10;
+
+/// What another node may send: what clients of the largest node may, and what forwarding adds to it. Without this slack a
+/// request at a client's limit would close the link, and fail the requests of all others on it.
+pub(super) fn limits() -> Limits {
+    let of_clients = connection::limits(MAX_MESSAGE_BYTES);
+    Limits {
+        // The prefix, `EXEC`, and a count for each command of a transaction.
+        max_args: of_clients.max_args + 2 + MAX_QUEUED,
+        max_request_bytes: of_clients.max_request_bytes + (1 << 10),
+        ..of_clients
+    }
+}
+
+/// Why there is no answer to a forwarded request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     /// The other node cannot have seen the request.
@@ -35,14 +57,58 @@ pub(super) enum Lost {
     Unknown,
 }
 
-/// Where a link leads. A link per hop count: on a shared one, two nodes that forward to each other would each wait for a
-/// reply that stands behind the other's question.
+/// What the other node says to a forwarded request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It has run it: this is the client's reply.
+    Reply(Vec<u8>),
+    /// It did nothing: the slot is between two owners, or there is no memory for the reply. It is to be asked again soon.
+    Wait,
+    /// It did nothing: it has no memory for what the request stores.
+    NoMemory,
+    /// It did nothing: that node owns the slot.
+    Ask(BusAddress),
+}
+
+const WAIT: &str = "RC.WAIT";
+const NO_MEMORY: &str = "RC.OOM";
+const ASK: &str = "RC.ASK";
+
+impl Answer {
+    /// The text of the error that says so between nodes; no command's error begins like one of them.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Reply(reply) => String::from_utf8_lossy(reply).into_owned(),
+            Self::Wait => WAIT.to_owned(),
+            Self::NoMemory => NO_MEMORY.to_owned(),
+            Self::Ask(BusAddress { host, port }) => format!("{ASK} {port} {host}"),
+        }
+    }
+
+    /// Reads what came over a link.
+    pub(super) fn read(reply: Vec<u8>) -> Self {
+        let special = reply.strip_prefix(b"-").filter(|text| text.starts_with(b"RC."));
+        let text = special.and_then(|text| str::from_utf8(text).ok()).unwrap_or_default();
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        match words.as_slice() {
+            [WAIT] => Self::Wait,
+            [NO_MEMORY] => Self::NoMemory,
+            [ASK, port, host] if let Ok(port) = port.parse() => {
+                Self::Ask(BusAddress { host: (*host).to_owned(), port })
+            }
+            _ => Self::Reply(reply),
+        }
+    }
+}
+
+/// Where a link leads, and what goes over it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LinkKey {
     pub(super) to: BusAddress,
     /// Whether its replies are RESP3.
     pub(super) resp3: bool,
-    pub(super) hops: u8,
+    /// Whether its requests are above [`LARGE`].
+    pub(super) large: bool,
 }
 
 /// A worker's links to other nodes, opened when first needed.
@@ -52,18 +118,18 @@ pub(super) struct Forwarder {
 }
 
 impl Forwarder {
-    /// Sends a wrapped request and waits for the bytes of its reply.
+    /// Sends a wrapped request and waits for the answer.
     pub(super) async fn send(
         &self,
         to: BusAddress,
         proto: Proto,
-        hops: u8,
-        request: Vec<u8>,
-    ) -> Result<Vec<u8>, Lost> {
+        request: Bytes,
+    ) -> Result<Answer, Lost> {
         let (reply, answer) = oneshot::channel();
-        let link = self.link(LinkKey { to, resp3: proto == Proto::Resp3, hops });
+        let large = request.len() > LARGE;
+        let link = self.link(LinkKey { to, resp3: proto == Proto::Resp3, large });
         link.send(Job { request, reply }).await.map_err(|_| Lost::NotSent)?;
-        answer.await.unwrap_or(Err(Lost::Unknown))
+        answer.await.unwrap_or(Err(Lost::Unknown)).map(Answer::read)
     }
 
     fn link(&self, key: LinkKey) -> mpsc::Sender<Job> {
@@ -82,14 +148,16 @@ impl Forwarder {
 
 /// The bytes of a request, or of the transaction that `EXEC` is to execute, as sent to another node.
 pub(super) fn wrap<'a>(
-    hops: u8,
     args: impl Iterator<Item = &'a [u8]>,
     transaction: Option<&Transaction>,
-) -> Vec<u8> {
-    let hops = hops.to_string();
+) -> Result<Bytes, CommandError> {
     let commands = transaction.into_iter().flat_map(Transaction::commands);
+    // The bytes of a transaction are bounded; its arguments, which may be empty, are not.
+    if commands.clone().map(|(_, args)| args.len()).sum::<usize>() > connection::MAX_ARGS {
+        return Err(CommandError::Other("ERR transaction is too large"));
+    }
     let counts: Vec<String> = commands.clone().map(|(_, args)| args.len().to_string()).collect();
-    let mut wrapped: Vec<&[u8]> = vec![PREFIX, hops.as_bytes()];
+    let mut wrapped: Vec<&[u8]> = vec![PREFIX];
     for arg in args {
         wrapped.push(arg);
     }
@@ -99,14 +167,12 @@ pub(super) fn wrap<'a>(
     }
     let mut request = Vec::new();
     encode_command(&mut request, &wrapped);
-    request
+    Ok(request.into())
 }
 
 /// A request from another node.
 #[derive(Debug)]
 pub(super) struct Forwarded<'a> {
-    /// Nodes it has passed through, the sender included.
-    pub(super) hops: u8,
     /// The client's request.
     pub(super) request: Args<'a>,
     /// What `EXEC` is to execute.
@@ -118,8 +184,8 @@ pub(super) struct Forwarded<'a> {
 pub(super) enum Refused {
     /// No node sends such a request.
     Malformed,
-    /// There is no memory for so many bytes more of the transaction now.
-    NoRoom(usize),
+    /// There is no memory for the transaction now.
+    NoRoom,
 }
 
 /// Undoes [`wrap`]. A transaction takes its memory of `lease`.
@@ -127,28 +193,23 @@ pub(super) fn unwrap(
     args: Args<'_>,
     lease: impl FnOnce() -> Lease,
 ) -> Result<Forwarded<'_>, Refused> {
-    let (hops, request) = parts(args).ok_or(Refused::Malformed)?;
+    let request = args.slice(1..args.len());
+    if args.get(0) != Some(PREFIX) || request.is_empty() {
+        return Err(Refused::Malformed);
+    }
     let is_exec = lookup(&request[0]).is_some_and(|spec| spec.id == Command::Exec);
     if request.len() == 1 || !is_exec {
-        return Ok(Forwarded { hops, request, transaction: None });
+        return Ok(Forwarded { request, transaction: None });
     }
     let mut transaction = Transaction::new(lease());
     let mut rest = request.slice(1..request.len());
     while let Some(count) = rest.get(0) {
         let (spec, end) = command(count, rest).ok_or(Refused::Malformed)?;
         let pushed = transaction.push(spec, rest.slice(1..end).iter());
-        pushed.map_err(|NoRoom(bytes)| Refused::NoRoom(bytes))?;
+        pushed.map_err(|NoRoom(_)| Refused::NoRoom)?;
         rest = rest.slice(end..rest.len());
     }
-    Ok(Forwarded { hops, request: request.slice(0..1), transaction: Some(transaction) })
-}
-
-/// The hops, and the client's request of at least one argument.
-fn parts(args: Args<'_>) -> Option<(u8, Args<'_>)> {
-    args.get(0).filter(|prefix| *prefix == PREFIX)?;
-    let hops = u8::try_from(parse_i64(args.get(1)?)?).ok().filter(|hops| *hops <= MAX_HOPS)?;
-    let request = args.slice(2..args.len());
-    (!request.is_empty()).then_some((hops, request))
+    Ok(Forwarded { request: request.slice(0..1), transaction: Some(transaction) })
 }
 
 /// The command of `count` arguments that follows at 1 in `rest`, and where it ends.
@@ -158,77 +219,21 @@ fn command(count: &[u8], rest: Args<'_>) -> Option<(&'static CommandSpec, usize)
     (spec.accepts(count) && count < rest.len()).then_some((spec, count + 1))
 }
 
-#[cfg(test)]
-mod tests {
-    use ringcache_wire::request::{Limits, RequestParser};
-
-    use super::*;
-    use crate::account::Account;
-    use crate::clock::Clock;
-
-    fn lease() -> Lease {
-        Account::new(0, Clock::start()).open(false).lease()
+/// Reads the slots that a node says it could not flush yet.
+pub(super) fn left_of_flush(reply: &[u8]) -> Option<SlotSet> {
+    if reply == b"+OK\r\n" {
+        return Some(SlotSet::new());
     }
-
-    fn bytes<'a>(words: &[&'a str]) -> Vec<&'a [u8]> {
-        words.iter().map(|word| word.as_bytes()).collect()
-    }
-
-    fn words(args: Args<'_>) -> Vec<String> {
-        args.iter().map(|arg| String::from_utf8(arg.to_vec()).unwrap()).collect()
-    }
-
-    fn arrive<R>(sent: &[u8], look: impl FnOnce(Result<Forwarded<'_>, Refused>) -> R) -> R {
-        let mut parser = RequestParser::new(Limits::default());
-        parser.parse(sent).unwrap();
-        look(unwrap(parser.args(sent), lease))
-    }
-
-    #[test]
-    fn a_request_arrives_as_it_was_sent_with_its_hops() {
-        arrive(&wrap(2, bytes(&["GET", "k"]).into_iter(), None), |forwarded| {
-            let forwarded = forwarded.unwrap();
-            assert_eq!(forwarded.hops, 2);
-            assert_eq!(words(forwarded.request), ["GET", "k"]);
-            assert!(forwarded.transaction.is_none());
-        });
-    }
-
-    #[test]
-    fn a_transaction_arrives_whole() {
-        let mut transaction = Transaction::new(lease());
-        for command in [&["SET", "k", "3"][..], &["GET", "k"]] {
-            let spec = lookup(command[0].as_bytes()).unwrap();
-            transaction.push(spec, bytes(command).into_iter()).unwrap();
-        }
-        let request = wrap(1, bytes(&["EXEC"]).into_iter(), Some(&transaction));
-        arrive(&request, |forwarded| {
-            let forwarded = forwarded.unwrap();
-            assert_eq!(words(forwarded.request), ["EXEC"]);
-            let transaction = forwarded.transaction.unwrap();
-            let commands: Vec<_> = transaction.commands().map(|(_, args)| words(args)).collect();
-            assert_eq!(commands, [vec!["SET", "k", "3"], vec!["GET", "k"]]);
-        });
-    }
-
-    #[test]
-    fn what_no_node_sends_is_refused() {
-        for broken in [
-            &["GET", "k"][..],
-            &["RC.FWD"],
-            &["RC.FWD", "1"],
-            &["RC.FWD", "4", "GET", "k"],
-            &["RC.FWD", "-1", "GET", "k"],
-            &["RC.FWD", "1", "EXEC", "3", "GET", "k"],
-            &["RC.FWD", "1", "EXEC", "-1", "GET", "k"],
-            &["RC.FWD", "1", "EXEC", "0", "GET", "k"],
-            &["RC.FWD", "1", "EXEC", "1", "GET"],
-        ] {
-            let mut sent = Vec::new();
-            encode_command(&mut sent, &bytes(broken));
-            arrive(&sent, |refused| {
-                assert_eq!(refused.unwrap_err(), Refused::Malformed, "{broken:?}");
-            });
-        }
-    }
+    let mut lines = str::from_utf8(reply).ok()?.lines();
+    lines.next().filter(|header| header.starts_with('*'))?;
+    let numbers = lines.map(|line| line.strip_prefix(':').and_then(|slot| slot.parse().ok()));
+    let numbers = numbers.collect::<Option<Vec<u16>>>()?;
+    let pairs = numbers.chunks(2).map(|pair| match pair {
+        [first, last] if first <= last && *last < ringcache_ring::SLOTS => Some(*first..=*last),
+        _ => None,
+    });
+    Some(SlotSet::from_ranges(pairs.collect::<Option<Vec<_>>>()?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringcache_wire::frame::FrameScanner;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 
 use super::forward::{LinkKey, Lost};
 use crate::account::MAX_MESSAGE_BYTES;
+use crate::bus::FORWARD_VERSION;
 use crate::node::WAIT;
 
 /// Requests that were sent and not yet answered at most; later ones wait in the queue.
@@ -23,16 +25,13 @@ const READ: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_millis(500);
 /// A link that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_mins(1);
-/// A link on which nothing comes for so long is lost. Longer than a node waits before it answers that it could not: that answer
-/// must not find the link closed, with all the requests behind it.
-const SILENCE: Duration = WAIT.saturating_add(Duration::from_secs(1));
 /// What a reply may have beyond the bytes that the other node bounds: headers of aggregates.
 const HEADERS: usize = 4 << 20;
 
 /// A request, and who waits for its reply.
 pub(super) struct Job {
     /// Its bytes.
-    pub(super) request: Vec<u8>,
+    pub(super) request: Bytes,
     /// Takes the bytes of the reply.
     pub(super) reply: oneshot::Sender<Result<Vec<u8>, Lost>>,
 }
@@ -87,11 +86,10 @@ struct Link {
 
 impl Link {
     fn new(socket: TcpStream, resp3: bool) -> Self {
-        let hello: &[u8] =
-            if resp3 { b"ringcache-forward 1 resp3\n" } else { b"ringcache-forward 1 resp2\n" };
+        let proto = if resp3 { "resp3" } else { "resp2" };
         Self {
             socket,
-            output: hello.to_vec(),
+            output: format!("ringcache-forward {FORWARD_VERSION} {proto}\n").into(),
             written: 0,
             sent: 0,
             input: Vec::new(),
@@ -106,7 +104,7 @@ impl Link {
         loop {
             let unwritten = self.output.len() - self.written;
             let takes_more = self.unanswered.len() < MAX_UNANSWERED && unwritten < MAX_UNWRITTEN;
-            let patience = if self.unanswered.is_empty() { IDLE } else { SILENCE };
+            let patience = if self.unanswered.is_empty() { IDLE } else { WAIT };
             tokio::select! {
                 job = jobs.recv(), if takes_more => match job {
                     None => return Ok(()),

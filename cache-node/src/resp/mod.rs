@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod connection;
 mod dispatch;
+mod elsewhere;
 mod error;
 mod executor;
 mod forward;

@@ -9,12 +9,6 @@ use crate::routes::{Peer, Routes};
 const FORWARD_MS: u64 = 2000;
 /// In the beginning one request of so many is answered with `MOVED`.
 const FIRST_SHARE: u64 = 64;
-/// Nodes that a request passes through at most: two that each believe in the other would forward it for ever.
-pub(super) const MAX_HOPS: u8 = 3;
-/// Who was forwarded a request for a slot that it never had, expects to get it: its sender knows of a handover whose
-/// last message is still on its way. It waits so long before it answers `MOVED`.
-const EXPECTED_MS: u64 = 100;
-
 /// What to do with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Redirect {
@@ -33,23 +27,25 @@ pub(super) struct BusAddress {
     pub(super) port: u16,
 }
 
-/// Decides for a request that has come over `hops` nodes and waited for `waited_ms`, 0 when it is asked for the first
-/// time. `departed_requests` counts the connection's requests for departed slots: the share comes from counting, not
-/// from chance.
+impl BusAddress {
+    fn of(peer: &Peer) -> Self {
+        Self { host: peer.host.clone(), port: peer.ports.bus }
+    }
+}
+
+/// Decides for a client's request that has waited for `waited_ms`, 0 when it is asked for the first time.
+/// `departed_requests` counts the connection's requests for departed slots: the share comes from counting, not from chance.
 pub(super) fn decide(
     node: &Node,
     slot: u16,
-    hops: u8,
     departed_requests: &mut u32,
     waited_ms: u64,
 ) -> Redirect {
     let routes = node.routes.load();
     let Some(owner) = other_owner(node, &routes, slot) else { return Redirect::Wait };
     let forward = match node.departed_for(slot) {
-        None if hops > 0 && waited_ms < EXPECTED_MS => return Redirect::Wait,
         None => false,
-        Some(_) if hops > 0 => hops < MAX_HOPS,
-        // It was decided to forward it, and the owner could not be reached: no reason to count it again.
+        // It was decided to forward it, and that was not possible: no reason to count it again.
         Some(departed_ms) if waited_ms > 0 => departed_ms < FORWARD_MS,
         Some(departed_ms) => {
             *departed_requests = departed_requests.wrapping_add(1);
@@ -57,7 +53,7 @@ pub(super) fn decide(
         }
     };
     if forward {
-        Redirect::Forward(BusAddress { host: owner.host.clone(), port: owner.ports.bus })
+        Redirect::Forward(BusAddress::of(owner))
     } else {
         Redirect::Moved(moved_to(node, slot, owner))
     }
@@ -66,8 +62,14 @@ pub(super) fn decide(
 /// Where the owner of the slot takes forwarded requests; `None` if nobody else is known to own it.
 pub(super) fn address(node: &Node, slot: u16) -> Option<BusAddress> {
     let routes = node.routes.load();
-    let owner = other_owner(node, &routes, slot)?;
-    Some(BusAddress { host: owner.host.clone(), port: owner.ports.bus })
+    other_owner(node, &routes, slot).map(BusAddress::of)
+}
+
+/// Whether this node itself takes forwarded requests there.
+pub(super) fn is_own(node: &Node, address: &BusAddress) -> bool {
+    let routes = node.routes.load();
+    let me = routes.peers.iter().find(|peer| peer.node_id == node.node_id);
+    me.is_some_and(|me| BusAddress::of(me) == *address)
 }
 
 /// The error that sends a client to the owner of the slot; `None` if nobody else is known to be it.

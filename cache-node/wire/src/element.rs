@@ -4,9 +4,6 @@ use crate::frame::FrameError;
 use crate::line::{LineEnd, LineSearch};
 use crate::number::parse_i64;
 
-/// Longest line of a reply: an error that quotes a whole inline request still fits.
-const MAX_LINE_BYTES: usize = 64 << 10;
-
 /// No element is shorter than this (`_`, CR, LF): so many elements need so many bytes.
 const MIN_ELEMENT_BYTES: usize = 3;
 
@@ -51,7 +48,7 @@ pub(crate) fn read<'a>(
     };
     let reader = reader(kind)?;
     let text_start = start + 1;
-    let max_line_bytes = max_bytes.saturating_sub(text_start + 2).min(MAX_LINE_BYTES);
+    let max_line_bytes = max_bytes.saturating_sub(text_start + 2);
     let text_end = match line.crlf(input, text_start, max_line_bytes) {
         LineEnd::At(end) => end,
         LineEnd::Missing => return Ok(None),

@@ -15,7 +15,7 @@ use crate::resp::session::{NoRoom, Transaction};
 
 /// Bytes and number of the queued commands of one connection.
 const MAX_QUEUED_BYTES: usize = 8 << 20;
-const MAX_QUEUED: usize = 65_536;
+pub(in crate::resp) const MAX_QUEUED: usize = 65_536;
 
 /// Commands that a transaction does not queue but obeys.
 pub(in crate::resp) fn runs_at_once(command: Command) -> bool {
@@ -92,7 +92,7 @@ fn check(call: &mut Call<'_>) -> Result<Option<String>, CommandError> {
                 return Ok(None);
             };
             let departed_requests = &mut call.session.departed_requests;
-            match redirect::decide(node, slot, 0, departed_requests, 0) {
+            match redirect::decide(node, slot, departed_requests, 0) {
                 Redirect::Moved(error) => Ok(Some(error)),
                 Redirect::Forward(_) | Redirect::Wait => Ok(None),
             }

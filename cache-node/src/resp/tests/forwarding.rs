@@ -1,11 +1,15 @@
 //! Requests that another node has to answer, and what the clients of this one notice of it.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ringcache_ring::key_slot;
+use ringcache_store::Access;
+use ringcache_wire::encode_command;
 
-use super::cluster::{hand_over, pair};
+use super::cluster::{hand_over, pair, pair_with};
 use super::{Client, Clock, Server};
 
 const OK: &str = "+OK\r\n";
@@ -20,6 +24,20 @@ fn forward_to(listener: &TcpListener, node: &Server) {
 /// A peer that is stopped: it takes connections and requests, and answers nothing. It ends with the test.
 fn stopped_peer() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+/// The next link that a node opens to the peer.
+fn accept(peer: &TcpListener) -> TcpStream {
+    peer.set_nonblocking(true).unwrap();
+    let mut link = None;
+    super::eventually("a link", || {
+        link = peer.accept().ok().map(|(link, _)| link);
+        link.is_some()
+    });
+    let link = link.unwrap();
+    link.set_nonblocking(false).unwrap();
+    link.set_read_timeout(Some(super::PATIENCE)).unwrap();
+    link
 }
 
 #[test]
@@ -57,7 +75,7 @@ fn a_push_does_not_wait_for_a_request_that_an_owner_does_not_answer() {
     reader.check(&[("CLIENT TRACKING ON", OK), ("GET b", "_\r\n")]);
     reader.send(b"INCR bar\r\n");
     // The request is on its way when the peer has been connected to.
-    let (_link, _) = peer.accept().unwrap();
+    let _link = accept(&peer);
     low.connect().check(&[("SET b 1", OK)]);
     assert_eq!(reader.receive(), b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nb\r\n");
     assert!(started.elapsed() < crate::node::WAIT, "it waited for the reply");
@@ -72,4 +90,133 @@ fn a_reply_that_was_switched_off_is_taken_back_also_after_others_were_written() 
     assert_eq!(client.receive(), b"+PONG\r\n");
     assert_eq!(client.receive(), b"+PONG\r\n");
     assert_eq!(client.receive(), b"$1\r\n1\r\n");
+}
+
+#[test]
+fn a_request_that_waits_at_the_owner_does_not_hold_up_others_on_the_link() {
+    let (low, high) = pair();
+    for key in ["bar", "b"] {
+        hand_over(key_slot(key.as_bytes()), &low, &high);
+    }
+    high.set_access(key_slot(b"bar"), Access::Parked);
+    let mut waiting: Vec<Client> = (0..4).map(|_| low.connect()).collect();
+    for client in &mut waiting {
+        client.send(b"INCR bar\r\n");
+    }
+    let waits = || [&low, &high].map(|node| node.node.counters.waited.load(Ordering::Relaxed));
+    super::eventually("one waits", || waits().iter().sum::<u64>() > 0);
+    let started = Clock::start();
+    for _ in 0..4 {
+        // Over each worker's link.
+        low.connect().check(&[("GET b", "$-1\r\n")]);
+    }
+    assert!(started.elapsed() < crate::node::WAIT / 2, "they waited behind the others");
+    high.set_access(key_slot(b"bar"), Access::Open);
+    let mut counts: Vec<Vec<u8>> = waiting.iter_mut().map(Client::receive).collect();
+    counts.sort();
+    assert_eq!(counts, [b":1\r\n", b":2\r\n", b":3\r\n", b":4\r\n"]);
+}
+
+#[test]
+fn a_transaction_waits_for_a_parked_slot_of_the_new_owner_and_runs_once() {
+    let (low, high) = pair();
+    hand_over(key_slot(b"bar"), &low, &high);
+    high.set_access(key_slot(b"bar"), Access::Parked);
+    let mut client = low.connect();
+    client.check(&[("MULTI", OK), ("INCR bar", "+QUEUED\r\n"), ("INCR bar", "+QUEUED\r\n")]);
+    client.send(b"EXEC\r\n");
+    let waits = || [&low, &high].map(|node| node.node.counters.waited.load(Ordering::Relaxed));
+    super::eventually("it waits", || waits().iter().sum::<u64>() == 1);
+    high.set_access(key_slot(b"bar"), Access::Open);
+    assert_eq!(client.receive(), b"*2\r\n:1\r\n:2\r\n");
+    client.check(&[("EXEC", "-ERR EXEC without MULTI\r\n"), ("GET bar", "$1\r\n2\r\n")]);
+}
+
+#[test]
+fn a_request_follows_a_slot_that_was_handed_on() {
+    let (low, high) = pair();
+    let third = Server::start_with(|args| args.name = "web-2".into());
+    let slot = key_slot(b"bar");
+    hand_over(slot, &low, &high);
+    hand_over(slot, &high, &third);
+    low.connect().check(&[("SET bar 1", OK), ("GET bar", "$1\r\n1\r\n")]);
+    third.connect().check(&[("GET bar", "$1\r\n1\r\n")]);
+}
+
+#[test]
+fn a_flush_whose_forwarded_part_may_or_may_not_have_run_is_an_error_and_is_not_sent_again() {
+    let (low, high) = pair();
+    let peer = stopped_peer();
+    hand_over(key_slot(b"bar"), &low, &high);
+    forward_to(&peer, &low);
+    let mut client = low.connect();
+    client.send(b"FLUSHALL\r\n");
+    let mut link = accept(&peer);
+    read_until(&mut link, b"\r\n");
+    let error = "-CLUSTERDOWN not every new owner of a slot has flushed it\r\n";
+    assert_eq!(client.receive(), error.as_bytes());
+    let mut rest = Vec::new();
+    link.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest.windows(8).filter(|window| window == b"FLUSHALL").count(), 1);
+}
+
+/// Reads what another node sends, up to these bytes.
+fn read_until(socket: &mut TcpStream, end: &[u8]) {
+    let mut seen = Vec::new();
+    while !seen.ends_with(end) {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        seen.extend(byte);
+    }
+}
+
+#[test]
+fn an_error_of_the_owner_however_long_leaves_the_link_as_it_is() {
+    let (low, high) = pair();
+    let peer = stopped_peer();
+    hand_over(key_slot(b"bar"), &low, &high);
+    forward_to(&peer, &low);
+    let mut client = low.connect();
+    client.send(b"EXPIRE bar 10 x\r\n");
+    let mut link = accept(&peer);
+    read_until(&mut link, b"\r\nx\r\n");
+    let error = format!("-ERR {}\r\n", "x".repeat(100 << 10));
+    link.write_all(error.as_bytes()).unwrap();
+    assert_eq!(client.receive(), error.as_bytes());
+    // The next request comes over the same link.
+    client.send(b"GET bar\r\n");
+    read_until(&mut link, b"\r\nbar\r\n");
+    link.write_all(b"$-1\r\n").unwrap();
+    assert_eq!(client.receive(), b"$-1\r\n");
+}
+
+#[test]
+fn a_value_that_no_owner_would_take_is_refused_here() {
+    let (low, high) = pair();
+    hand_over(key_slot(b"bar"), &low, &high);
+    let mut client = low.connect();
+    let too_long = vec![b'v'; (1 << 20) + 1];
+    let refused = "-ERR value is longer than 1048576 bytes\r\n";
+    assert_eq!(client.ask_words(&[b"SET", b"bar", &too_long]), refused);
+    assert_eq!(low.node.counters.forwarded.load(Ordering::Relaxed), 0);
+    assert_eq!(client.ask_words(&[b"SET", b"bar", &too_long[1..]]), OK);
+}
+
+#[test]
+fn a_large_request_has_a_link_of_its_own_which_small_ones_do_not_wait_for() {
+    // One worker: all share its links.
+    let (low, high) = pair_with(|args| args.threads = 1);
+    let peer = stopped_peer();
+    hand_over(key_slot(b"bar"), &low, &high);
+    forward_to(&peer, &low);
+    let (mut large, mut small) = (low.connect(), low.connect());
+    let mut request = Vec::new();
+    encode_command(&mut request, &[b"SET", b"bar", &vec![b'v'; 1 << 20]]);
+    large.send(&request);
+    let _large_link = accept(&peer);
+    small.send(b"GET bar\r\n");
+    let mut link = accept(&peer);
+    read_until(&mut link, b"\r\nbar\r\n");
+    link.write_all(b"$-1\r\n").unwrap();
+    assert_eq!(small.receive(), b"$-1\r\n");
 }

@@ -239,7 +239,7 @@ impl Clock {
 }
 
 /// Waits until the condition holds.
-fn eventually(what: &str, condition: impl Fn() -> bool) {
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let clock = Clock::start();
     while !condition() {
         assert!(clock.elapsed() < PATIENCE, "still not: {what}");

@@ -1,0 +1,181 @@
+//! Requests for slots that another node owns: forwarded to it, or the client is redirected.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ringcache_ring::SlotSet;
+use ringcache_store::MAX_VALUE_BYTES;
+use ringcache_wire::request::Args;
+use ringcache_wire::table::lookup;
+
+use super::commands::flush::NAMED;
+use super::error::CommandError;
+use super::executor::Executor;
+use super::forward::{self, Answer, Lost};
+use super::redirect::{self, BusAddress, Redirect};
+use super::session::Transaction;
+use crate::counters::count;
+use crate::node::WAIT;
+
+/// Pause before a request is sent again to an owner that could not be reached.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// Owners that a request is sent to, one after the other: each may know of a newer one.
+const MAX_HOPS: usize = 3;
+/// An owner that sends the request back here expects to get the slot: the last message of the handover is still on its way.
+/// After this time the client is sent there instead.
+const EXPECTED: Duration = Duration::from_millis(100);
+
+/// What came of sending a request to another node.
+pub(super) enum Sent {
+    /// The reply is written.
+    Answered,
+    /// Nothing was done: it has to be tried again.
+    NotNow,
+    /// Nothing was done: the owner has no memory for what the request stores.
+    NoMemory,
+}
+
+impl Executor<'_> {
+    /// Clears slots that were handed over at their owners. Those whose owner is not known or cannot be reached are left to be
+    /// tried again. False if an owner may have got the request and has not said that it is done: sent again, the first one
+    /// might run late, and delete what was written after the answer to the second.
+    pub(super) async fn flush_at_owners(&mut self, waited: Duration) -> bool {
+        let node = self.worker.node();
+        let Some(flush) = &self.session.flush else { return true };
+        let mut owners: HashMap<BusAddress, SlotSet> = HashMap::new();
+        for slot in flush.away.iter() {
+            if let Some(owner) = redirect::address(node, slot) {
+                owners.entry(owner).or_default().insert(slot);
+            }
+        }
+        let deadline_ms =
+            node.clock.monotonic_ms() + WAIT.saturating_sub(waited).as_millis() as u64;
+        for (owner, slots) in owners {
+            let ranges = slots.ranges().flat_map(|range| [*range.start(), *range.end()]);
+            let ranges: Vec<String> = ranges.map(|slot| slot.to_string()).collect();
+            let words =
+                [&b"FLUSHALL"[..], NAMED].into_iter().chain(ranges.iter().map(String::as_bytes));
+            let Ok(request) = forward::wrap(words, None) else { return false };
+            let answer = self.worker.forwarder.send(owner, self.session.proto, request);
+            let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
+            let answer = tokio::time::timeout(Duration::from_millis(left_ms), answer);
+            match self.meanwhile(answer).await {
+                Ok(Ok(Answer::Reply(reply))) => {
+                    let Some(left) = forward::left_of_flush(&reply) else { return false };
+                    count(&node.counters.forwarded);
+                    if let Some(flush) = &mut self.session.flush {
+                        flush.away = flush.away.difference(&slots.difference(&left));
+                    }
+                }
+                Ok(Ok(_) | Err(Lost::NotSent)) => {
+                    self.meanwhile(tokio::time::sleep(RETRY_PAUSE)).await;
+                }
+                Ok(Err(Lost::Unknown)) | Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Forwards a request or redirects the client.
+    pub(super) async fn send_elsewhere(
+        &mut self,
+        args: Args<'_>,
+        slot: u16,
+        waited: Duration,
+    ) -> Sent {
+        let node = self.worker.node();
+        let waited_ms = waited.as_millis() as u64;
+        if args.get(0).and_then(lookup).is_some_and(|spec| self.session.registers(spec)) {
+            return self.redirect(slot);
+        }
+        let departed_requests = &mut self.session.departed_requests;
+        let mut to = match redirect::decide(node, slot, departed_requests, waited_ms) {
+            Redirect::Wait => return Sent::NotNow,
+            Redirect::Moved(error) => {
+                self.reply().error(&error);
+                return Sent::Answered;
+            }
+            Redirect::Forward(to) => to,
+        };
+        let queued = self.session.transaction.as_ref().map_or(0, Transaction::bytes);
+        let mut copy = self.session.client.holding.lease();
+        let bytes = args.iter().map(<[u8]>::len).sum::<usize>() + queued;
+        if !self.meanwhile(copy.wait_for(bytes)).await {
+            return Sent::NotNow;
+        }
+        // No command takes such an argument: it would only keep the link busy.
+        let request = if args.iter().any(|arg| arg.len() > MAX_VALUE_BYTES) {
+            Err(CommandError::ValueTooLong)
+        } else {
+            forward::wrap(args.iter(), self.session.transaction.as_ref())
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                self.reply().error(&error.to_string());
+                return Sent::Answered;
+            }
+        };
+        for _ in 0..MAX_HOPS {
+            let answer = self.worker.forwarder.send(to, self.session.proto, request.clone());
+            let left = WAIT.saturating_sub(waited);
+            let answer = self.meanwhile(tokio::time::timeout(left, answer)).await;
+            match answer.unwrap_or(Err(Lost::Unknown)) {
+                Ok(Answer::Reply(reply)) => {
+                    count(&node.counters.forwarded);
+                    self.relay(&reply).await;
+                    return Sent::Answered;
+                }
+                Ok(Answer::Wait) => return self.pause(waited, Sent::NotNow).await,
+                Ok(Answer::NoMemory) => return self.pause(waited, Sent::NoMemory).await,
+                Ok(Answer::Ask(next)) if !redirect::is_own(node, &next) => to = next,
+                Ok(Answer::Ask(_)) if waited < EXPECTED => {
+                    return self.pause(waited, Sent::NotNow).await;
+                }
+                Ok(Answer::Ask(_)) => break,
+                Err(lost) => return self.lost(args, slot, lost).await,
+            }
+        }
+        self.redirect(slot)
+    }
+
+    /// Writes the reply of another node.
+    async fn relay(&mut self, reply: &[u8]) {
+        self.out.set_room(self.out.len() + reply.len());
+        if !self.out.reserve(reply.len()) {
+            self.wait_for_room(reply.len()).await;
+        }
+        // If there is still no memory, the connection is closed.
+        self.out.push(reply);
+        self.session.client.holding.give_back_aside();
+    }
+
+    /// Sends the client to the owner of the slot, if one is known.
+    fn redirect(&mut self, slot: u16) -> Sent {
+        let Some(error) = redirect::moved(self.worker.node(), slot) else { return Sent::NotNow };
+        self.reply().error(&error);
+        Sent::Answered
+    }
+
+    /// Waits before the owner is asked again: a quarter of what the request has waited for already, so that what takes long is
+    /// not asked for often.
+    async fn pause(&mut self, waited: Duration, sent: Sent) -> Sent {
+        let pause = (waited / 4).clamp(Duration::from_millis(1), RETRY_PAUSE);
+        self.meanwhile(tokio::time::sleep(pause)).await;
+        sent
+    }
+
+    /// Goes on after a request to which no answer came.
+    async fn lost(&mut self, args: Args<'_>, slot: u16, lost: Lost) -> Sent {
+        // A write that the owner may still hold in some buffer must not be sent again: run late, after this and other
+        // writes were acknowledged, it would bring an old value back.
+        let reads = args.get(0).and_then(lookup).is_some_and(|spec| spec.has_flag("readonly"));
+        if lost == Lost::NotSent || reads {
+            self.meanwhile(tokio::time::sleep(RETRY_PAUSE)).await;
+            return Sent::NotNow;
+        }
+        let error = format!("CLUSTERDOWN the owner of slot {slot} cannot be reached");
+        self.reply().error(&error);
+        Sent::Answered
+    }
+}
