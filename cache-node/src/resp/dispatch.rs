@@ -9,6 +9,7 @@ use ringcache_wire::table::{Command, CommandSpec, lookup};
 
 use super::commands::{self, Handler, KeyedFn, transaction};
 use super::error::{CommandError, unknown_command};
+use super::parts;
 use super::session::Session;
 use super::workers::Worker;
 use crate::node::{Admission, Node};
@@ -182,6 +183,7 @@ fn answer(
 pub(super) fn run(call: &mut Call<'_>) -> Outcome {
     match commands::handler(call.spec.id) {
         Handler::Keyed(run) => run_keyed(call, run),
+        Handler::Each(each) => parts::run(call, each),
         Handler::Plain(run) => {
             let mark = call.out.len();
             run(call).unwrap_or_else(|error| refuse(call, mark, &error))

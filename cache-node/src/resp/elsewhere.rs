@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringcache_ring::SlotSet;
 use ringcache_store::MAX_VALUE_BYTES;
+use ringcache_wire::number::parse_i64;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::lookup;
 
@@ -84,7 +85,8 @@ impl Executor<'_> {
         waited: Duration,
     ) -> Sent {
         let node = self.worker.node();
-        let waited_ms = waited.as_millis() as u64;
+        // What has begun here is not sent back to the client if that can be helped: it would lose the count.
+        let waited_ms = (waited.as_millis() as u64).max(u64::from(self.session.counted > 0));
         if args.get(0).and_then(lookup).is_some_and(|spec| self.session.registers(spec)) {
             return self.redirect(slot);
         }
@@ -123,7 +125,7 @@ impl Executor<'_> {
             match answer.unwrap_or(Err(Lost::Unknown)) {
                 Ok(Answer::Reply(reply)) => {
                     count(&node.counters.forwarded);
-                    self.relay(&reply).await;
+                    self.relay(&add(reply, self.session.counted)).await;
                     return Sent::Answered;
                 }
                 Ok(Answer::Wait) => return self.pause(waited, Sent::NotNow).await,
@@ -177,5 +179,26 @@ impl Executor<'_> {
         let error = format!("CLUSTERDOWN the owner of slot {slot} cannot be reached");
         self.reply().error(&error);
         Sent::Answered
+    }
+}
+
+/// The reply with what was counted before added to its number, if it is one.
+fn add(reply: Vec<u8>, counted: usize) -> Vec<u8> {
+    let number = reply.strip_prefix(b":").and_then(|reply| reply.strip_suffix(b"\r\n"));
+    match number.and_then(parse_i64).filter(|_| counted > 0) {
+        Some(number) => format!(":{}\r\n", number + (counted as u64).cast_signed()).into(),
+        None => reply,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::add;
+
+    #[test]
+    fn what_was_counted_here_is_added_to_what_the_new_owner_counts() {
+        assert_eq!(add(b":3\r\n".to_vec(), 64), b":67\r\n");
+        assert_eq!(add(b":3\r\n".to_vec(), 0), b":3\r\n");
+        assert_eq!(add(b"-ERR no\r\n".to_vec(), 64), b"-ERR no\r\n");
     }
 }

@@ -53,6 +53,7 @@ impl Executor<'_> {
         self.mark = self.out.len();
         let replies = self.session.replies;
         self.session.commands += 1;
+        self.session.counted = 0;
         let close = if self.session.client.is_peer {
             self.answer_peer(args, *now)
         } else {

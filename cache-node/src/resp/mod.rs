@@ -14,6 +14,7 @@ mod error;
 mod executor;
 mod forward;
 mod link;
+mod parts;
 mod redirect;
 mod session;
 mod topology;

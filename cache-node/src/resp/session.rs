@@ -27,6 +27,8 @@ pub(super) struct Session {
     pub(super) tracking: Option<Tracking>,
     /// Commands between `MULTI` and `EXEC`.
     pub(super) transaction: Option<Transaction>,
+    /// Keys that the command at hand has counted before it had to wait.
+    pub(super) counted: usize,
     /// What a flush under way has still to clear.
     pub(super) flush: Option<Flush>,
     /// What `WATCH` watches.
@@ -52,6 +54,7 @@ impl Session {
             no_touch: false,
             tracking: None,
             transaction: None,
+            counted: 0,
             flush: None,
             watch: None,
             departed_requests: 0,

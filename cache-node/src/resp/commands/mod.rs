@@ -30,6 +30,7 @@ use ringcache_wire::table::{Command, CommandSpec};
 
 use super::dispatch::{Call, Keyed, Outcome};
 use super::error::{CommandError, quote};
+use super::parts::Each;
 
 /// Runs a command for keys of one slot, which is locked meanwhile. What it wrote before an error is taken back.
 pub(super) type KeyedFn = fn(&mut Keyed<'_, '_>) -> Result<(), CommandError>;
@@ -41,6 +42,8 @@ pub(super) type PlainFn = fn(&mut Call<'_>) -> Result<Outcome, CommandError>;
 pub(super) enum Handler {
     /// On one slot.
     Keyed(KeyedFn),
+    /// On each of its keys alike, in parts.
+    Each(Each),
     /// On the connection, the node, or several slots.
     Plain(PlainFn),
 }
@@ -48,10 +51,13 @@ pub(super) enum Handler {
 /// The function that runs a command. The compiler checks that every command of the table has one.
 pub(super) fn handler(command: Command) -> Handler {
     use Handler::{Keyed, Plain};
+    const fn count(is_counted: fn(&mut super::dispatch::Keyed<'_, '_>, &[u8]) -> bool) -> Handler {
+        Handler::Each(Each::Count(is_counted))
+    }
     match command {
         Command::Get => Keyed(strings::get),
         Command::Set => Keyed(set::set),
-        Command::Mget => Keyed(strings::mget),
+        Command::Mget => Handler::Each(Each::Reply(strings::mget)),
         Command::Mset => Keyed(strings::mset),
         Command::Getdel => Keyed(strings::getdel),
         Command::Getex => Keyed(strings::getex),
@@ -65,9 +71,9 @@ pub(super) fn handler(command: Command) -> Handler {
         Command::Incr => Keyed(counters::incr),
         Command::Incrby => Keyed(counters::incrby),
         Command::Incrbyfloat => Keyed(counters::incrbyfloat),
-        Command::Del | Command::Unlink => Keyed(keys::del),
-        Command::Exists => Keyed(keys::exists),
-        Command::Touch => Keyed(keys::touch),
+        Command::Del | Command::Unlink => count(keys::del),
+        Command::Exists => count(keys::exists),
+        Command::Touch => count(keys::touch),
         Command::Type => Keyed(keys::type_),
         Command::Expire => Keyed(expiry::expire),
         Command::Expireat => Keyed(expiry::expireat),

@@ -41,17 +41,8 @@ pub(super) fn get(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-pub(super) fn mget(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {
-    let args = call.args;
-    call.reply.array(args.len() - 1);
-    for key in args.iter().skip(1) {
-        // The rest could not be sent: it need not be looked up.
-        if call.reply.exceeds_room() {
-            break;
-        }
-        call.reply_value(key);
-    }
-    Ok(())
+pub(super) fn mget(call: &mut Keyed<'_, '_>, key: &[u8]) {
+    call.reply_value(key);
 }
 
 pub(super) fn mset(call: &mut Keyed<'_, '_>) -> Result<(), CommandError> {

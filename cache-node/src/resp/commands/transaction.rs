@@ -10,6 +10,7 @@ use crate::resp::dispatch::{
     Call, Effect, Outcome, admit, reclaim, refuse, returns_values, run, run_locked, slot_of,
 };
 use crate::resp::error::CommandError;
+use crate::resp::parts;
 use crate::resp::redirect::{self, Redirect};
 use crate::resp::session::{NoRoom, Transaction};
 
@@ -85,7 +86,7 @@ fn check(call: &mut Call<'_>) -> Result<Option<String>, CommandError> {
         return Err(CommandError::Other("ERR transaction is too large"));
     }
     match handler(call.spec.id) {
-        Handler::Keyed(_) => {
+        Handler::Keyed(_) | Handler::Each(_) => {
             let slot = slot_of(call.spec, call.args)?;
             let node = call.worker.node();
             let Err(Outcome::Elsewhere(slot)) = admit(node, slot, Effect::Reads).map(drop) else {
@@ -230,6 +231,7 @@ fn run_all(
                     refuse(&mut each, mark, &error);
                 }
             }
+            (Handler::Each(of_each), Some(slot)) => parts::run_locked(&mut each, slot, of_each),
             _ => {
                 run(&mut each);
             }

@@ -7,6 +7,7 @@ mod connections;
 mod forwarding;
 mod hostile;
 mod memory;
+mod parts;
 mod tracking;
 mod transactions;
 mod watch;

@@ -1,0 +1,84 @@
+//! Commands with many keys run in parts, and nobody can tell from their replies.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ringcache_ring::key_slot;
+use ringcache_store::Access;
+
+use super::{Client, Server};
+use crate::resp::parts::PART;
+
+const OK: &str = "+OK\r\n";
+
+fn names(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|n| format!("{{t}}{n}").into_bytes()).collect()
+}
+
+/// Asks for a command with these words after its name.
+fn ask(client: &mut Client, command: &[u8], words: &[&[u8]]) -> String {
+    client.ask_words(&[&[command], words].concat())
+}
+
+/// Writes so many keys of one slot.
+fn write(client: &mut Client, names: &[Vec<u8>]) {
+    let pairs: Vec<&[u8]> = names.iter().flat_map(|name| [&name[..], &name[..]]).collect();
+    assert_eq!(ask(client, b"MSET", &pairs), OK);
+}
+
+#[test]
+fn a_command_with_many_keys_replies_as_if_it_had_run_at_once() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for count in [1, PART, PART + 1, 2 * PART, 2 * PART + 1] {
+        let names = names(count);
+        write(&mut client, &names);
+        let mut words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        words.insert(count / 2, b"{t}absent");
+        let values: String = words
+            .iter()
+            .map(|word| match *word {
+                b"{t}absent" => "$-1\r\n".to_owned(),
+                word => format!("${}\r\n{}\r\n", word.len(), String::from_utf8_lossy(word)),
+            })
+            .collect();
+        let all = format!(":{count}\r\n");
+        assert_eq!(ask(&mut client, b"MGET", &words), format!("*{}\r\n{values}", count + 1));
+        assert_eq!(ask(&mut client, b"EXISTS", &words), all);
+        assert_eq!(ask(&mut client, b"TOUCH", &words), all);
+        client.check(&[("MULTI", OK)]);
+        assert_eq!(ask(&mut client, b"UNLINK", &words), "+QUEUED\r\n");
+        assert_eq!(ask(&mut client, b"EXISTS", &words), "+QUEUED\r\n");
+        assert_eq!(client.ask("EXEC"), format!("*2\r\n{all}:0\r\n"));
+        write(&mut client, &names);
+        assert_eq!(ask(&mut client, b"DEL", &words), all);
+        assert_eq!(ask(&mut client, b"DEL", &words), ":0\r\n");
+    }
+}
+
+#[test]
+fn a_deletion_that_has_to_wait_half_way_counts_every_key_once() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let names = names(2000);
+    let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for access in [Access::Parked, Access::Open] {
+                    server.set_access(key_slot(b"{t}"), access);
+                    thread::sleep(Duration::from_micros(300));
+                }
+            }
+        });
+        for _ in 0..20 {
+            write(&mut client, &names);
+            assert_eq!(ask(&mut client, b"DEL", &words), ":2000\r\n");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let waited = server.node.counters.waited.load(Ordering::Relaxed);
+    assert!(waited > 0, "it never had to wait");
+}
