@@ -9,14 +9,14 @@ const COUNTERS: u64 = 32;
 /// Pairs of counters that amounts are transferred between: fewer still, so that transfers conflict.
 const ACCOUNTS: u64 = 8;
 
-/// How many keys there are of each sort. Those with versions are numbered through: plain ones, leases, pairs.
+/// How many keys there are of each sort. Those with versions are numbered through: plain ones, short-lived keys, pairs.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::verify) struct Layout {
     seed: u64,
     /// Keys that are written, read and deleted.
     pub(super) plain: u64,
     /// Keys that live for seconds.
-    pub(super) leases: u64,
+    pub(super) short_lived: u64,
     /// Pairs of keys that are written in one transaction.
     pub(super) pairs: u64,
     /// Keys that every client increments.
@@ -29,28 +29,28 @@ impl Layout {
     /// The keys of the run `seed` with that many plain ones.
     pub(in crate::verify) fn new(seed: u64, plain: u64) -> Self {
         let few = (plain / PLAIN_TO_ONE).clamp(1, MOST);
-        let (leases, pairs) = (few, few);
-        Self { seed, plain, leases, pairs, counters: COUNTERS, accounts: ACCOUNTS }
+        let (short_lived, pairs) = (few, few);
+        Self { seed, plain, short_lived, pairs, counters: COUNTERS, accounts: ACCOUNTS }
     }
 
     /// Number of keys with versions.
     pub(in crate::verify) fn versioned(&self) -> u64 {
-        self.plain + self.leases + self.pairs
+        self.plain + self.short_lived + self.pairs
     }
 
-    /// The number of a lease among the keys with versions.
-    pub(super) fn lease_number(&self, lease: u64) -> u64 {
-        self.plain + lease
+    /// The number of a short-lived key among the keys with versions.
+    pub(super) fn short_lived_number(&self, short_lived: u64) -> u64 {
+        self.plain + short_lived
     }
 
     /// The number of a pair among the keys with versions.
     pub(super) fn pair_number(&self, pair: u64) -> u64 {
-        self.plain + self.leases + pair
+        self.plain + self.short_lived + pair
     }
 
-    /// The key of a lease.
-    pub(super) fn lease(&self, lease: u64) -> String {
-        format!("verify:{}:{{lease{lease}}}", self.seed)
+    /// The name of a short-lived key.
+    pub(super) fn short_lived(&self, short_lived: u64) -> String {
+        format!("verify:{}:{{short{short_lived}}}", self.seed)
     }
 
     /// Both keys of a pair; they share a slot.

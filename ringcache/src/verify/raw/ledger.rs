@@ -9,13 +9,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::layout::Layout;
-use super::lease::Deadlines;
+use super::short_lived::Deadlines;
 use crate::verify::load::{Load, RESPONSE_TIMEOUT};
 
 /// What holds for all operations of a run.
 #[derive(Clone, Debug)]
 pub(in crate::verify) struct Terms {
-    /// Times to live of leases, in milliseconds.
+    /// Times to live of short-lived keys, in milliseconds.
     pub(super) lifetimes_ms: RangeInclusive<u64>,
     /// A node that takes longer to answer a batch has failed.
     pub(super) patience: Duration,
@@ -36,7 +36,7 @@ pub(in crate::verify) struct Ledger {
     pub(super) layout: Layout,
     /// What holds for all operations.
     pub(super) terms: Terms,
-    /// When leases end.
+    /// When short-lived keys end.
     pub(super) deadlines: Deadlines,
     /// Increments of each counter.
     pub(super) counters: Vec<Changes>,
@@ -54,7 +54,7 @@ impl Ledger {
             load,
             layout,
             terms,
-            deadlines: Deadlines::new(layout.leases),
+            deadlines: Deadlines::new(layout.short_lived),
             counters: changes(layout.counters),
             accounts: changes(layout.accounts),
             tally: Tally::default(),

@@ -3,20 +3,20 @@
 //! A stock client repeats what fails and so hides it from whoever uses it. These report it: every error, every reply that is
 //! late, missing, surplus or wrong.
 
-mod account;
 mod cluster;
 mod connection;
 mod counter;
 mod layout;
-mod lease;
 mod ledger;
 mod operation;
 mod pair;
 mod pipeline;
 mod plain;
+mod short_lived;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ use super::load::Load;
 use super::meter::Failure;
 use super::random::Random;
 use crate::clock;
-use account::{Balance, OPENING, Transfer};
 use cluster::Cluster;
 use counter::{Create, Increment, Total};
-use lease::{Grant, Look};
 use operation::Operation;
 use pair::{GetPair, SetPair};
 use pipeline::Job;
 use plain::{Delete, Get, Set};
+use short_lived::{Grant, Look};
+use transfer::{Balance, OPENING, Transfer};
 
 pub(super) use layout::Layout;
 pub(super) use ledger::{Judged, Ledger, Terms};
@@ -123,9 +123,11 @@ impl Client {
         let balances =
             self.own(layout.accounts).map(|account| boxed(Balance { account, is_final: true }));
         let pairs = self.own(layout.pairs).map(|pair| boxed(GetPair::new(&ledger, pair, true)));
-        let leases = self.own(layout.leases).map(|lease| boxed(Look::new(&ledger, lease, true)));
+        let short_lived = self
+            .own(layout.short_lived)
+            .map(|short_lived| boxed(Look::new(&ledger, short_lived, true)));
         let plain = self.own(layout.plain).map(|key| boxed(Get::new(&ledger, key, true)));
-        let last = totals.chain(balances).chain(pairs).chain(leases).chain(plain);
+        let last = totals.chain(balances).chain(pairs).chain(short_lived).chain(plain);
         self.run_all(last, false).await;
     }
 
@@ -194,8 +196,8 @@ impl Client {
         } else if falls(INCREMENTS) {
             Some(boxed(Increment::new(&ledger, self.random.below(layout.counters))))
         } else if falls(LOOKS) {
-            let lease = self.random.below(layout.leases);
-            Some(boxed(Look::new(&ledger, lease, self.is_own(lease))))
+            let short_lived = self.random.below(layout.short_lived);
+            Some(boxed(Look::new(&ledger, short_lived, self.is_own(short_lived))))
         } else if falls(GET_PAIRS) {
             let pair = self.random.below(layout.pairs);
             Some(boxed(GetPair::new(&ledger, pair, self.is_own(pair))))
@@ -225,10 +227,10 @@ impl Client {
     }
 
     fn grant(&mut self, ledger: &Ledger) -> Option<Box<dyn Operation>> {
-        let lease = self.any_own(ledger.layout.leases)?;
-        let is_due = ledger.deadlines.is_due(lease, clock::since_1970());
-        (is_due && self.written.insert(ledger.layout.lease_number(lease)))
-            .then(|| boxed(Grant::new(ledger, lease, &mut self.random)))
+        let short_lived = self.any_own(ledger.layout.short_lived)?;
+        let is_due = ledger.deadlines.is_due(short_lived, clock::since_1970());
+        (is_due && self.written.insert(ledger.layout.short_lived_number(short_lived)))
+            .then(|| boxed(Grant::new(ledger, short_lived, &mut self.random)))
     }
 
     fn set_pair(&mut self, ledger: &Ledger) -> Option<Box<dyn Operation>> {

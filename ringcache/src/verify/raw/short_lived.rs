@@ -19,7 +19,7 @@ use crate::verify::violation::Violation;
 
 /// Nodes keep whole milliseconds.
 const GRAIN: Duration = Duration::from_millis(1);
-/// A lease that is left to end is written again when this part of its lifetime has passed once more: until then readers would
+/// A short-lived key that is left to end is written again when this part of its lifetime has passed once more: until then readers would
 /// notice that it did not end.
 const AFTERWARDS: u32 = 4;
 /// One write in so many, the first among them, is not left to end: the next one has to give the key a new deadline.
@@ -28,7 +28,7 @@ const OVERWRITTEN_ONE_IN: u64 = 4;
 /// waits any more.
 const FORGOTTEN: Duration = RESPONSE_TIMEOUT.saturating_mul(3);
 
-/// One write of a lease.
+/// One write of a short-lived key.
 #[derive(Debug)]
 struct Term {
     version: u64,
@@ -39,23 +39,23 @@ struct Term {
     latest: Option<Duration>,
 }
 
-/// When the writes of all leases end, oldest first.
+/// When the writes of all short-lived keys end, oldest first.
 #[derive(Debug)]
 pub(super) struct Deadlines(Vec<Mutex<VecDeque<Term>>>);
 
 impl Deadlines {
-    /// No lease is written.
-    pub(super) fn new(leases: u64) -> Self {
-        Self((0..leases).map(|_| Mutex::default()).collect())
+    /// No short-lived key is written.
+    pub(super) fn new(short_lived: u64) -> Self {
+        Self((0..short_lived).map(|_| Mutex::default()).collect())
     }
 
-    fn with<T>(&self, lease: u64, act: impl FnOnce(&mut VecDeque<Term>) -> T) -> T {
-        act(&mut self.0[lease as usize].lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, short_lived: u64, act: impl FnOnce(&mut VecDeque<Term>) -> T) -> T {
+        act(&mut self.0[short_lived as usize].lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the writer should write the lease again: when it has ended for a while, or, for some versions, half way.
-    pub(super) fn is_due(&self, lease: u64, now: Duration) -> bool {
-        self.with(lease, |terms| {
+    /// Whether the writer should write the short-lived key again: when it has ended for a while, or, for some versions, half way.
+    pub(super) fn is_due(&self, short_lived: u64, now: Duration) -> bool {
+        self.with(short_lived, |terms| {
             terms.back().is_none_or(|Term { version, lifetime, earliest, latest }| {
                 let end = if version % OVERWRITTEN_ONE_IN == 1 {
                     earliest.saturating_sub(*lifetime / 2)
@@ -67,9 +67,9 @@ impl Deadlines {
         })
     }
 
-    fn sent(&self, lease: u64, version: u64, lifetime: Duration, sent: Duration) {
+    fn sent(&self, short_lived: u64, version: u64, lifetime: Duration, sent: Duration) {
         let earliest = sent + lifetime;
-        self.with(lease, |terms| {
+        self.with(short_lived, |terms| {
             terms.retain(|term| {
                 term.version != version && term.latest.is_none_or(|end| sent < end + FORGOTTEN)
             });
@@ -77,8 +77,8 @@ impl Deadlines {
         });
     }
 
-    fn acknowledged(&self, lease: u64, version: u64, answered: Duration) {
-        self.with(lease, |terms| {
+    fn acknowledged(&self, short_lived: u64, version: u64, answered: Duration) {
+        self.with(short_lived, |terms| {
             if let Some(term) = terms.iter_mut().find(|term| term.version == version) {
                 term.latest = Some(answered + term.lifetime);
             }
@@ -86,8 +86,8 @@ impl Deadlines {
     }
 
     /// Judges a miss where `floor` was acknowledged: it or a later version must have had time to end.
-    fn judge_miss(&self, lease: u64, floor: u64, span: Span) -> Result<(), Violation> {
-        self.with(lease, |terms| {
+    fn judge_miss(&self, short_lived: u64, floor: u64, span: Span) -> Result<(), Violation> {
+        self.with(short_lived, |terms| {
             if !terms.iter().any(|term| term.version == floor) {
                 // Forgotten: it ended long ago.
                 return Ok(());
@@ -104,8 +104,8 @@ impl Deadlines {
     }
 
     /// Judges that a version was found: it must not have ended before it was asked for.
-    fn judge_found(&self, lease: u64, version: u64, span: Span) -> Result<(), Violation> {
-        let latest = self.with(lease, |terms| {
+    fn judge_found(&self, short_lived: u64, version: u64, span: Span) -> Result<(), Violation> {
+        let latest = self.with(short_lived, |terms| {
             terms.iter().find(|term| term.version == version).map(|term| term.latest)
         });
         let over = match latest {
@@ -118,77 +118,81 @@ impl Deadlines {
     }
 }
 
-/// Writes the next version of an own lease.
+/// Writes the next version of an own short-lived key.
 pub(super) struct Grant {
-    lease: u64,
+    short_lived: u64,
     version: u64,
     lifetime_ms: u64,
 }
 
 impl Grant {
-    pub(super) fn new(ledger: &Ledger, lease: u64, random: &mut Random) -> Self {
+    pub(super) fn new(ledger: &Ledger, short_lived: u64, random: &mut Random) -> Self {
         let (from, to) = ledger.terms.lifetimes_ms.clone().into_inner();
-        let version = ledger.load.history.set(ledger.layout.lease_number(lease));
-        Self { lease, version, lifetime_ms: from + random.below(to - from + 1) }
+        let version = ledger.load.history.set(ledger.layout.short_lived_number(short_lived));
+        Self { short_lived, version, lifetime_ms: from + random.below(to - from + 1) }
     }
 }
 
 impl Operation for Grant {
     fn key(&self, ledger: &Ledger) -> String {
-        ledger.layout.lease(self.lease)
+        ledger.layout.short_lived(self.short_lived)
     }
 
     fn write(&mut self, ledger: &Ledger, sent: Duration, requests: &mut Requests) {
         let lifetime = Duration::from_millis(self.lifetime_ms);
-        ledger.deadlines.sent(self.lease, self.version, lifetime, sent);
-        let value = ledger.load.values.value(ledger.layout.lease_number(self.lease), self.version);
+        ledger.deadlines.sent(self.short_lived, self.version, lifetime, sent);
+        let value = ledger
+            .load
+            .values
+            .value(ledger.layout.short_lived_number(self.short_lived), self.version);
         let (key, px) = (self.key(ledger), self.lifetime_ms.to_string());
         requests.push(&[b"SET", key.as_bytes(), &value, b"PX", px.as_bytes()]);
     }
 
     fn judge(&mut self, ledger: &Ledger, replies: &[Value], span: Span) -> Result<(), Violation> {
         expect(replies, &[ok()])?;
-        ledger.deadlines.acknowledged(self.lease, self.version, span.answered);
-        let number = ledger.layout.lease_number(self.lease);
+        ledger.deadlines.acknowledged(self.short_lived, self.version, span.answered);
+        let number = ledger.layout.short_lived_number(self.short_lived);
         ledger.load.history.acknowledge(number, self.version);
         Ok(())
     }
 }
 
-/// Reads anybody's lease.
+/// Reads anybody's short-lived key.
 pub(super) struct Look {
-    lease: u64,
+    short_lived: u64,
     /// As for [`super::plain::Get`].
     own: bool,
     floor: Floor,
 }
 
 impl Look {
-    pub(super) fn new(ledger: &Ledger, lease: u64, own: bool) -> Self {
-        let floor = ledger.load.history.floor(ledger.layout.lease_number(lease));
-        Self { lease, own, floor }
+    pub(super) fn new(ledger: &Ledger, short_lived: u64, own: bool) -> Self {
+        let floor = ledger.load.history.floor(ledger.layout.short_lived_number(short_lived));
+        Self { short_lived, own, floor }
     }
 }
 
 impl Operation for Look {
     fn key(&self, ledger: &Ledger) -> String {
-        ledger.layout.lease(self.lease)
+        ledger.layout.short_lived(self.short_lived)
     }
 
     fn write(&mut self, ledger: &Ledger, _: Duration, requests: &mut Requests) {
-        self.floor = ledger.load.history.floor(ledger.layout.lease_number(self.lease));
+        self.floor = ledger.load.history.floor(ledger.layout.short_lived_number(self.short_lived));
         requests.push(&[b"GET", self.key(ledger).as_bytes()]);
     }
 
     fn judge(&mut self, ledger: &Ledger, replies: &[Value], span: Span) -> Result<(), Violation> {
-        let (number, history) = (ledger.layout.lease_number(self.lease), &ledger.load.history);
+        let (number, history) =
+            (ledger.layout.short_lived_number(self.short_lived), &ledger.load.history);
         if self.own {
             self.floor = history.floor(number);
         }
         match read(ledger, number, bytes(replies)?) {
             Reply::Missing => {
                 if !self.floor.absent {
-                    ledger.deadlines.judge_miss(self.lease, self.floor.version, span)?;
+                    ledger.deadlines.judge_miss(self.short_lived, self.floor.version, span)?;
                     count(&ledger.tally.expiries);
                 }
                 count(&ledger.tally.misses);
@@ -197,7 +201,7 @@ impl Operation for Look {
             reply => {
                 history.judge(number, self.floor, reply)?;
                 let Reply::Version(version) = reply else { return Ok(()) };
-                ledger.deadlines.judge_found(self.lease, version, span)
+                ledger.deadlines.judge_found(self.short_lived, version, span)
             }
         }
     }
