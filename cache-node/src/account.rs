@@ -57,8 +57,9 @@ pub struct Account {
     /// Connections open now.
     open: AtomicUsize,
     live: Mutex<BTreeMap<u64, Weak<Holding>>>,
-    /// When those who wait may be served again, in monotonic microseconds.
-    next_round_us: AtomicU64,
+    /// When those who wait may be served again, in monotonic microseconds. Locked by who serves them: two would both give away
+    /// what is free.
+    next_round_us: Mutex<u64>,
     closed: AtomicU64,
 }
 
@@ -76,7 +77,7 @@ impl Account {
             last_id: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             live: Mutex::default(),
-            next_round_us: AtomicU64::new(0),
+            next_round_us: Mutex::new(0),
             closed: AtomicU64::new(0),
         })
     }
@@ -145,9 +146,10 @@ impl Account {
     /// Serves those who wait for memory, see [`round::serve`].
     fn serve_waiting(&self) {
         let now_us = self.clock.monotonic_us();
-        let pause_us = self.open.load(Relaxed) as u64 / LOOKS_PER_US;
-        let begin = |next_us: u64| (now_us >= next_us).then_some(now_us + pause_us);
-        if self.next_round_us.fetch_update(Relaxed, Relaxed, begin).is_ok() {
+        if let Some(mut next_us) = self.next_round_us.try_lock()
+            && now_us >= *next_us
+        {
+            *next_us = now_us + self.open.load(Relaxed) as u64 / LOOKS_PER_US;
             round::serve(self.limit_bytes, self.used_bytes(), &self.all(), now_us / 1000);
         }
     }
@@ -218,6 +220,18 @@ impl Holding {
         self.is_asked.store(false, Relaxed);
     }
 
+    /// Something new begins that it has to move, if it is its turn.
+    pub fn restart(&self) {
+        if self.moved_ms.load(Relaxed) != BUSY {
+            self.step();
+        }
+    }
+
+    /// Whether it holds more than it may freely.
+    pub fn is_charged(&self) -> bool {
+        self.charged.load(Relaxed) > 0
+    }
+
     /// It has sent or taken so many bytes.
     pub fn moved(&self, bytes: usize) {
         if self.steps.fetch_add(bytes, Relaxed) + bytes >= STEP_BYTES
@@ -265,16 +279,17 @@ impl Holding {
         self.woken.notified().await;
     }
 
-    /// Sets aside what it waits for.
+    /// Sets aside what it waits for, if that is still free.
     fn grant(&self) {
         let mut held = self.held.lock();
-        let wants = std::mem::take(&mut held.wants);
-        held.bytes += wants;
-        held.aside += wants;
-        let charge = held.bytes.saturating_sub(self.allowance());
+        let charge = (held.bytes + held.wants).saturating_sub(self.allowance());
         let more = charge.saturating_sub(self.charged.load(Relaxed));
-        self.account.used_bytes.fetch_add(more, Relaxed);
+        if held.wants == 0 || !self.account.take(more) {
+            return;
+        }
         self.charged.fetch_add(more, Relaxed);
+        held.bytes += held.wants;
+        held.aside += std::mem::take(&mut held.wants);
         drop(held);
         // It has not moved, but now it is the node that has to go on.
         self.set_busy();
@@ -283,6 +298,9 @@ impl Holding {
 
     /// Has its connection end for others. One that waits for memory cannot do anything else before.
     fn end(&self, is_waiting: bool) {
+        if self.moved_ms.load(Relaxed) == BUSY {
+            return;
+        }
         if is_waiting {
             self.ended_for_others();
             self.close();
@@ -298,11 +316,12 @@ impl Holding {
         let deadline_ms = account.clock.monotonic_ms() + PATIENCE_MS;
         let mut pause = FIRST_PAUSE;
         self.held.lock().wants = bytes;
-        let _waiting = Waiting(self);
+        let mut waiting = Waiting { holding: self, has_taken: false };
         while account.clock.monotonic_ms() < deadline_ms && !self.is_closing() {
             account.serve_waiting();
             let _ = tokio::time::timeout(pause, self.granted.notified()).await;
             if self.held.lock().wants == 0 {
+                waiting.has_taken = true;
                 return true;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -358,18 +377,26 @@ impl Holding {
     }
 }
 
-/// That a connection waits for memory, which it does no more when this is dropped.
-struct Waiting<'a>(&'a Holding);
+/// That a connection waits for memory. When this is dropped it waits no more, and what it was granted and has not taken is given
+/// back.
+struct Waiting<'a> {
+    holding: &'a Holding,
+    has_taken: bool,
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.held.lock().wants = 0;
+        let is_granted = std::mem::take(&mut self.holding.held.lock().wants) == 0;
+        if is_granted && !self.has_taken {
+            self.holding.give_back_aside();
+        }
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
         self.account.open.fetch_sub(1, Relaxed);
+        self.account.used_bytes.fetch_sub(self.charged.load(Relaxed), Relaxed);
         self.account.live.lock().remove(&self.id);
     }
 }

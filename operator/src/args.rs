@@ -87,7 +87,11 @@ impl Args {
     /// Logs to standard error from now on.
     pub fn start_log(&self) -> anyhow::Result<()> {
         let filter = EnvFilter::try_new(&self.log)?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            // It would tell standard error that standard error is full, and panic.
+            .log_internal_errors(false);
         let started = match self.log_format {
             LogFormat::Text => log.with_ansi(false).try_init(),
             LogFormat::Json => log.json().try_init(),

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Holding;
 
 /// Who has not moved for so long may be closed for those who need its memory.
-pub(super) const IDLE_MS: u64 = 50;
-/// Connections that are served in one round at most.
+pub(super) const IDLE_MS: u64 = 100;
+/// Connections for which others are looked at in one round at most.
 const ROUND: usize = 64;
 /// Whoever holds less than this is not said to hold much, however many share the memory: it is what a value takes on its way.
 const MUCH: usize = 256 << 10;
@@ -97,13 +97,18 @@ pub(super) fn serve(limit_bytes: usize, used_bytes: usize, all: &[Arc<Holding>],
     let mut free = limit_bytes.saturating_sub(used_bytes);
     let mut victims: Vec<&Look<'_>> = looks.iter().filter(|look| look.reason.is_some()).collect();
     victims.sort_by_key(|look| look.rank());
-    for asker in looks.iter().filter(|look| look.wants > 0).take(ROUND) {
+    let mut looked = 0;
+    for asker in looks.iter().filter(|look| look.wants > 0) {
         if asker.holding.is_asked() || asker.holding.is_closing() {
             continue;
         }
         if asker.wants <= free {
             free -= asker.wants;
             asker.holding.grant();
+            continue;
+        }
+        looked += 1;
+        if looked > ROUND {
             continue;
         }
         let can_be_closed = |look: &Look<'_>| look.can_be_closed_for(asker, share);

@@ -232,3 +232,59 @@ fn what_is_set_aside_is_for_the_next_lease_of_the_same_connection() {
     drop((next, other));
     assert_eq!(account.used_bytes(), 0);
 }
+
+#[tokio::test]
+async fn what_was_granted_to_one_that_ends_before_it_goes_on_is_given_back() {
+    let account = account();
+    let (_hog, mut all) = holder(&account, MIN_BYTES);
+    let (holding, mut lease) = holder(&account, 0);
+    let mut wait = Box::pin(lease.wait_for(8 << 20));
+    assert!(timeout(Duration::from_millis(1), &mut wait).await.is_err());
+    all.shrink_to(0);
+    let now_ms = account.clock.monotonic_ms();
+    round::serve(account.limit_bytes, account.used_bytes(), &account.all(), now_ms);
+    assert_eq!(account.used_bytes(), 8 << 20);
+    drop(wait);
+    assert_eq!(account.used_bytes(), 0);
+    drop((lease, holding));
+    assert_eq!(account.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn many_who_cannot_be_served_do_not_keep_the_next_from_what_is_free() {
+    let account = account();
+    let (_busy, mut half) = holder(&account, MIN_BYTES);
+    let elders: Vec<_> = (0..100).map(|_| account.open(true)).collect();
+    for elder in &elders {
+        let mut lease = elder.lease();
+        tokio::spawn(async move { while !lease.wait_for(8 << 20).await {} });
+    }
+    let (_, mut lease) = holder(&account, 0);
+    let waits = tokio::spawn(async move { lease.wait_for(1000).await });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    half.shrink_to(6 << 20);
+    assert!(timeout(LONG, waits).await.unwrap().unwrap());
+}
+
+#[test]
+fn never_is_more_leased_than_the_limit_however_many_ask_at_once() {
+    let account = account();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    let holding = account.open(false);
+                    for _ in 0..20 {
+                        let mut lease = holding.lease();
+                        lease.wait_for(8 << 20).await;
+                        assert!(account.used_bytes() <= account.limit_bytes());
+                        drop(lease);
+                        tokio::task::yield_now().await;
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(account.used_bytes(), 0);
+}

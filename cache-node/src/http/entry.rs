@@ -11,7 +11,7 @@ use super::answer::{self, Found};
 use super::expiry::seconds_left;
 use super::peers::{self, Failure};
 use super::problem::Problem;
-use super::{Answer, Api, MAX_HOPS, Relayed, json, key};
+use super::{Answer, Api, FIRST_ROOM, MAX_HOPS, Relayed, json, key};
 use crate::account::Lease;
 use crate::counters::count;
 use crate::node::{Admission, MEMORY_WAIT, WAIT};
@@ -219,8 +219,11 @@ impl Api {
         relayed: &Relayed,
     ) -> Result<Result<Answer, Failure>, Problem> {
         count(&self.node.counters.forwarded);
+        // A write is not sent before there is memory for its answer, which is short: or it would be carried out and refused.
+        let room = if is_read(&relayed.method) { 0 } else { FIRST_ROOM };
+        let lease = relayed.lease(room).await?;
         match self.peers.call(peer, relayed).await {
-            Ok(answer) => peers::relay(answer, relayed).await,
+            Ok(answer) => peers::relay(answer, lease).await,
             Err(failure) => Ok(Err(failure)),
         }
     }

@@ -107,6 +107,7 @@ fn accept(api: &Arc<Api>, socket: TcpStream, connections: &GracefulShutdown) {
         let mut connection = pin!(connection);
         let mut has_yielded = false;
         loop {
+            has_yielded &= holding.is_asked();
             tokio::select! {
                 biased;
                 ended = &mut connection => {
@@ -119,12 +120,12 @@ fn accept(api: &Arc<Api>, socket: TcpStream, connections: &GracefulShutdown) {
                     // The kernel was asked: if the client is ready, the connection goes on.
                     has_yielded = true;
                 }
-                () = std::future::ready(()), if holding.is_asked() => {
+                () = std::future::ready(()), if holding.is_asked() || holding.is_closing() => {
                     holding.ended_for_others();
                     tracing::debug!("closed an HTTP connection whose memory others needed");
                     break;
                 }
-                () = holding.woken() => has_yielded = false,
+                () = holding.woken() => {}
             }
         }
         drop(permit);

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::problem::Problem;
 use super::{Answer, HOPS, MAX_ANSWER_BYTES, Relayed, answer};
+use crate::account::Lease;
 use crate::node::WAIT;
 use crate::routes::Peer;
 
@@ -97,13 +98,15 @@ pub(super) async fn read(body: Incoming, max_bytes: usize) -> Result<Option<Byte
 /// A peer's answer as the client gets it: byte for byte the same.
 pub(super) async fn relay(
     from_peer: Response<Incoming>,
-    relayed: &Relayed,
+    mut lease: Lease,
 ) -> Result<Result<Answer, Failure>, Problem> {
     let (head, body) = from_peer.into_parts();
     let bytes = body.size_hint().exact().unwrap_or(MAX_ANSWER_BYTES as u64);
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_ANSWER_BYTES);
     // Read whole and then put together: for a moment it is there twice.
-    let mut lease = relayed.lease(2 * bytes).await?;
+    if !lease.wait_for(2 * bytes).await {
+        return Err(Problem::Busy);
+    }
     let body = match read(body, bytes).await {
         Ok(Some(body)) => body,
         Ok(None) => return Ok(Err(Failure::Unknown)),

@@ -192,6 +192,7 @@ impl Connection<'_> {
                     break Stop::Read;
                 }
                 Ok(Parsed::Crowded { bytes }) => {
+                    self.executor.mark = self.executor.out.len();
                     let held = self.input.capacity() + bytes;
                     if !self.executor.meanwhile(self.memory.wait_for(held)).await {
                         self.executor.overloaded();
@@ -236,6 +237,10 @@ impl Connection<'_> {
 
     async fn write(&mut self) -> Result<(), End> {
         let mut written = 0;
+        if !self.executor.out.is_empty() {
+            // From now on it is these replies that the client is slow to take.
+            self.client.holding.restart();
+        }
         while let Some(rest) = self.executor.out.get(written..).filter(|rest| !rest.is_empty()) {
             match self.executor.socket.try_write(rest) {
                 Ok(0) => return Err(End::Closed),
@@ -248,6 +253,7 @@ impl Connection<'_> {
             }
         }
         self.executor.out.clear();
+        self.executor.mark = 0;
         if self.executor.out.capacity() > HIGH_MARK {
             self.executor.out.shrink_to(MIN_READ);
         }
@@ -259,13 +265,16 @@ impl Connection<'_> {
         let holding = &self.client.holding;
         holding.set_idle();
         loop {
+            if self.client.is_killed() {
+                return Err(End::Closed);
+            }
             if holding.is_asked() {
                 return last_chance(self.executor.socket.writable()).await;
             }
             tokio::select! {
                 ready = self.executor.socket.writable() => return Ok(ready?),
                 // A graceful close still flushes.
-                () = self.client.woken() => if self.client.is_killed() { return Err(End::Closed) },
+                () = self.client.woken() => {}
                 () = tokio::time::sleep(STALLED_REPLY.saturating_sub(holding.idle_for())) => {
                     return Err(End::Stalled);
                 }
@@ -286,6 +295,10 @@ impl Connection<'_> {
             match self.executor.socket.try_read_buf(&mut (&mut self.input).limit(room)) {
                 Ok(0) => return Err(End::Closed),
                 Ok(bytes) => {
+                    if self.input.len() == bytes {
+                        // A request begins: however long the client was idle before, it has its time for it.
+                        self.client.holding.restart();
+                    }
                     self.client.holding.moved(bytes);
                     self.adapt(bytes, room);
                     return Ok(());
@@ -295,7 +308,12 @@ impl Connection<'_> {
             }
             self.rest();
             if self.client.holding.is_asked() {
-                last_chance(self.executor.socket.readable()).await?;
+                if self.client.holding.is_charged() {
+                    last_chance(self.executor.socket.readable()).await?;
+                } else {
+                    // It has given back what it was asked for.
+                    self.client.holding.restart();
+                }
                 continue;
             }
             let patience = STALLED_REQUEST.saturating_sub(self.client.holding.idle_for());
@@ -319,10 +337,16 @@ impl Connection<'_> {
                 self.read_bytes = MIN_READ;
                 room = MIN_READ;
             }
-            if !self.memory.wait_for(held + room).await {
-                self.executor.overloaded();
-                self.write().await?;
-                return Err(End::NoMemory);
+            while !self.memory.wait_for(held + room).await {
+                if self.client.is_closing() {
+                    return Err(End::Closed);
+                }
+                // Behind another node's request there are those of many clients: they wait.
+                if !self.client.is_peer {
+                    self.executor.overloaded();
+                    self.write().await?;
+                    return Err(End::NoMemory);
+                }
             }
             self.input.reserve_exact(room);
         }
@@ -343,7 +367,7 @@ impl Connection<'_> {
     fn rest(&mut self) {
         let holding = &self.client.holding;
         holding.set_idle();
-        let kept = holding.allowance() / 2;
+        let kept = holding.allowance() / 4;
         if self.executor.out.capacity() > kept {
             self.executor.out.shrink_to(kept);
         }

@@ -7,9 +7,10 @@ use ringcache_ring::SlotSet;
 use ringcache_store::MAX_VALUE_BYTES;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::request::Args;
-use ringcache_wire::table::lookup;
+use ringcache_wire::table::{CommandSpec, lookup};
 
 use super::commands::flush::NAMED;
+use super::dispatch::{Effect, SHORT, returns_values};
 use super::error::CommandError;
 use super::executor::Executor;
 use super::forward::{self, Answer, Lost};
@@ -118,6 +119,11 @@ impl Executor<'_> {
                 return Sent::Answered;
             }
         };
+        let most = self.most_reply_bytes(args).min(self.worker.max_message_bytes());
+        self.out.set_room(self.out.len() + self.worker.max_message_bytes());
+        if !self.out.reserve(most) && !self.wait_for_room(most).await {
+            return Sent::NotNow;
+        }
         for _ in 0..MAX_HOPS {
             let answer = self.worker.forwarder.send(to, self.session.proto, request.clone());
             let left = WAIT.saturating_sub(waited);
@@ -139,6 +145,21 @@ impl Executor<'_> {
             }
         }
         self.redirect(slot)
+    }
+
+    /// Bytes for which there must be memory before a request is sent: a write would be carried out and its reply be lost. A
+    /// read can be sent again.
+    fn most_reply_bytes(&self, args: Args<'_>) -> usize {
+        let of_one = |(spec, args): (&CommandSpec, Args<'_>)| {
+            if returns_values(spec, args) { SHORT + MAX_VALUE_BYTES } else { SHORT / 4 }
+        };
+        if let Some(transaction) = &self.session.transaction {
+            return SHORT + transaction.commands().map(of_one).sum::<usize>();
+        }
+        match args.get(0).and_then(lookup) {
+            Some(spec) if Effect::of(spec) != Effect::Reads => SHORT + of_one((spec, args)),
+            _ => 0,
+        }
     }
 
     /// Writes the reply of another node.

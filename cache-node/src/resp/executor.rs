@@ -15,7 +15,7 @@ use ringcache_wire::request::Args;
 use ringcache_wire::table::{Command, lookup};
 use tokio::net::TcpStream;
 
-use super::dispatch::{Outcome, dispatch};
+use super::dispatch::{Outcome, SHORT, dispatch};
 use super::elsewhere::Sent;
 use super::forward::{self, Answer, Forwarded, Refused};
 use super::redirect;
@@ -28,6 +28,9 @@ use crate::node::{MEMORY_WAIT, WAIT};
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 /// The text that no client retries, unlike `BUSY`, `TRYAGAIN` and `LOADING`.
 const OVERLOADED: &str = "OVERLOADED retry-after-ms=100";
+
+/// Pause before a request is tried again for whose reply there was no room a second time.
+const ROOM_PAUSE: Duration = Duration::from_millis(10);
 
 /// The part of a connection that runs requests; apart from its input, which requests point into.
 pub(super) struct Executor<'a> {
@@ -54,6 +57,7 @@ impl Executor<'_> {
         let replies = self.session.replies;
         self.session.commands += 1;
         self.session.counted = 0;
+        self.session.flush = None;
         let close = if self.session.client.is_peer {
             self.answer_peer(args, *now)
         } else {
@@ -62,6 +66,7 @@ impl Executor<'_> {
                 Outcome::Close => true,
                 unserved => {
                     self.answer_later(args, unserved, now).await;
+                    self.session.client.holding.give_back_aside();
                     false
                 }
             }
@@ -171,7 +176,7 @@ impl Executor<'_> {
         let node = self.worker.node();
         let started_ms = node.clock.monotonic_ms();
         let mut outcome = unserved;
-        let mut has_waited = false;
+        let (mut has_waited, mut lacked_room) = (false, false);
         loop {
             let waited = Duration::from_millis(node.clock.monotonic_ms() - started_ms);
             let (slot, lacks_memory) = match outcome {
@@ -187,7 +192,17 @@ impl Executor<'_> {
                     (slot, false)
                 }
                 Outcome::NoRoom(bytes) => {
+                    if lacked_room {
+                        // What it was granted did not do: others must get their turn before it tries again.
+                        self.meanwhile(tokio::time::sleep(ROOM_PAUSE)).await;
+                    }
+                    lacked_room = true;
                     if waited >= WAIT || !self.wait_for_room(bytes).await {
+                        if bytes <= SHORT {
+                            // It may be one that has no reply, such as `CLIENT REPLY OFF`: then an error would be taken for the
+                            // reply to the next one.
+                            return self.session.client.close();
+                        }
                         self.overloaded();
                         // A command that could not be queued breaks the transaction, and `EXEC` ends it.
                         match args.get(0).and_then(lookup) {
@@ -247,7 +262,8 @@ impl Executor<'_> {
         if is_granted {
             spare.set_aside();
         }
-        is_granted
+        // Or there is room where the replies were that have been written meanwhile.
+        is_granted || self.out.capacity() - self.out.len() >= bytes
     }
 
     /// Answers that there was no memory for the request at hand or its reply.

@@ -77,6 +77,15 @@ impl Output {
         self.bytes.drain(..len.min(self.bytes.len()));
     }
 
+    /// Moves what begins at `from` to before what begins at `to`, an earlier place.
+    pub fn bring_forward(&mut self, from: usize, to: usize) {
+        if let Some(moved) = self.bytes.get_mut(to..)
+            && let Some(by) = from.checked_sub(to).filter(|by| *by <= moved.len())
+        {
+            moved.rotate_left(by);
+        }
+    }
+
     /// Takes everything back.
     pub fn clear(&mut self) {
         self.truncate(0);
@@ -158,6 +167,20 @@ mod tests {
         output.truncate(1);
         output.push(b"def");
         assert_eq!((&*output, output.is_full()), (&b"adef"[..], false));
+    }
+
+    #[test]
+    fn what_is_written_last_can_be_brought_forward() {
+        let mut output = Output::new(9);
+        output.push(b"a");
+        output.push(b"keys");
+        output.push(b"head");
+        output.bring_forward(5, 1);
+        assert_eq!(&*output, b"aheadkeys");
+        output.bring_forward(9, 0);
+        output.bring_forward(10, 0);
+        output.bring_forward(0, 1);
+        assert_eq!(&*output, b"aheadkeys");
     }
 
     /// Grants so many bytes in all.

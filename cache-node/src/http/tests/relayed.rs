@@ -264,3 +264,18 @@ async fn a_write_that_waited_for_memory_and_was_then_carried_out_elsewhere_says_
     assert_eq!(reply.status(), "200");
     assert_eq!(servers[0].node.counters.refused_for_memory.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn a_write_whose_answer_has_no_room_is_not_passed_on() {
+    let [first, second] = serve_two().await;
+    let account = Arc::clone(&first.node.account);
+    let body = format!("{{\"value\":\"{}\"}}", "x".repeat(100_000));
+    let hog = account.open(false);
+    let mut all = hog.lease();
+    let free = 2 * body.len() - hog.allowance() + 20;
+    assert!(all.grow_to(account.limit_bytes() + hog.allowance() - free));
+    let reply = put(&first, &key_of(1), &body).await;
+    assert_eq!((reply.status(), entries(&second)), ("503", 0));
+    drop(all);
+    assert_eq!(put(&first, &key_of(1), &body).await.status(), "200");
+}

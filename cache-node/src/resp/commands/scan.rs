@@ -5,7 +5,6 @@
 use ringcache_ring::SLOTS;
 use ringcache_store::{Access, MAX_KEY_BYTES, SCAN_POSITION_BITS};
 use ringcache_wire::number::parse_i64;
-use ringcache_wire::output::Output;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 
@@ -42,8 +41,7 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let proto = call.session.proto;
     let first = (cursor >> SCAN_POSITION_BITS) as u16;
     let mut after = Some(cursor & ((1 << SCAN_POSITION_BITS) - 1)).filter(|after| *after > 0);
-    let mut found = Output::leased(call.session.client.holding.lease());
-    found.set_room(call.worker.max_message_bytes());
+    let mark = call.out.len();
     let (mut keys, mut looked_at, mut steps) = (0, 0, 0);
     let mut slot = first;
     let next = loop {
@@ -56,6 +54,7 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         }
         let Some(slice) = slice(call.node(), slot, after, count - looked_at, call.now) else {
             // Skipping a slot between two owners would skip keys that are there all the time.
+            call.out.truncate(mark);
             return Ok(Outcome::Wait(slot));
         };
         for key in slice.keys() {
@@ -63,23 +62,19 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             steps += pattern.map_or(1, |pattern| pattern.len() * key.len());
             if has_type && pattern.is_none_or(|pattern| glob::matches(pattern, key)) {
                 keys += 1;
-                ReplyWriter::new(&mut found, proto).bulk(key);
+                ReplyWriter::new(call.out, proto).bulk(key);
             }
         }
         after = slice.next;
         slot += u16::from(after.is_none());
     };
-    if found.exceeds_room() {
-        return Err(CommandError::ReplyTooLong(found.room()));
-    }
-    if found.is_full() {
-        return Ok(Outcome::NoRoom(found.needed()));
-    }
+    // Only now is it known what stands before the keys.
+    let end = call.out.len();
     let mut reply = call.reply();
     reply.array(2);
     reply.bulk(next.to_string().as_bytes());
     reply.array(keys);
-    reply.raw(&found);
+    call.out.bring_forward(end, mark);
     Ok(Outcome::Done)
 }
 

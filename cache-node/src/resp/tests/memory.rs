@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ringcache_store::Access;
 use ringcache_wire::encode_command;
 
 use super::{Client, Server, eventually};
 
 const OK: &str = "+OK\r\n";
-use crate::account::Account;
+use crate::account::{Account, Lease};
 
 /// The smallest node: 12 MiB for all connections beyond what each may hold anyway, and messages of 4 MiB.
 fn small() -> Server {
@@ -163,4 +164,107 @@ fn a_tracking_client_gets_its_pushes_while_others_hold_all_memory() {
     assert_eq!(server.connect().ask("SET k v"), OK);
     let push = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
     assert_eq!(String::from_utf8(tracking.receive()).unwrap(), push);
+}
+
+/// All of the account, and what its holder may hold freely besides.
+fn take_all(server: &Server) -> Lease {
+    let account = account(server);
+    eventually("all is free", || account.used_bytes() == 0);
+    let holding = account.open(false);
+    let mut all = holding.lease();
+    assert!(all.grow_to(account.limit_bytes() + holding.allowance()));
+    all
+}
+
+fn one_worker() -> Server {
+    Server::start_with(|args| (args.memory_bytes, args.threads) = (64 << 20, 1))
+}
+
+#[test]
+fn a_request_that_comes_in_two_parts_has_its_time_however_long_the_client_was_idle() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.check(&[("PING", "+PONG\r\n")]);
+    std::thread::sleep(Duration::from_millis(10_200));
+    client.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\n");
+    std::thread::sleep(Duration::from_millis(30));
+    client.send(b"value\r\n");
+    assert_eq!(client.receive(), OK.as_bytes());
+}
+
+#[test]
+fn a_request_that_waits_for_room_leaves_its_thread_to_others() {
+    let server = one_worker();
+    let mut other = server.connect();
+    other.check(&[("PING", "+PONG\r\n")]);
+    let mut client = server.connect();
+    let all = take_all(&server);
+    client.send(b"PING\r\nPING\r\n");
+    assert_eq!([client.receive(), client.receive()], [b"+PONG\r\n"; 2]);
+    // Places for so many arguments have to be granted.
+    client.send(&[&b"*1200\r\n"[..], &b"$1\r\nx\r\n".repeat(1199)].concat());
+    std::thread::sleep(Duration::from_millis(20));
+    other.check(&[("PING", "+PONG\r\n")]);
+    drop(all);
+    client.send(b"$1\r\nx\r\n");
+    assert!(client.receive().starts_with(b"-ERR unknown command"));
+}
+
+#[test]
+fn a_scan_needs_room_for_its_reply_once() {
+    let server = Server::start_with(|args| args.memory_bytes = 128 << 20);
+    let mut client = server.connect();
+    let slot = ringcache_ring::key_slot(b"{a}");
+    let now = server.node.clock.unix_ms();
+    for n in 0..10_000 {
+        server.node.store.lock(slot).set(format!("{{a}}{n:0>717}").as_bytes(), b"v", None, now);
+    }
+    let cursor = u64::from(slot) << ringcache_store::SCAN_POSITION_BITS;
+    let reply = client.ask(&format!("SCAN {cursor} COUNT 10000"));
+    assert!(reply.starts_with("*2\r\n$") && reply.len() > 7_000_000, "{}", reply.len());
+    assert_eq!(reply.matches("$720\r\n").count(), 10_000);
+}
+
+#[test]
+fn room_that_comes_free_where_replies_were_is_used() {
+    let server = small();
+    let mut client = server.connect();
+    assert_eq!(client.ask_words(&[b"SET", b"a", &vec![b'v'; 11_800]]), OK);
+    client.check(&[("SET y Y", OK)]);
+    drop(client);
+    let _all = take_all(&server);
+    let mut client = server.connect();
+    client.send(b"GET a\r\nCLIENT REPLY SKIP\r\nSET x 1\r\nGET y\r\n");
+    assert_eq!(client.receive().len(), 11_800 + 10);
+    assert_eq!(client.receive(), b"$1\r\nY\r\n");
+}
+
+#[test]
+fn a_tracking_client_gets_a_push_although_nothing_can_be_leased() {
+    let server = small();
+    let mut tracking = Client::connect_resp3(server.addr);
+    tracking.check(&[("CLIENT TRACKING ON", OK), ("GET k", "_\r\n")]);
+    tracking.ask_words(&[b"SET", b"big", &vec![b'v'; 20_000]]);
+    tracking.ask("GET big");
+    let _all = take_all(&server);
+    assert_eq!(server.connect().ask("SET k v"), OK);
+    assert!(tracking.receive().starts_with(b">2\r\n$10\r\ninvalidate"));
+}
+
+#[test]
+fn a_client_that_is_killed_while_its_request_waits_ends_at_once_although_it_does_not_read() {
+    let server = Server::start_with(|args| args.memory_bytes = 1 << 30);
+    let mut client = server.connect();
+    assert_eq!(client.ask_words(&[b"SET", b"k", &vec![b'v'; 1 << 20]]), OK);
+    let id = client.ask("CLIENT ID").trim().trim_start_matches(':').to_owned();
+    let slot = ringcache_ring::key_slot(b"k");
+    server.set_access(slot, Access::Parked);
+    client.send(format!("MGET{}\r\n", " k".repeat(30)).as_bytes());
+    let waited = &server.node.counters.waited;
+    eventually("it waits", || waited.load(Ordering::Relaxed) > 0);
+    let mut admin = server.connect();
+    assert_eq!(admin.ask(&format!("CLIENT KILL ID {id}")), ":1\r\n");
+    std::thread::sleep(Duration::from_millis(20));
+    server.set_access(slot, Access::Open);
+    eventually("it is gone", || server.node.counters.connections.load(Ordering::Relaxed) == 1);
 }
