@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use ringcache_api::CacheCluster;
 use ringcache_api::admin::NodeState;
+use ringcache_api::{CacheCluster, Document};
 use ringcache_ring::SlotSet;
 use ringcache_tests::clock::{now, wait_for};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use crate::world::World;
 /// Longest time for any change of a small cluster on a busy machine.
 pub const LIMIT: Duration = Duration::from_mins(2);
 /// Port of the nodes' admin API.
-const ADMIN: u16 = 9400;
+pub const ADMIN: u16 = 9400;
 
 /// A `CacheCluster` of a test's namespace.
 #[derive(Clone, Copy)]
@@ -103,6 +103,15 @@ impl<'a> Cluster<'a> {
         let view = self.wait(&what, LIMIT, |view| view.settled(nodes))?;
         println!("{what} after {:.1?}", start.elapsed());
         Ok(view)
+    }
+
+    /// Its ring document, as it is stored.
+    pub fn document(&self) -> Result<Document> {
+        let world = self.world();
+        let maps = Api::<ConfigMap>::namespaced(world.client.clone(), self.namespace.name());
+        let map = world.block_on(maps.get(&format!("{}-ring", self.name)))?;
+        let document = map.data.as_ref().and_then(|data| data.get("ring.json"));
+        Ok(Document::parse(document.context("no ring document is stored")?.as_bytes())?)
     }
 
     /// What each of its running nodes says about itself; those that do not answer are left out.

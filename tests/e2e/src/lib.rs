@@ -6,8 +6,10 @@
 pub mod audit;
 pub mod cluster;
 pub mod container;
+pub mod cut_off;
 pub mod drain;
 pub mod image;
+pub mod kubelet;
 pub mod load;
 pub mod namespace;
 pub mod operator;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use ringcache_api::CacheCluster;
@@ -72,6 +73,12 @@ pub fn address(pod: &Pod) -> &str {
 /// Host of a pod; empty before it has one.
 pub fn host(pod: &Pod) -> &str {
     pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
+}
+
+/// Number of a pod's host in the lab.
+pub fn host_number(pod: &Pod) -> Result<u8> {
+    let number = host(pod).strip_prefix("node-");
+    Ok(number.context("the pod is on no host of the lab")?.parse()?)
 }
 
 /// Image of a pod's container.

@@ -140,6 +140,15 @@ impl Lab {
         control::client(&self.state.name.control(), program, &self.state.programs, &self.layout)
     }
 
+    /// A command in a node's namespace, through which everything passes that goes to its pods.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn node_command(&self, node: u8, program: impl AsRef<OsStr>) -> Result<Command> {
+        self.node(node)?;
+        Ok(command::inside(&self.state.name.node(node), program))
+    }
+
     /// What kubectl writes to standard output.
     ///
     /// # Errors
@@ -204,6 +213,24 @@ impl Lab {
         machine.power_on()?;
         machine.wait_for_containerd()?;
         machine.join(&self.state.programs)?;
+        ready::wait_for_node(self, node, &heartbeat)
+    }
+
+    /// The kubelet of a node ends, its pods go on. The cluster notices within 8 s.
+    ///
+    /// # Errors
+    /// There is no such node, or its kubelet could not be ended.
+    pub fn stop_kubelet(&self, node: u8) -> Result<()> {
+        self.node(node)?.stop_kubelet(&self.state.programs)
+    }
+
+    /// Starts a kubelet that was stopped, and waits until its node is Ready again.
+    ///
+    /// # Errors
+    /// There is no such node, or it does not become Ready.
+    pub fn start_kubelet(&self, node: u8) -> Result<()> {
+        let heartbeat = Heartbeat::of(self, node)?;
+        self.node(node)?.start_kubelet(&self.state.programs)?;
         ready::wait_for_node(self, node, &heartbeat)
     }
 

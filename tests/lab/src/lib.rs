@@ -31,4 +31,5 @@ pub use clock::{now, wait_for};
 pub use command::{output, output_with_input};
 pub use lab::{Lab, Options};
 pub use name::Name;
+pub use network::PODS;
 pub use programs::{KUBERNETES, build, helm};

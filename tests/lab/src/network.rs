@@ -18,7 +18,7 @@ pub(crate) const API_SERVICE: &str = "10.96.0.1";
 /// Cluster DNS.
 pub(crate) const DNS_SERVICE: &str = "10.96.0.10";
 /// Addresses of pods, of all nodes.
-pub(crate) const PODS: &str = "10.244.0.0/16";
+pub const PODS: &str = "10.244.0.0/16";
 
 /// Address of a node.
 pub(crate) fn node_address(node: u8) -> String {

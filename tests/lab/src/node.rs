@@ -14,6 +14,7 @@ use crate::{cgroup, clock, command, config, files, mounts, network, processes};
 
 /// How long containerd may take to answer.
 const LIMIT: Duration = Duration::from_secs(30);
+const KUBELET: &str = "kubelet";
 /// Where the kubelet links the logs of containers, whatever it is configured to.
 const LOG_LINKS: &str = "/var/log/containers";
 /// Where the CNI library keeps what plugins answered.
@@ -55,10 +56,18 @@ impl Node<'_> {
 
     /// Starts what makes it a node of the cluster. The API server and containerd must answer.
     pub(crate) fn join(&self, programs: &Path) -> Result<()> {
+        self.start_kubelet(programs)?;
+        let namespace = self.name.node(self.number);
+        let mut kube_proxy = command::inside(&namespace, programs.join("kube-proxy"));
+        kube_proxy.args(proxy(self.layout, &format!("node-{}", self.number)));
+        command::start(&kube_proxy, &self.log("kube-proxy"))
+    }
+
+    /// Starts the kubelet, which takes over the pods that it finds.
+    pub(crate) fn start_kubelet(&self, programs: &Path) -> Result<()> {
         let (files, number) = (self.files(), self.number);
         let node = format!("node-{number}");
-        let namespace = self.name.node(number);
-        let mut kubelet = command::inside(&namespace, programs.join("kubelet"));
+        let mut kubelet = command::inside(&self.name.node(number), programs.join(KUBELET));
         kubelet.args([
             flag("config", files.kubelet_config().display()),
             flag("kubeconfig", self.layout.certificates().kubeconfig(&node).display()),
@@ -68,9 +77,12 @@ impl Node<'_> {
             flag("node-ip", network::node_address(number)),
             flag("node-labels", format!("topology.kubernetes.io/zone=zone-{number}")),
         ]);
-        command::start(&kubelet, &self.log("kubelet"))?;
-        let mut kube_proxy = command::inside(&namespace, programs.join("kube-proxy"));
-        command::start(kube_proxy.args(proxy(self.layout, &node)), &self.log("kube-proxy"))
+        command::start(&kubelet, &self.log(KUBELET))
+    }
+
+    /// Ends the kubelet and nothing else.
+    pub(crate) fn stop_kubelet(&self, programs: &Path) -> Result<()> {
+        processes::kill_program(&self.name.node(self.number).path(), &programs.join(KUBELET))
     }
 
     /// Imports an image archive.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use ringcache_e2e::load::CHECKER_HOST;
-use ringcache_e2e::view::host;
+use ringcache_e2e::view::{host, host_number};
 use ringcache_e2e::{Cluster, Namespace, View, container};
 use ringcache_ring::{SLOTS, SlotSet};
 use ringcache_tests::clock::{now, wait_for};
@@ -40,7 +40,7 @@ fn the_nodes_of_a_host_without_power_are_replaced_and_only_their_slots_suffer() 
     let lab = &namespace.world().lab;
     let mut lost = None;
     let result = lose_a_node(&namespace, |victim| {
-        let number = host(victim).strip_prefix("node-").context("no number")?.parse()?;
+        let number = host_number(victim)?;
         lost = Some(number);
         lab.kill_node(number)
     });

@@ -2,6 +2,7 @@
 
 mod faults;
 mod idle;
+mod lost_touch;
 mod operator_crashes;
 mod packaging;
 mod repair;
