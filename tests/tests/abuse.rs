@@ -39,7 +39,7 @@ fn names_of_commands_without_end_are_not_documented_without_end() -> Result<()> 
                 let _ = client.write_all(request);
             }
             for (client, _) in &mut clients {
-                let _ = client.read(&mut [0; 64 << 10]);
+                let _ = client.read(&mut [0; 8 << 10]);
             }
         }
         Ok(())

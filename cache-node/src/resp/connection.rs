@@ -194,11 +194,14 @@ impl Connection<'_> {
                 Ok(Parsed::Crowded { bytes }) => {
                     self.executor.mark = self.executor.out.len();
                     let held = self.input.capacity() + bytes;
-                    if !self.executor.meanwhile(self.memory.wait_for(held)).await {
+                    if self.executor.meanwhile(self.memory.wait_for(held)).await {
+                        self.parser.grant(bytes);
+                    } else if self.client.is_closing() {
+                        break Stop::Close;
+                    } else if !self.client.is_peer {
                         self.executor.overloaded();
                         break Stop::Close;
                     }
-                    self.parser.grant(bytes);
                 }
                 Ok(Parsed::Request { consumed }) => {
                     self.client.holding.set_busy();
@@ -341,7 +344,7 @@ impl Connection<'_> {
                 if self.client.is_closing() {
                     return Err(End::Closed);
                 }
-                // Behind another node's request there are those of many clients: they wait.
+                // Behind another node's request there are those of many clients: it waits.
                 if !self.client.is_peer {
                     self.executor.overloaded();
                     self.write().await?;
