@@ -1,6 +1,7 @@
 //! Control groups, version 1 and 2: the kubelet wants its root group in every hierarchy.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -16,8 +17,10 @@ pub(crate) fn create(path: &str) -> Result<()> {
         for part in Path::new(path) {
             let parent = group.clone();
             group.push(part);
-            if !group.exists() {
-                fs::create_dir(&group).with_context(|| group.display().to_string())?;
+            match fs::create_dir(&group) {
+                // Groups of several hosts, which start at the same time, have the same parent.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => made.with_context(|| group.display().to_string())?,
             }
             delegate(&parent, &group).with_context(|| group.display().to_string())?;
         }
