@@ -28,6 +28,8 @@ const MIN_BYTES: usize = 12 << 20;
 const FREE_SHARE: u64 = 16;
 /// No connection needs more than this for ordinary requests and replies.
 const MAX_FREE_BYTES: usize = 16 << 10;
+/// What a buffer of a connection that has nothing to do keeps at most.
+const MAX_KEPT_BYTES: usize = 64 << 10;
 /// The largest request, and the largest reply, is this part of the limit, 1 in so many, within these bounds: the smallest node
 /// must take the largest value, and an `MGET` of one key, named a million times, must not take a terabyte.
 const MESSAGE_SHARE: u64 = 16;
@@ -199,6 +201,13 @@ impl Holding {
     /// What it may hold now without being charged for it.
     pub fn allowance(&self) -> usize {
         self.account.allowance()
+    }
+
+    /// What a buffer may keep while its connection has nothing to do. Plenty, so that it need not be taken anew for the next
+    /// large request, until much of the account is used or others need it.
+    pub fn keepable(&self) -> usize {
+        let is_needed = self.is_asked() || self.account.used_bytes() > self.account.limit_bytes / 2;
+        if is_needed { self.allowance() / 4 } else { MAX_KEPT_BYTES }
     }
 
     /// The node works for it from now on.

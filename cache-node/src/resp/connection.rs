@@ -365,12 +365,13 @@ impl Connection<'_> {
         }
     }
 
-    /// It is the client's turn: what is held beyond the allowance of a connection is given back, or an idle client would have
-    /// to be closed for it.
+    /// It is the client's turn: what is held beyond what a connection may keep is given back.
     fn rest(&mut self) {
         let holding = &self.client.holding;
         holding.set_idle();
-        let kept = holding.allowance() / 4;
+        // A client that tracks keys must have room for pushes when nothing can be leased.
+        let is_tracking = self.executor.session.tracking.is_some();
+        let kept = if is_tracking { holding.allowance() / 4 } else { holding.keepable() };
         if self.executor.out.capacity() > kept {
             self.executor.out.shrink_to(kept);
         }
