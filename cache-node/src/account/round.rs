@@ -40,15 +40,10 @@ impl<'a> Look<'a> {
         let charged = holding.charged.load(Relaxed);
         let wants = holding.held.lock().wants;
         let is_ending = holding.is_asked() || holding.is_closing();
-        Self { holding, charged, wants, is_ending, reason: None }.with_idleness(now_ms)
-    }
-
-    fn with_idleness(mut self, now_ms: u64) -> Self {
-        let is_idle = now_ms.saturating_sub(self.holding.moved_ms.load(Relaxed)) >= IDLE_MS;
-        if is_idle && self.holding.may_be_closed && self.charged > 0 && !self.is_ending {
-            self.reason = Some(if self.wants == 0 { Reason::Idle } else { Reason::Waits });
-        }
-        self
+        let is_idle = now_ms.saturating_sub(holding.moved_ms.load(Relaxed)) >= IDLE_MS;
+        let can_be_closed = is_idle && holding.may_be_closed && charged > 0 && !is_ending;
+        let reason = can_be_closed.then_some(if wants == 0 { Reason::Idle } else { Reason::Waits });
+        Self { holding, charged, wants, is_ending, reason }
     }
 
     fn holds_much(&self, share: usize) -> bool {

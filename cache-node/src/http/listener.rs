@@ -121,7 +121,10 @@ fn accept(api: &Arc<Api>, socket: TcpStream, connections: &GracefulShutdown) {
                     has_yielded = true;
                 }
                 () = std::future::ready(()), if holding.is_asked() || holding.is_closing() => {
-                    holding.ended_for_others();
+                    // One that was to be closed while it waited has been counted.
+                    if !holding.is_closing() {
+                        holding.ended_for_others();
+                    }
                     tracing::debug!("closed an HTTP connection whose memory others needed");
                     break;
                 }

@@ -211,10 +211,7 @@ fn run_keyed(call: &mut Call<'_>, run: KeyedFn) -> Outcome {
     }
     let done = run_locked(&mut call.reborrow(), &mut guard, run);
     drop(guard);
-    call.node().store.reclaim_tracked();
-    if effect != Effect::Reads {
-        reclaim(call.node(), call.now);
-    }
+    settle(call.node(), effect, call.now);
     match done {
         Ok(()) => Outcome::Done,
         Err(error) => refuse(call, mark, &error),
@@ -272,8 +269,13 @@ pub(super) fn returns_values(spec: &CommandSpec, args: Args<'_>) -> bool {
     }
 }
 
-/// Evicts what a write displaced, before it is answered: a fast writer cannot outrun the eviction.
-pub(super) fn reclaim(node: &Node, now: Millis) {
+/// Frees what a request has displaced, once its slot is no longer locked. What a write displaced is evicted before the write is
+/// answered: a fast writer cannot outrun the eviction.
+pub(super) fn settle(node: &Node, effect: Effect, now: Millis) {
+    node.store.reclaim_tracked();
+    if effect == Effect::Reads {
+        return;
+    }
     for _ in 0..RECLAIM_TURNS {
         if node.store.reclaim(now, RECLAIM_ENTRIES) {
             return;

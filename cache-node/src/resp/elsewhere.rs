@@ -17,7 +17,7 @@ use super::forward::{self, Answer, Lost};
 use super::redirect::{self, BusAddress, Redirect};
 use super::session::Transaction;
 use crate::counters::count;
-use crate::node::WAIT;
+use crate::node::{Node, WAIT};
 
 /// Pause before a request is sent again to an owner that could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
@@ -50,8 +50,7 @@ impl Executor<'_> {
                 owners.entry(owner).or_default().insert(slot);
             }
         }
-        let deadline_ms =
-            node.clock.monotonic_ms() + WAIT.saturating_sub(waited).as_millis() as u64;
+        let deadline_ms = deadline_ms(node, waited);
         for (owner, slots) in owners {
             let ranges = slots.ranges().flat_map(|range| [*range.start(), *range.end()]);
             let ranges: Vec<String> = ranges.map(|slot| slot.to_string()).collect();
@@ -124,10 +123,12 @@ impl Executor<'_> {
         if !self.out.reserve(most) && !self.wait_for_room(most).await {
             return Sent::NotNow;
         }
+        let deadline_ms = deadline_ms(node, waited);
         for _ in 0..MAX_HOPS {
             let answer = self.worker.forwarder.send(to, self.session.proto, request.clone());
-            let left = WAIT.saturating_sub(waited);
-            let answer = self.meanwhile(tokio::time::timeout(left, answer)).await;
+            let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
+            let answer = tokio::time::timeout(Duration::from_millis(left_ms), answer);
+            let answer = self.meanwhile(answer).await;
             match answer.unwrap_or(Err(Lost::Unknown)) {
                 Ok(Answer::Reply(reply)) => {
                     count(&node.counters.forwarded);
@@ -201,6 +202,11 @@ impl Executor<'_> {
         self.reply().error(&error);
         Sent::Answered
     }
+}
+
+/// Until when a request that has waited so long may wait, in monotonic milliseconds.
+fn deadline_ms(node: &Node, waited: Duration) -> u64 {
+    node.clock.monotonic_ms() + WAIT.saturating_sub(waited).as_millis() as u64
 }
 
 /// The reply with what was counted before added to its number, if it is one.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use ringcache_store::SlotGuard;
 use ringcache_wire::reply::ReplyWriter;
 
-use super::dispatch::{Call, Effect, Keyed, Outcome, admit, reclaim, refuse, slot_of};
+use super::dispatch::{Call, Effect, Keyed, Outcome, admit, refuse, settle, slot_of};
 
 /// Keys that are treated while a slot is locked.
 pub(super) const PART: usize = 64;
@@ -50,10 +50,7 @@ pub(super) fn run(call: &mut Call<'_>, each: Each) -> Outcome {
         };
         counted += run_part(call, &mut guard, each, first..keys.min(first + PART));
         drop(guard);
-        call.node().store.reclaim_tracked();
-        if effect != Effect::Reads {
-            reclaim(call.node(), call.now);
-        }
+        settle(call.node(), effect, call.now);
     }
     counted += std::mem::take(&mut call.session.counted);
     end(call, each, counted);

@@ -7,7 +7,7 @@ use ringcache_wire::table::Command;
 
 use super::{Handler, handler};
 use crate::resp::dispatch::{
-    Call, Effect, Outcome, admit, reclaim, refuse, returns_values, run, run_locked, slot_of,
+    Call, Effect, Outcome, admit, refuse, returns_values, run, run_locked, settle, slot_of,
 };
 use crate::resp::error::CommandError;
 use crate::resp::parts;
@@ -159,10 +159,7 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     };
     drop(guard);
     call.session.end_transaction();
-    worker.node().store.reclaim_tracked();
-    if effect != Effect::Reads {
-        reclaim(worker.node(), call.now);
-    }
+    settle(worker.node(), effect, call.now);
     done
 }
 
