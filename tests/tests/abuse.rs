@@ -163,8 +163,10 @@ fn withstands(abuse: impl Fn(&NodeRecord, &AtomicBool) -> Result<()> + Sync) -> 
             after.entries,
         );
         ensure!(peak <= LIMIT + LIMIT / 10, "resident memory rose to {peak} bytes, limit {LIMIT}");
+        // Clients may hold about a sixth of the memory, and an eighth is for the tables of what they track: entries give way to
+        // that, and the store's budget is lowered by a little more than it must.
         ensure!(
-            after.entries * 10 >= before.entries * 8,
+            after.entries * 10 >= before.entries * 6,
             "of {} entries {} are left",
             before.entries,
             after.entries
