@@ -30,6 +30,14 @@ impl Claims {
         *self = Self { epoch, wanted, ..Self::default() };
     }
 
+    /// The slot is wanted from now on, too. What was answered before is not about it any more.
+    fn want(&mut self, slot: u16) {
+        self.unanswer(slot);
+        self.elsewhere.remove(slot);
+        self.wanted.insert(slot);
+        self.repeat();
+    }
+
     /// The slot has an owner: this node.
     pub(crate) fn settled(&mut self, slot: u16) {
         self.wanted.remove(slot);
@@ -58,6 +66,14 @@ impl Cluster {
             }
         }
         self.claims.reset(self.epoch(), wanted);
+    }
+
+    /// This node knows from now on that it gave the slot away. By the document in force it should have it back: without a
+    /// claim nobody would serve it if whoever had it last is gone.
+    pub(crate) fn claim_if_successor(&mut self, slot: u16) {
+        if self.successor(slot) == Some(self.me) {
+            self.claims.want(slot);
+        }
     }
 
     /// Asks those who have not answered.

@@ -76,6 +76,7 @@ impl Cluster {
         self.departed.insert(slot, now);
         self.gossip.set_owner(slot, from, version);
         store.away(slot);
+        self.claim_if_successor(slot);
         self.begin_exports(now);
     }
 

@@ -160,9 +160,8 @@ fn a_late_query_of_an_earlier_source_is_answered_accepted() {
     assert_eq!(answers, [Message::Accepted { slot: 0, attempt }]);
 }
 
-/// The first design took the slot back, empty: then `a` and `c` both owned it.
-#[test]
-fn a_slot_that_a_dead_target_had_passed_on_is_not_taken_back() {
+/// The nodes a, b and c: a has given everything to b and never heard b's answers to its seals; b has passed everything on to c.
+fn passed_on_without_a_knowing() -> (Node, Node, Node) {
     let (mut a, mut b, mut c) = (node("a"), node("b"), node("c"));
     let all = |epoch, owner| document(epoch, &[&node("a"), &node("b"), &node("c")], owner);
     for n in [&mut a, &mut b, &mut c] {
@@ -171,7 +170,6 @@ fn a_slot_that_a_dead_target_had_passed_on_is_not_taken_back() {
     a.tick(0);
     talk(0, &mut [&mut a, &mut b, &mut c]);
     assert!(a.owns_all());
-    // a hands everything to b and never hears b's answers to its seals; b hands everything on to c.
     a.learn(&all(2, "b"));
     b.learn(&all(2, "b"));
     a.tick(1000);
@@ -199,6 +197,13 @@ fn a_slot_that_a_dead_target_had_passed_on_is_not_taken_back() {
         talk(now, &mut [&mut b, &mut c]);
     }
     assert!(c.owns_all());
+    (a, b, c)
+}
+
+/// The first design took the slot back, empty: then `a` and `c` both owned it.
+#[test]
+fn a_slot_that_a_dead_target_had_passed_on_is_not_taken_back() {
+    let (mut a, b, mut c) = passed_on_without_a_knowing();
     // b dies; the document makes a the intended owner.
     let mut dead = Document::clone(&document(4, &[&a, &c], "a"));
     dead.gone.insert(b.uid.clone());
@@ -213,6 +218,23 @@ fn a_slot_that_a_dead_target_had_passed_on_is_not_taken_back() {
     }
     assert!(a.owns_all(), "handed over by c, which owned them all the while");
     assert_eq!(a.cluster.ownership().adopted, u64::from(SIM_SLOTS), "only at the start");
+}
+
+/// While it waited for b's answer it did not claim; nobody owned the slots until the next document.
+#[test]
+fn a_slot_whose_last_owner_died_is_claimed_by_one_who_hears_only_then_that_it_gave_it_away() {
+    let (mut a, mut b, c) = passed_on_without_a_knowing();
+    let mut dead = Document::clone(&document(4, &[&a, &b], "a"));
+    dead.gone.insert(c.uid.clone());
+    let dead = Arc::new(dead);
+    a.learn(&dead);
+    b.learn(&dead);
+    for now in [3000, 3300, 3600, 3900] {
+        a.tick(now);
+        b.tick(now);
+        talk(now, &mut [&mut a, &mut b]);
+    }
+    assert!(a.owns_all());
 }
 
 #[test]
