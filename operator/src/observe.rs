@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt};
 use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
 use ringcache_api::{CacheCluster, Document};
-use ringcache_operator_core::{Observed, ObservedNode, Phase};
+use ringcache_operator_core::{Observed, ObservedNode, Phase, Said};
 
 use crate::hosts::Standing;
 use crate::nodes::Nodes;
@@ -155,14 +155,14 @@ fn nodes<N: Nodes>(
     answers: Vec<Option<NodeState>>,
 ) -> Vec<ObservedNode> {
     // Behind an address may sit another pod by now: its answer says nothing about this one.
-    let own = |pod: &Pod, state: &NodeState| {
-        Some(state.incarnation.uid()) == pod.metadata.uid.as_deref()
-            && Some(state.cluster_uid.as_str()) == cluster.metadata.uid.as_deref()
+    let own = |pod: &Pod, said: Said<'_>| {
+        Some(said.incarnation.uid()) == pod.metadata.uid.as_deref()
+            && Some(said.cluster_uid) == cluster.metadata.uid.as_deref()
     };
     let answers: Vec<_> = pods
         .iter()
         .zip(answers)
-        .map(|(pod, answer)| answer.filter(|state| own(pod, state)))
+        .map(|(pod, answer)| answer.filter(|state| own(pod, state.into())))
         .collect();
     let silent = pods
         .iter()
@@ -195,7 +195,7 @@ fn lost<N: Nodes>(
     };
     // Whether the node can have heard of the others: it takes part, or nobody knows whether it does. What the gone say does
     // not count, and need not be waited for.
-    let takes_part = |pod: &Pod, answer: Option<&NodeState>| {
+    let takes_part = |pod: &Pod, answer: Option<Said<'_>>| {
         let uid = uid(pod);
         let is_member = document
             .is_none_or(|document| document.members.iter().any(|member| member.uid.uid() == uid));
@@ -203,10 +203,10 @@ fn lost<N: Nodes>(
             && !gone(&uid)
             && answer.map_or(is_member, |state| state.epoch > 0)
     };
-    let witnesses: Vec<Option<&NodeState>> = pods
+    let witnesses: Vec<Option<Said<'_>>> = pods
         .iter()
         .zip(answers)
-        .map(|(pod, answer)| (pod, answer.as_ref()))
+        .map(|(pod, answer)| (pod, answer.as_ref().map(Said::from)))
         .filter(|(pod, answer)| !may_be_lost(pod) && takes_part(pod, *answer))
         .map(|(_, answer)| answer)
         .collect();
@@ -235,7 +235,7 @@ fn node<N: Nodes>(
     let phase = match phase::phase(pod) {
         _ if lost.contains(&uid) => Phase::Lost,
         // Told to end by its host, which the pod object does not show: a shutdown, an eviction for want of resources.
-        Phase::Running if is_draining(state) => Phase::Stopping,
+        Phase::Running if state.is_some_and(|state| Said::from(state).draining) => Phase::Stopping,
         phase => phase,
     };
     ObservedNode {
@@ -253,9 +253,4 @@ fn node<N: Nodes>(
         // What has ended and is replaced at once need not trouble anybody.
         trouble: trouble::trouble(pod).filter(|_| phase != Phase::Exited || resting),
     }
-}
-
-/// Whether the process says that it has been told to end.
-fn is_draining(state: Option<&NodeState>) -> bool {
-    state.is_some_and(|state| state.draining)
 }

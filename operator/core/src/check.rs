@@ -5,7 +5,6 @@
 
 use ringcache_api::{Incarnation, MemberState};
 
-use crate::facts::is_empty;
 use crate::plan::{Checked, Draft, Plan, Step};
 use crate::{Intent, Observed, ObservedNode, Phase};
 
@@ -223,10 +222,10 @@ fn keeps(
     }
     let state = observed.state(node);
     if let Some(state) = state {
-        if !is_empty(state) {
+        if !state.is_empty() {
             return Some("it holds slots");
         }
-        if observed.states().any(|s| s.ownership.sealed.iter().any(|x| x.to == state.incarnation)) {
+        if observed.states().any(|said| said.awaits(state.incarnation)) {
             return Some("another node waits for its answer about a slot");
         }
         if state.epoch == 0 {

@@ -7,7 +7,6 @@ use ringcache_api::{Document, Incarnation, Member, MemberState};
 use ringcache_ring::{Holders, SLOTS, SlotSet, Target, assign};
 
 use crate::Observed;
-use crate::facts::owned;
 use crate::membership::Membership;
 
 /// The document to write, or `None` if the stored one says it all or none can be written now.
@@ -85,7 +84,7 @@ fn holders(
     }
     for (i, member) in owners.iter().enumerate() {
         let from = heir.filter(|(_, to)| *to == member.uid).map_or(&member.uid, |(from, _)| from);
-        set(&observed.state_of(from).map(owned).unwrap_or_default(), i);
+        set(&observed.state_of(from).map(|said| said.slots()).unwrap_or_default(), i);
     }
     holders
 }
@@ -95,7 +94,7 @@ fn holders(
 /// answer.
 fn gone(observed: &Observed, membership: &Membership<'_>) -> BTreeSet<Incarnation> {
     let awaited: BTreeSet<&Incarnation> =
-        observed.states().flat_map(|s| &s.ownership.sealed).map(|sealed| &sealed.to).collect();
+        observed.states().flat_map(|s| s.sealed).map(|sealed| &sealed.to).collect();
     let told = observed.ring().is_some_and(|ring| observed.is_accepted(ring));
     let known = observed.stored().into_iter().flat_map(|document| document.gone.iter());
     let known = known.filter(|uid| !told || observed.may_return(uid)).cloned();

@@ -1,10 +1,9 @@
 //! What follows from an observation without any choice: who answers, who is proven dead, whether the ring has converged.
 
-use ringcache_api::admin::NodeState;
 use ringcache_api::{Document, Incarnation};
 use ringcache_ring::{SLOTS, SlotSet};
 
-use crate::{Intent, Observed, ObservedNode, Phase, Template};
+use crate::{Intent, Observed, ObservedNode, Phase, Said, Template};
 
 impl Observed {
     /// What new nodes are started as.
@@ -18,21 +17,21 @@ impl Observed {
 
     /// The node's own answer, if it is an answer of this node of this cluster (behind a port that was reused may sit another)
     /// and its incarnation has not been declared gone: then what it says of itself counts no more.
-    pub fn state<'a>(&self, node: &'a ObservedNode) -> Option<&'a NodeState> {
-        self.answer(node).filter(|state| !self.is_declared_gone(&state.incarnation))
+    pub fn state<'a>(&self, node: &'a ObservedNode) -> Option<Said<'a>> {
+        self.answer(node).filter(|said| !self.is_declared_gone(said.incarnation))
     }
 
     /// Whether the node runs on although it has been declared gone: its host was cut off and came back. Others have taken
     /// its slots over, and nobody listens to it any more.
     pub fn is_outcast(&self, node: &ObservedNode) -> bool {
-        self.answer(node).is_some_and(|state| self.is_declared_gone(&state.incarnation))
+        self.answer(node).is_some_and(|said| self.is_declared_gone(said.incarnation))
     }
 
-    fn answer<'a>(&self, node: &'a ObservedNode) -> Option<&'a NodeState> {
-        node.state.as_ref().filter(|state| {
+    fn answer<'a>(&self, node: &'a ObservedNode) -> Option<Said<'a>> {
+        node.state.as_ref().map(Said::from).filter(|said| {
             !node.phase.is_over()
-                && state.cluster_uid == self.cluster.uid
-                && state.incarnation.uid() == node.uid
+                && said.cluster_uid == self.cluster.uid
+                && said.incarnation.uid() == node.uid
         })
     }
 
@@ -52,12 +51,12 @@ impl Observed {
     }
 
     /// The answer of exactly this incarnation.
-    pub fn state_of(&self, incarnation: &Incarnation) -> Option<&NodeState> {
-        self.states().find(|state| state.incarnation == *incarnation)
+    pub fn state_of(&self, incarnation: &Incarnation) -> Option<Said<'_>> {
+        self.states().find(|said| said.incarnation == incarnation)
     }
 
     /// The answers of all nodes that answer.
-    pub fn states(&self) -> impl Iterator<Item = &NodeState> {
+    pub fn states(&self) -> impl Iterator<Item = Said<'_>> {
         self.nodes.iter().filter_map(|node| self.state(node))
     }
 
@@ -70,15 +69,14 @@ impl Observed {
         match self.node(incarnation) {
             None => true,
             Some(node) if node.phase.is_over() => true,
-            Some(node) => self.state(node).is_some_and(|s| s.incarnation != *incarnation),
+            Some(node) => self.state(node).is_some_and(|said| said.incarnation != incarnation),
         }
     }
 
     /// Whether the incarnation may still be running or come back: its node exists and nothing else is known to run in it.
     pub(crate) fn may_return(&self, incarnation: &Incarnation) -> bool {
-        self.node(incarnation).is_some_and(|node| {
-            self.state(node).is_none_or(|state| state.incarnation == *incarnation)
-        })
+        self.node(incarnation)
+            .is_some_and(|node| self.state(node).is_none_or(|said| said.incarnation == incarnation))
     }
 
     /// The highest epoch that the store or any node has seen.
@@ -97,9 +95,9 @@ impl Observed {
     /// are dead (then nobody is left who could tell whether it was the newest).
     pub fn ring(&self) -> Option<&Document> {
         let document = self.stored()?;
-        let known = |state: &NodeState| {
-            state.epoch < document.epoch
-                || (state.epoch == document.epoch && state.checksum == document.checksum)
+        let known = |said: Said<'_>| {
+            said.epoch < document.epoch
+                || (said.epoch == document.epoch && said.checksum == document.checksum)
         };
         let alive = document.members.iter().any(|member| !self.is_gone(&member.uid));
         (alive && self.states().all(known)).then_some(document)
@@ -114,8 +112,8 @@ impl Observed {
     /// Slots that are not known to be where `document` wants them; 0 = it has converged, if it is accepted too.
     pub fn slots_to_go(&self, document: &Document) -> usize {
         let arrived = |member: &ringcache_api::Member| {
-            let state = self.state_of(&member.uid)?;
-            Some(owned(state).intersection(&document.intended(&member.name)).len())
+            let said = self.state_of(&member.uid)?;
+            Some(said.slots().intersection(&document.intended(&member.name)).len())
         };
         usize::from(SLOTS) - document.members.iter().filter_map(arrived).sum::<usize>()
     }
@@ -126,24 +124,14 @@ impl Observed {
             document.members.iter().all(|m| !self.is_gone(&m.uid))
                 && self.is_accepted(document)
                 && self.slots_to_go(document) == 0
-                && self.states().all(|state| state.ownership.sealed.is_empty())
+                && self.states().all(|said| said.sealed.is_empty())
         })
     }
 
     /// Slots owned by nodes that answer.
     pub fn served(&self) -> SlotSet {
-        self.states().map(owned).fold(SlotSet::new(), |all, slots| all.union(&slots))
+        self.states().map(|said| said.slots()).fold(SlotSet::new(), |all, slots| all.union(&slots))
     }
-}
-
-/// The slots that a node owns.
-pub(crate) fn owned(state: &NodeState) -> SlotSet {
-    state.ownership.owned.iter().map(|&(first, last)| first..=last).collect()
-}
-
-/// Whether the node holds no slot, not even one that it is in doubt about.
-pub(crate) fn is_empty(state: &NodeState) -> bool {
-    state.ownership.owned.is_empty() && state.ownership.sealed.is_empty()
 }
 
 /// The number in `<cluster>-<n>`, for sorting; names of another form come last.

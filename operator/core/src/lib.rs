@@ -9,6 +9,7 @@ pub mod intent;
 pub mod observed;
 pub mod plan;
 pub mod quantity;
+pub mod said;
 pub mod status;
 pub mod validate;
 
@@ -23,5 +24,6 @@ pub use intent::Intent;
 pub use observed::{Observed, ObservedNode, Phase, Template};
 pub use plan::{Checked, Draft, Operation, Plan, Step};
 pub use planner::plan;
+pub use said::Said;
 pub use status::{Outcome, status};
 pub use validate::{SpecProblem, validate};

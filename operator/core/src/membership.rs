@@ -2,12 +2,11 @@
 
 use std::cmp::Reverse;
 
-use ringcache_api::admin::NodeState;
 use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::{Document, Incarnation, Member, MemberState};
 
-use crate::facts::{self, number};
-use crate::{Intent, Observed, ObservedNode, Phase, Template};
+use crate::facts::number;
+use crate::{Intent, Observed, ObservedNode, Phase, Said, Template};
 
 /// The members of the next document, and what is needed to get further.
 pub(crate) struct Membership<'a> {
@@ -91,7 +90,7 @@ impl<'a> Crew<'a> {
                 // One that does not fit counts as long as it cannot be stopped safely: another in its place would be one too many.
                 None if observed.is_outcast(node) => {}
                 None if fits || !settled => coming.push(node),
-                Some(state) if fits && state.epoch == 0 && facts::is_empty(state) => {
+                Some(state) if fits && state.epoch == 0 && state.is_empty() => {
                     spares.push(node);
                 }
                 _ => {}
@@ -261,8 +260,8 @@ fn remaining(observed: &Observed, ring: &Document) -> Vec<Member> {
     let stays = |m: &&Member| !observed.is_gone(&m.uid) && !has_left(observed, ring, m);
     let members = ring.members.iter().filter(stays).cloned();
     let stranded = observed.nodes.iter().filter_map(|node| {
-        let state = observed.state(node).filter(|state| !facts::is_empty(state))?;
-        ring.incarnation(&state.incarnation)
+        let state = observed.state(node).filter(|state| !state.is_empty())?;
+        ring.incarnation(state.incarnation)
             .is_none()
             .then(|| member(node, state, MemberState::Leaving))
     });
@@ -274,10 +273,8 @@ fn remaining(observed: &Observed, ring: &Document) -> Vec<Member> {
 fn has_left(observed: &Observed, ring: &Document, member: &Member) -> bool {
     member.state == MemberState::Leaving
         && observed.is_accepted(ring)
-        && observed.state_of(&member.uid).is_some_and(facts::is_empty)
-        && !observed
-            .states()
-            .any(|s| s.ownership.sealed.iter().any(|sealed| sealed.to == member.uid))
+        && observed.state_of(&member.uid).is_some_and(|said| said.is_empty())
+        && !observed.states().any(|said| said.awaits(&member.uid))
 }
 
 /// Whether the node, without a document that can be trusted, may own any slot, as one that does not answer may. A lost one
@@ -303,16 +300,16 @@ fn may_own_unseen(observed: &Observed, node: &ObservedNode) -> bool {
 fn survivors(observed: &Observed) -> Vec<Member> {
     let took_part = observed.nodes.iter().filter_map(|node| {
         let meant = |uid| observed.stored().is_some_and(|d| d.incarnation(uid).is_some());
-        let state = observed.state(node).filter(|s| s.epoch > 0 || meant(&s.incarnation))?;
+        let state = observed.state(node).filter(|s| s.epoch > 0 || meant(s.incarnation))?;
         Some(member(node, state, MemberState::Active))
     });
     took_part.collect()
 }
 
-fn member(node: &ObservedNode, run: &NodeState, state: MemberState) -> Member {
+fn member(node: &ObservedNode, said: Said<'_>, state: MemberState) -> Member {
     Member {
         name: node.name.clone(),
-        uid: run.incarnation.clone(),
+        uid: said.incarnation.clone(),
         host: node.host.clone(),
         ports: node.ports,
         state,

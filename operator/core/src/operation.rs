@@ -115,7 +115,7 @@ pub(crate) fn with_trouble(node: &ObservedNode) -> String {
 /// A warning when fewer nodes shall hold more than they can.
 fn too_small(intent: &Intent, observed: &Observed, next: &Membership<'_>) -> Option<String> {
     let leaving = next.members.iter().any(|m| m.state == MemberState::Leaving);
-    let stored: u64 = observed.states().map(|state| state.stats.used_bytes).sum();
+    let stored: u64 = observed.states().map(|said| said.used_bytes).sum();
     let room = intent.memory_bytes.saturating_mul(intent.nodes as u64);
     (leaving && stored > room).then(|| {
         format!(

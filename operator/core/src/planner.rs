@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use ringcache_api::Document;
 
-use crate::facts::{self, number};
+use crate::facts::number;
 use crate::membership::{self, Membership};
 use crate::plan::{Draft, Operation, Plan, Step};
 use crate::{Intent, Observed, ObservedNode, Phase, document, operation};
@@ -52,7 +52,7 @@ fn push(observed: &Observed, document: &Document) -> Vec<Step> {
     let behind = by_number(observed).into_iter().filter(|node| {
         observed.state(node).is_some_and(|state| {
             state.epoch < document.epoch
-                && (state.epoch > 0 || document.incarnation(&state.incarnation).is_some())
+                && (state.epoch > 0 || document.incarnation(state.incarnation).is_some())
         })
     });
     behind
@@ -124,7 +124,7 @@ fn stop(intent: &Intent, observed: &Observed, membership: &Membership<'_>) -> Ve
             None if observed.is_outcast(node) => {
                 steps.push(stop_node(node, "it was declared gone, and others have its slots"));
             }
-            Some(state) if !facts::is_empty(state) => {}
+            Some(state) if !state.is_empty() => {}
             Some(state) if state.epoch == 0 => steps.push(stop_node(node, "it is not needed")),
             Some(_) if settled => steps.push(stop_node(node, "it has handed everything over")),
             None if settled => steps.push(stop_node(node, "it is not needed")),

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use ringcache_api::admin::NodeState;
-use ringcache_operator_core::Phase;
+use ringcache_operator_core::{Phase, Said};
 
 use crate::hosts::Standing;
 
@@ -45,9 +44,9 @@ pub(super) fn may_be_lost(host: Option<Standing>, silence: Duration) -> bool {
 /// Whether nobody hears the pod with this uid any more. `witnesses` are the answers of all who take part and may not be lost
 /// themselves: each of them must say that it has listened for that very node for long and heard nothing. One without an answer
 /// may hear it, and so may one that does not name it; without any witness nothing is proven.
-pub(super) fn is_unheard(uid: &str, witnesses: &[Option<&NodeState>]) -> bool {
-    let says_so = |state: &NodeState| {
-        let mut of_it = state.heard.iter().filter(|heard| heard.incarnation.uid() == uid);
+pub(super) fn is_unheard(uid: &str, witnesses: &[Option<Said<'_>>]) -> bool {
+    let says_so = |said: Said<'_>| {
+        let mut of_it = said.heard.iter().filter(|heard| heard.incarnation.uid() == uid);
         of_it.any(|heard| u128::from(heard.ms_ago) >= LOST_AFTER.as_millis())
     };
     !witnesses.is_empty() && witnesses.iter().all(|witness| witness.is_some_and(says_so))

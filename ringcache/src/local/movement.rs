@@ -17,7 +17,7 @@ struct Received(HashMap<Incarnation, (u64, u64)>);
 impl Received {
     fn note(&mut self, observed: &Observed) {
         for state in observed.states() {
-            let counts = (state.ownership.handed_in, state.ownership.adopted);
+            let counts = (state.handed_in, state.adopted);
             self.0.insert(state.incarnation.clone(), counts);
         }
     }
@@ -156,7 +156,7 @@ fn holders(observed: &Observed) -> Vec<Option<(&str, bool)>> {
         }
     }
     for state in observed.states() {
-        set(&state.ownership.owned, (state.name.as_str(), true));
+        set(state.owned, (state.name, true));
     }
     holders
 }

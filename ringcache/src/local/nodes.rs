@@ -1,7 +1,6 @@
 //! The table of nodes: on the terminal while `up` runs, and in `ringcache status`.
 
-use ringcache_api::admin::NodeState;
-use ringcache_operator_core::{Observed, ObservedNode, Phase};
+use ringcache_operator_core::{Observed, ObservedNode, Phase, Said};
 
 use crate::table;
 
@@ -14,17 +13,15 @@ pub(super) fn table(observed: &Observed) -> String {
 
 fn row(observed: &Observed, node: &ObservedNode) -> [String; 10] {
     let state = observed.state(node);
-    let of = |value: &dyn Fn(&NodeState) -> String| state.map_or_else(|| "-".to_owned(), value);
+    let of = |value: &dyn Fn(Said<'_>) -> String| state.map_or_else(|| "-".to_owned(), value);
     [
         node.name.clone(),
         standing(observed, node),
-        of(&|s| {
-            s.ownership.owned.iter().map(|&(a, b)| u32::from(b - a) + 1).sum::<u32>().to_string()
-        }),
-        of(&|s| s.stats.entries.to_string()),
-        of(&|s| mebibytes(s.stats.used_bytes)),
+        of(&|s| s.owned.iter().map(|&(a, b)| u32::from(b - a) + 1).sum::<u32>().to_string()),
+        of(&|s| s.entries.to_string()),
+        of(&|s| mebibytes(s.used_bytes)),
         mebibytes(node.template.memory_bytes),
-        of(&|s| hit_percent(s.stats.hits, s.stats.misses)),
+        of(&|s| hit_percent(s.hits, s.misses)),
         of(&|s| s.epoch.to_string()),
         node.ports.resp.to_string(),
         node.ports.http.to_string(),

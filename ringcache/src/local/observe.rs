@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::document::ClusterRef;
-use ringcache_operator_core::{Observed, ObservedNode, Phase};
+use ringcache_operator_core::{Observed, ObservedNode, Phase, Said};
 use tokio::task::JoinSet;
 
 use super::dir::{NodeRecord, StateDir};
@@ -66,7 +66,7 @@ fn node(
         (false, ..) => Phase::Exited,
         (true, Some(_), _) => Phase::Stopping,
         // Somebody else has told it to end: it hands over and ends by itself.
-        (true, None, Some(state)) if state.draining => Phase::Stopping,
+        (true, None, Some(state)) if Said::from(state).draining => Phase::Stopping,
         (true, None, None) => Phase::Starting,
         (true, None, Some(_)) => Phase::Running,
     };

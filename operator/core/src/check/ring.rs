@@ -4,7 +4,6 @@ use ringcache_api::document::MAX_DOCUMENT_BYTES;
 use ringcache_api::{Document, DocumentError, Incarnation, Member, MemberState};
 
 use super::Violation;
-use crate::facts::is_empty;
 use crate::{Intent, Observed, ObservedNode, Phase};
 
 pub(super) fn check(
@@ -58,14 +57,14 @@ fn gone(document: &Document, observed: &Observed, found: &mut Vec<Violation>) {
 
 /// Whether some node holds a sealed slot that it will only drop when this incarnation answers or is declared gone.
 fn is_awaited(uid: &Incarnation, observed: &Observed) -> bool {
-    observed.states().any(|state| state.ownership.sealed.iter().any(|sealed| sealed.to == *uid))
+    observed.states().any(|said| said.awaits(uid))
 }
 
 /// Whether a node with that uid still exists and is not known to run anything else: it may come back, and must find that
 /// everybody knows better.
 fn may_return(uid: &Incarnation, observed: &Observed) -> bool {
     let runs_another =
-        |node: &ObservedNode| observed.state(node).is_some_and(|state| state.incarnation != *uid);
+        |node: &ObservedNode| observed.state(node).is_some_and(|said| said.incarnation != uid);
     observed.nodes.iter().any(|node| node.uid == uid.uid() && !runs_another(node))
 }
 
@@ -87,7 +86,7 @@ fn removals(document: &Document, observed: &Observed, found: &mut Vec<Violation>
     for node in &observed.nodes {
         let stays = |uid| document.incarnation(uid).is_some();
         match observed.state(node) {
-            Some(state) if !is_empty(state) && !stays(&state.incarnation) => {
+            Some(state) if !state.is_empty() && !stays(state.incarnation) => {
                 found.push(Violation::Stranded(node.name.clone()));
             }
             // Without a document to build upon, one that does not answer may be anything.
@@ -124,7 +123,7 @@ fn may_not_leave(member: &Member, ring: &Document, observed: &Observed) -> Optio
     let Some(state) = observed.state_of(&member.uid) else { return Some("it does not answer") };
     if member.state != MemberState::Leaving {
         Some("it was not leaving")
-    } else if !is_empty(state) {
+    } else if !state.is_empty() {
         Some("it holds slots")
     } else if !observed.is_accepted(ring) {
         Some("not every member has accepted that it leaves")
