@@ -10,6 +10,7 @@ pub mod http;
 pub mod layout;
 pub mod load;
 pub mod process;
+pub mod random;
 pub mod resp;
 pub mod tool;
 pub mod turn;

@@ -7,13 +7,12 @@ use anyhow::{Context, Result, bail, ensure};
 use ringcache_ring::key_slot;
 use ringcache_tests::Cluster;
 use ringcache_tests::clock::{run_for, wait_for};
+use ringcache_tests::random::{Random, seed};
 use ringcache_tests::resp::Connection;
 
 const LIMIT: Duration = Duration::from_mins(1);
 const KEYS: usize = 8_000;
 const NEW_KEYS: usize = 500;
-/// The delays of a run follow from this number.
-const SEED: u64 = 20_261_129;
 /// The longest delay of a flush after the cluster was told to change.
 const DELAY: u64 = 600;
 
@@ -21,7 +20,8 @@ const DELAY: u64 = 600;
 fn a_flush_of_all_nodes_while_slots_move_leaves_nothing_older_and_takes_nothing_newer() -> Result<()>
 {
     let mut cluster = Cluster::start(&Cluster::spec(3, "256Mi"), 3)?;
-    let mut random = Random(SEED);
+    let seed = seed()?;
+    let mut random = Random(seed);
     for (round, nodes) in [4, 3, 5, 3, 4].into_iter().enumerate() {
         let (old, new) = (names(&format!("old{round}"), KEYS), names("new", NEW_KEYS));
         let owners = owners(&cluster)?;
@@ -36,8 +36,8 @@ fn a_flush_of_all_nodes_while_slots_move_leaves_nothing_older_and_takes_nothing_
         let owners = self::owners(&cluster)?;
         let (left, kept) = (count(&old, &owners)?, count(&new, &owners)?);
         println!("round {round}, to {nodes} nodes: {left} old values left, {kept} new ones kept");
-        ensure!(left == 0, "seed {SEED}, round {round}: {left} of {KEYS} old values are left");
-        ensure!(kept == NEW_KEYS, "seed {SEED}, round {round}: {kept} of {NEW_KEYS} are left");
+        ensure!(left == 0, "seed {seed}, round {round}: {left} of {KEYS} old values are left");
+        ensure!(kept == NEW_KEYS, "seed {seed}, round {round}: {kept} of {NEW_KEYS} are left");
     }
     Ok(())
 }
@@ -144,17 +144,4 @@ fn flush(cluster: &Cluster, random: &mut Random) -> Result<()> {
             && replies.iter().all(|reply| reply.as_ref().is_ok_and(|reply| reply == "+OK"));
         Ok(if all { Ok(()) } else { Err(format!("{replies:?}")) })
     })
-}
-
-/// Numbers that follow from a seed (`SplitMix64`, Steele et al., 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
 }

@@ -1,12 +1,14 @@
-//! Development tasks: `cargo xtask test | bench | cluster | images | dist | codegen | tidy`.
+//! Development tasks: `cargo xtask test | soak | bench | cluster | images | dist | codegen | tidy`.
 
 mod bench;
 mod cargo;
 mod cluster;
 mod codegen;
+mod counts;
 mod dist;
 mod images;
 mod packages;
+mod soak;
 mod test;
 mod tidy;
 
@@ -29,6 +31,15 @@ enum Task {
         /// Only this tier.
         #[arg(long)]
         tier: Option<test::Tier>,
+        /// What sampled tests draw; by default a number that changes with every commit.
+        #[arg(long)]
+        seed: Option<u32>,
+    },
+    /// Run all tests with the long counts, and write how that ended into the docs.
+    Soak {
+        /// What sampled tests draw; by default a number that changes with every commit.
+        #[arg(long)]
+        seed: Option<u32>,
     },
     /// Measure what our programs cost.
     Bench(bench::Arguments),
@@ -51,7 +62,8 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     let workspace = cargo::Workspace::find;
     let success = match Arguments::parse().task {
-        Task::Test { tier } => test::run(&workspace()?, tier),
+        Task::Test { tier, seed } => test::daily(&workspace()?, tier, seed),
+        Task::Soak { seed } => soak::run(&workspace()?, seed)?,
         Task::Bench(arguments) => bench::run(&workspace()?, &arguments)?,
         Task::Cluster(arguments) => cluster::run(arguments)?,
         Task::Images => images::run(&workspace()?)?,

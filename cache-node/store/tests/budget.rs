@@ -7,7 +7,11 @@ use proptest::prelude::*;
 use ringcache_store::{GROUPS, SLOTS};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    // A tenth of `PROPTEST_CASES`: every case is hundreds of writes, each with a look at the whole store.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases / 10,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_budget_holds_after_every_reclaim(

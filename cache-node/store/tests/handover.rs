@@ -130,8 +130,6 @@ fn content(store: &Store, now: u64) -> Acknowledged {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn the_copy_equals_the_source_whatever_is_written_meanwhile(
         before in proptest::collection::vec(op(), 0..80),

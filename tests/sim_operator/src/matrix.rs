@@ -24,8 +24,8 @@ const ENOUGH: usize = 40;
 const VIEWS_EVERY: usize = 4;
 /// Of the sampled workloads, one plan in so many.
 const ONE_IN: usize = 32;
-/// Which of them: a number. Every run of the same number runs the same plans.
-const SAMPLE: &str = "RINGCACHE_SIM_SAMPLE";
+/// Which of them follows from this number. Every run of the same number runs the same plans.
+const SEED: &str = "RINGCACHE_SEED";
 /// Set to run every plan of the sampled workloads, too.
 const ALL: &str = "RINGCACHE_SIM_ALL";
 
@@ -97,15 +97,19 @@ fn tell(failures: &[(Plan, Vec<String>)]) -> String {
 
 /// The plans of all workloads: all of them, or one in [`ONE_IN`].
 fn chosen(outcomes: &BTreeMap<String, Outcome>) -> Vec<Plan> {
-    let sample = std::env::var(SAMPLE).ok().and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+    let seed = std::env::var(SEED).ok().and_then(|text| text.parse().ok()).unwrap_or(0_usize);
     let thinned = std::env::var_os(ALL).is_none();
+    let sample = seed % ONE_IN;
+    if thinned {
+        println!("of sampled workloads: part {sample} of {ONE_IN}");
+    }
     let mut all = Vec::new();
     for workload in all_workloads() {
         let outcome = &outcomes[&name(workload)];
         let mut plans = plans(workload, outcome);
         let possible = plans.len();
         if thinned && Workload::SAMPLED.contains(&workload) {
-            plans = plans.into_iter().skip(sample % ONE_IN).step_by(ONE_IN).collect();
+            plans = plans.into_iter().skip(sample).step_by(ONE_IN).collect();
         }
         println!(
             "{:24} {:4} calls {:3} writes {:3} pushes {:5.1} s virtual: {} of {possible} plans",

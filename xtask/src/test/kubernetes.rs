@@ -11,6 +11,7 @@ use ringcache_lab::{Lab, Name, Options};
 use super::needs;
 use super::{Outcome, Tally, succeeds};
 use crate::cargo::{Workspace, as_typed, cargo};
+use crate::counts::Counts;
 use crate::{cluster, codegen, images};
 
 /// The tests of the cluster, and those of the benchmark that needs one too.
@@ -19,7 +20,7 @@ const CONFORMANCE: [&str; 3] = ["--workspace", "--test", "conformance"];
 const NODES: u8 = 3;
 
 /// Runs the tier; the cluster is taken down whatever happens.
-pub(super) fn run(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+pub(super) fn run(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> Outcome {
     let needs = match cluster::prepare().and_then(|()| needs::prepare(workspace)) {
         Ok(needs) => needs,
         Err(why) => return Outcome::Skipped(format!("{why:#}")),
@@ -39,7 +40,7 @@ pub(super) fn run(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         Ok(true)
     }) && lab.as_ref().is_some_and(|lab| {
         let conforms = conformance(lab, workspace, tally);
-        let passed = tally.test("T2  test", &mut test(lab, &folder, &needs.python));
+        let passed = tally.test("T2  test", counts.tell(&mut test(lab, &folder, &needs.python), 0));
         if !passed {
             tally.step("T2  keep logs", || keep_logs(lab, &workspace.target.join("t2-logs")));
         }

@@ -267,7 +267,11 @@ fn connection_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    // Eight times `PROPTEST_CASES`: a case takes microseconds.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases * 8,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_parser_agrees_with_its_obvious_twin(input in connection_bytes()) {

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use ringcache_e2e::drain::drain;
 use ringcache_e2e::{Cluster, Loads, Namespace, Steps, World, image, operator};
 use ringcache_tests::clock::{now, run_for};
+use ringcache_tests::random::seed;
 use serde_json::{Value, json};
 
 const KEYS: u32 = 20_000;
@@ -44,16 +45,6 @@ fn operators_that_die_at_any_moment_leave_nothing_unfinished() -> Result<()> {
         report.clean()?;
     }
     namespace.finish()
-}
-
-/// From the environment, or another one each time; printed, so that it can be given again.
-fn seed() -> Result<u64> {
-    let seed = match std::env::var("RINGCACHE_SEED") {
-        Ok(seed) => seed.parse()?,
-        Err(_) => fastrand::u64(..),
-    };
-    println!("RINGCACHE_SEED={seed}");
-    Ok(seed)
 }
 
 /// One of two replicas leads: it dies in the middle of each change, and in the last one both do. Another may begin when
