@@ -1,5 +1,5 @@
 //! The memory that clients make the node hold besides entries: half-read requests, replies that wait to be read, queued
-//! transactions, pushes, HTTP bodies and answers.
+//! transactions, pushes, HTTP heads, bodies and answers.
 //!
 //! There is one [`Account`] for all of it, and whatever grows takes a [`Lease`] of it *before* it grows: ten thousand
 //! connections with a megabyte each are ten gigabytes, so a bound on each of them would be none. When the account is short,

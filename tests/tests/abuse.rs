@@ -122,7 +122,7 @@ fn requests_that_are_never_finished_are_held_within_the_limit() -> Result<()> {
 }
 
 #[test]
-fn http_bodies_and_answers_that_do_not_move_are_held_within_the_limit() -> Result<()> {
+fn http_heads_bodies_and_answers_that_do_not_move_are_held_within_the_limit() -> Result<()> {
     withstands(|node, over| {
         let mut writer = Connection::open(node.ports.resp)?;
         ensure!(writer.ask(&[b"SET", b"large", &vec![b'v'; 1 << 20]])? == "+OK");
@@ -130,9 +130,11 @@ fn http_bodies_and_answers_that_do_not_move_are_held_within_the_limit() -> Resul
             b"PUT /cache/h HTTP/1.1\r\nHost: h\r\nContent-Length: 4194304\r\n\r\n".to_vec();
         half.resize(half.len() + (4 << 20) - 1, b' ');
         let reads = b"GET /cache/large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(8);
+        let head = format!("GET /cache/h HTTP/1.1\r\nHost: h\r\nX: {}", "h".repeat(15 << 10));
         thread::scope(|scope| {
-            for request in [&half, &reads] {
-                scope.spawn(|| hold(node.ports.http, 30, over, |client| client.write_all(request)));
+            for (clients, request) in [(30, &half[..]), (30, &reads), (800, head.as_bytes())] {
+                let port = node.ports.http;
+                scope.spawn(move || hold(port, clients, over, |client| client.write_all(request)));
             }
         });
         Ok(())

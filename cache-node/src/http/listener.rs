@@ -16,13 +16,13 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Api;
-use super::moving::Moving;
+use super::moving::{Moving, Unparsed, sent_bytes};
 use super::problem::Problem;
 use crate::counters::count;
 use crate::node::Node;
 
 /// The largest request line and headers: a key of 1024 bytes, each written as three, and usual headers.
-const MAX_HEAD_BYTES: usize = 16 << 10;
+pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
 /// A connection is closed that sends no request, or only part of its head, for so long.
 const HEAD_TIME: Duration = Duration::from_mins(1);
 /// A client that takes nothing of its answer for so long is gone.
@@ -91,11 +91,21 @@ fn accept(api: &Arc<Api>, socket: TcpStream, connections: &GracefulShutdown) {
     }
     let api = Arc::clone(api);
     let holding = api.node.account.open(true);
-    let socket = Moving { socket, holding: Arc::clone(&holding) };
+    // It is for the client to send a request.
+    holding.set_idle();
+    let unparsed = Arc::new(Unparsed::default());
+    let socket = Moving::new(socket, &holding, &unparsed);
     let of_service = Arc::clone(&holding);
     let service = service_fn(move |request| {
         let (api, holding) = (Arc::clone(&api), Arc::clone(&of_service));
-        async move { Ok::<_, Infallible>(api.answer(request, &holding).await) }
+        let unparsed = Arc::clone(&unparsed);
+        async move {
+            unparsed.answering();
+            let bytes = sent_bytes(&request);
+            let answer = api.answer(request, &holding).await;
+            unparsed.answered(bytes);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

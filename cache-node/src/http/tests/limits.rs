@@ -158,6 +158,82 @@ async fn bodies_that_are_never_finished_make_room_for_others() {
     others_are_served(&server).await;
 }
 
+/// Sends all but the end of the largest head on so many connections, each behind a whole request.
+async fn send_heads(server: &Server, connections: usize) -> Vec<TcpStream> {
+    let whole = "GET /cache/absent HTTP/1.1\r\nHost: oak\r\n\r\n";
+    let half = format!("GET /cache/absent HTTP/1.1\r\nHost: oak\r\nX: {}", "x".repeat(15 << 10));
+    let mut held = Vec::new();
+    for n in 0..connections {
+        let mut socket = TcpStream::connect(server.addr).await.unwrap();
+        let text = if n % 2 == 0 { half.clone() } else { format!("{whole}{half}") };
+        // The node may have closed it for another one.
+        let _ = socket.write_all(text.as_bytes()).await;
+        held.push(socket);
+    }
+    held
+}
+
+#[tokio::test]
+async fn heads_that_are_never_finished_are_on_the_account_and_make_room_for_others() {
+    let server = serve_alone_with(&["--memory-bytes", "67108864"]).await;
+    let account = Arc::clone(&server.node.account);
+    // With so many connections little is free for each of them.
+    let others: Vec<_> = (0..1100).map(|_| account.open(true)).collect();
+    let held = send_heads(&server, 200).await;
+    wait_until("the heads are on the account", || account.used_bytes() > 200 * (10 << 10)).await;
+    let hog = account.open(false);
+    let mut rest = hog.lease();
+    let free = account.limit_bytes() - account.used_bytes();
+    assert!(rest.grow_to(free + hog.allowance() - (2 << 20)));
+    others_are_served(&server).await;
+    drop((held, rest, hog));
+    wait_until("all is given back", || account.used_bytes() == 0).await;
+    drop(others);
+}
+
+#[tokio::test]
+async fn a_connection_holds_nothing_between_its_requests() {
+    let server = serve_alone_with(&["--memory-bytes", "67108864"]).await;
+    let mut socket = TcpStream::connect(server.addr).await.unwrap();
+    let head = format!("Host: oak\r\nX: {}\r\n", "x".repeat(15 << 10));
+    let body = string_body(50_000);
+    let len = body.len();
+    for _ in 0..40 {
+        let put = format!("PUT /cache/k HTTP/1.1\r\n{head}Content-Length: {len}\r\n\r\n{body}");
+        exchange(&mut socket, &put).await;
+        exchange(&mut socket, &format!("GET /cache/k HTTP/1.1\r\n{head}\r\n")).await;
+    }
+    // With so many others little is free for it, and what it held above that would be charged.
+    let others: Vec<_> = (0..1100).map(|_| server.node.account.open(true)).collect();
+    assert_eq!(server.node.account.used_bytes(), 0);
+    drop(others);
+}
+
+/// Sends a request and reads the whole answer.
+async fn exchange(socket: &mut TcpStream, request: &str) {
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    loop {
+        timeout(PATIENCE, socket.read_buf(&mut answer)).await.expect("an answer").unwrap();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 200"), "{text}");
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let announced = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if announced.and_then(|len| len.parse().ok()) == Some(body.len()) {
+            return;
+        }
+    }
+}
+
+async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let so = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, so).await.unwrap_or_else(|_| panic!("gave up waiting until {what}"));
+}
+
 #[tokio::test]
 async fn answers_that_nobody_takes_make_room_for_others() {
     let server = serve_alone_with(&["--memory-bytes", "67108864"]).await;
