@@ -23,6 +23,7 @@ use crate::objects::pod::PORTS;
 use crate::objects::{ring, services};
 use crate::{Context, Error};
 
+mod container;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod phase;

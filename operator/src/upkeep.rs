@@ -4,7 +4,6 @@ use std::fmt::{self, Debug};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Api, Client, Resource, ResourceExt as _};
-use ringcache_operator_core::Phase;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -46,8 +45,7 @@ pub async fn upkeep<N: Nodes>(
 ) -> Result<Vec<Repaired>, Error> {
     let Observation { cluster, observed, children, .. } = observation;
     let client = &context.client;
-    let up = |phase| matches!(phase, Phase::Starting | Phase::Running);
-    let nodes = observed.nodes.iter().filter(|node| up(node.phase)).count();
+    let nodes = observed.nodes.iter().filter(|node| node.phase.is_up()).count();
     let outcomes = [
         object(client, observation, children.nodes.as_ref(), services::nodes(cluster)).await,
         object(client, observation, children.client.as_ref(), services::client(cluster)).await,

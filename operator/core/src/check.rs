@@ -6,7 +6,7 @@
 use ringcache_api::{Incarnation, MemberState};
 
 use crate::plan::{Checked, Draft, Plan, Step};
-use crate::{Intent, Observed, ObservedNode, Phase};
+use crate::{Intent, Observed, ObservedNode};
 
 mod ring;
 
@@ -220,6 +220,9 @@ fn keeps(
     if members.any(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid)) {
         return Some("it is a member");
     }
+    if observed.never_ran(node) {
+        return None;
+    }
     let state = observed.state(node);
     if let Some(state) = state {
         if !state.is_empty() {
@@ -254,7 +257,7 @@ fn count_nodes(
         let mut members = documents.flat_map(|document| &document.members);
         let member = members.find(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid));
         let has_left = member.is_none() && observed.state(node).is_some_and(|s| s.epoch > 0);
-        (matches!(node.phase, Phase::Starting | Phase::Running) || observed.rests(node, intent))
+        (node.phase.is_up() && !node.stopping || observed.rests(node, intent))
             && !plan.steps().iter().any(stopped)
             && !member.is_some_and(|m| m.state == MemberState::Leaving)
             && !has_left

@@ -45,6 +45,15 @@ impl Observed {
         node.phase == Phase::Exited && node.resting && node.template == self.template(intent)
     }
 
+    /// Whether the node provably owns nothing because its process has never run: it does not answer, and no document counts on
+    /// it, as one might that was written just before we looked.
+    pub fn never_ran(&self, node: &ObservedNode) -> bool {
+        let documents = self.document.iter().flat_map(|document| &document.members);
+        node.phase == Phase::Pending
+            && node.state.is_none()
+            && !documents.map(|member| member.uid.uid()).any(|uid| uid == node.uid)
+    }
+
     /// The node whose uid the incarnation has, whatever runs in it now.
     pub fn node(&self, incarnation: &Incarnation) -> Option<&ObservedNode> {
         self.nodes.iter().find(|node| node.uid == incarnation.uid())

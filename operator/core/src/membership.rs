@@ -79,7 +79,7 @@ impl<'a> Crew<'a> {
                 coming.push(node);
                 continue;
             }
-            let alive = matches!(node.phase, Phase::Starting | Phase::Running);
+            let alive = node.phase.is_up() && !node.stopping;
             let known = ring.map_or(&members, |ring| &ring.members);
             let member = known.iter().any(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid));
             if !alive || member {
@@ -87,9 +87,11 @@ impl<'a> Crew<'a> {
             }
             let fits = node.template == template && !node.draining;
             match observed.state(node) {
-                // One that does not fit counts as long as it cannot be stopped safely: another in its place would be one too many.
                 None if observed.is_outcast(node) => {}
-                None if fits || !settled => coming.push(node),
+                None if fits => coming.push(node),
+                // An outdated node that cannot be stopped yet still uses a place: with its replacement there would be one node
+                // too many.
+                None if !settled && !observed.never_ran(node) => coming.push(node),
                 Some(state) if fits && state.epoch == 0 && state.is_empty() => {
                     spares.push(node);
                 }
@@ -283,6 +285,7 @@ fn has_left(observed: &Observed, ring: &Document, member: &Member) -> bool {
 fn may_own_unseen(observed: &Observed, node: &ObservedNode) -> bool {
     match node.phase {
         Phase::Exited => false,
+        Phase::Pending if observed.never_ran(node) => false,
         Phase::Lost => {
             let known = observed.stored().is_some_and(|document| {
                 let members = document.members.iter().map(|member| &member.uid);

@@ -90,7 +90,9 @@ impl fmt::Display for Template {
 /// Where a node is in its life, as the platform sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Created, has not answered yet.
+    /// Created, and its process has never run: it owns nothing, and nobody misses it.
+    Pending,
+    /// Its process runs, or did, and has not answered yet.
     Starting,
     /// Running.
     Running,
@@ -104,6 +106,11 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether the node is to stay, as far as the platform tells: it has not ended, and nobody told it to.
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Pending | Self::Starting | Self::Running)
+    }
+
     /// Whether the process is proven to have ended.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Exited | Self::Lost)

@@ -38,8 +38,9 @@ pub(crate) fn operation(
     let to_replace = ring.members.iter().filter(is_to_replace).count();
     let staying = ring.members.iter().filter(|m| m.state != MemberState::Leaving).count();
     let (members, wanted) = (ring.members.len(), intent.nodes);
-    // What is left of a lost node may stay for as long as its host does: there is nothing to wait for.
-    let is_left_over = |node: &&ObservedNode| node.phase == Phase::Lost && node.stopping;
+    // What is left of a lost node, or of one that never ran, may stay for as long as its host does: there is nothing to wait for.
+    let is_left_over =
+        |node: &&ObservedNode| matches!(node.phase, Phase::Lost | Phase::Pending) && node.stopping;
     let existing = observed.nodes.iter().filter(|node| !is_left_over(node)).count();
     let handing_over = joining.is_empty() && !leaving.is_empty();
     if staying < wanted {
@@ -76,12 +77,12 @@ pub(crate) fn notes(
     let waits = |verb: &str, names: &[String]| {
         (!names.is_empty()).then(|| format!("waits for {} to {verb}", names.join(", ")))
     };
-    let coming = |phase: Phase| {
-        let kept = next.kept.iter().filter(move |node| node.phase == phase);
+    let coming = |phases: &[Phase]| {
+        let kept = next.kept.iter().filter(|node| phases.contains(&node.phase));
         kept.map(|node| with_trouble(node)).collect::<Vec<_>>()
     };
-    notes.extend(waits("start", &coming(Phase::Starting)));
-    notes.extend(waits("rest before another try", &coming(Phase::Exited)));
+    notes.extend(waits("start", &coming(&[Phase::Pending, Phase::Starting])));
+    notes.extend(waits("rest before another try", &coming(&[Phase::Exited])));
     let Some(ring) = observed.ring() else { return notes };
     let silent: Vec<_> = ring
         .members

@@ -127,7 +127,9 @@ fn stop(intent: &Intent, observed: &Observed, membership: &Membership<'_>) -> Ve
             Some(state) if !state.is_empty() => {}
             Some(state) if state.epoch == 0 => steps.push(stop_node(node, "it is not needed")),
             Some(_) if settled => steps.push(stop_node(node, "it has handed everything over")),
-            None if settled => steps.push(stop_node(node, "it is not needed")),
+            None if settled || observed.never_ran(node) => {
+                steps.push(stop_node(node, "it is not needed"));
+            }
             _ => {}
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use ringcache_operator_core::{Phase, Said};
 
+use super::container;
 use crate::hosts::Standing;
 
 /// How long nobody may have heard of a node whose host is down before it counts as lost.
@@ -15,9 +16,12 @@ pub(super) fn phase(pod: &Pod) -> Phase {
     let status = pod.status.as_ref();
     let has_address = status.is_some_and(|status| status.pod_ip.is_some());
     match status.and_then(|status| status.phase.as_deref()) {
-        // First: with `restartPolicy: Never` it says that the container has ended for good, whoever told it to.
+        // First: the cache node has ended for good, whoever told it to. A container beside it may run on: then the pod does,
+        // too.
         Some("Failed" | "Succeeded") => Phase::Exited,
-        _ if is_stopping(pod) => Phase::Stopping,
+        _ if container::is_over(pod) => Phase::Exited,
+        Some("Pending") | None if !container::has_run(pod) => Phase::Pending,
+        _ if is_stopping(pod) || is_disrupted(pod) => Phase::Stopping,
         Some("Running") if has_address => Phase::Running,
         _ => Phase::Starting,
     }
@@ -26,6 +30,13 @@ pub(super) fn phase(pod: &Pod) -> Phase {
 /// Whether the pod has been told to end.
 pub(super) fn is_stopping(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether whoever ends pods has chosen this one: a preemption, an eviction, a shutdown of its host. Its deletion, or its signal,
+/// comes next.
+fn is_disrupted(pod: &Pod) -> bool {
+    let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.any(|c| c.type_ == "DisruptionTarget" && c.status == "True")
 }
 
 /// Whether Services send clients to the pod.

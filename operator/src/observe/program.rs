@@ -22,7 +22,8 @@ pub(super) fn template(pod: &Pod) -> Template {
 }
 
 /// The image of new nodes. Where the spec names none it is the one that most nodes run already, and the operator's own
-/// choice only for a cluster without nodes: a new operator, with a new choice, restarts nothing.
+/// choice only for a cluster without nodes: a new operator, with a new choice, restarts nothing. An image that has never run
+/// may be the mistake that was just taken out of the spec.
 pub(super) fn wanted(cluster: &CacheCluster, nodes: &[ObservedNode], default: &str) -> String {
     if let Some(image) = &cluster.spec.image {
         return image.clone();
@@ -34,12 +35,10 @@ pub(super) fn wanted(cluster: &CacheCluster, nodes: &[ObservedNode], default: &s
         });
         first.map(|node| node.template.program.clone())
     };
-    let known: Vec<_> = nodes.iter().filter(|node| !node.template.program.is_empty()).collect();
-    let staying: Vec<_> = known
-        .iter()
-        .copied()
-        .filter(|node| matches!(node.phase, Phase::Starting | Phase::Running))
-        .collect();
+    let has_run =
+        |node: &&ObservedNode| node.phase != Phase::Pending && !node.template.program.is_empty();
+    let known: Vec<_> = nodes.iter().filter(has_run).collect();
+    let staying: Vec<_> = known.iter().copied().filter(|node| node.phase.is_up()).collect();
     most(&staying).or_else(|| most(&known)).unwrap_or_else(|| default.to_owned())
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use ringcache_operator_core::Phase;
 
+use super::container::terminated;
 use super::phase::{is_stopping, phase};
 use crate::objects::meta::FAILURES;
-use crate::objects::pod::CONTAINER;
 
 /// A node that ran so long did not fail at its start: it is replaced at once.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(10);
@@ -66,10 +66,4 @@ fn ended_at(pod: &Pod) -> Option<Timestamp> {
     let refused = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
     let time = finished.or(refused).or(pod.metadata.creation_timestamp.as_ref());
     time.map(|time| time.0)
-}
-
-/// How the container ended.
-pub(super) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
-    let mut containers = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten());
-    containers.find(|container| container.name == CONTAINER)?.state.as_ref()?.terminated.as_ref()
 }

@@ -1,11 +1,10 @@
 //! Why Kubernetes cannot start a node, in its own words, for those who read the status.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use ringcache_operator_core::Phase;
 
+use super::container::{container, terminated};
 use super::phase::phase;
-use super::rest::terminated;
-use crate::objects::pod::CONTAINER;
 
 /// Longest text: it stands beside others in one message.
 const MAX_CHARS: usize = 256;
@@ -14,7 +13,7 @@ const MAX_CHARS: usize = 256;
 pub(super) fn trouble(pod: &Pod) -> Option<String> {
     let text = match phase(pod) {
         Phase::Exited => Some(ending(pod)),
-        Phase::Starting => unschedulable(pod).or_else(|| waiting(pod)),
+        Phase::Pending | Phase::Starting => unschedulable(pod).or_else(|| waiting(pod)),
         Phase::Running | Phase::Stopping | Phase::Lost => None,
     }?;
     Some(text.chars().take(MAX_CHARS).collect())
@@ -40,11 +39,6 @@ fn waiting(pod: &Pod) -> Option<String> {
         )),
         reason => Some(said(reason, waiting.message.as_deref())),
     }
-}
-
-fn container(pod: &Pod) -> Option<&ContainerStatus> {
-    let mut containers = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten());
-    containers.find(|container| container.name == CONTAINER)
 }
 
 /// How a pod ended that should not have.

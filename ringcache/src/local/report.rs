@@ -115,7 +115,7 @@ impl Reporter {
 
 /// Whether the node should answer: one that has ended, or was told to, need not.
 fn is_expected(node: &ObservedNode) -> bool {
-    matches!(node.phase, Phase::Starting | Phase::Running)
+    node.phase.is_up()
 }
 
 /// Lines to copy, for a cluster that is ready.

@@ -114,6 +114,7 @@ fn is_unaccounted(node: &ObservedNode, document: &Document, observed: &Observed)
     let declared = document.gone.iter().any(|incarnation| incarnation.uid() == node.uid);
     match node.phase {
         Phase::Exited => false,
+        Phase::Pending if observed.never_ran(node) => false,
         Phase::Lost => !declared && document.epoch > 1,
         _ => !observed.is_outcast(node),
     }

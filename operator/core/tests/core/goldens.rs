@@ -8,7 +8,7 @@ use ringcache_api::admin::Sealed;
 use ringcache_operator_core::{Operation, Phase, Plan};
 
 use crate::node::Node;
-use crate::world::{World, checked, spec};
+use crate::world::{BAD_PROGRAM, World, checked, spec};
 
 fn check(name: &str, transcript: &str) {
     with_settings!({
@@ -25,6 +25,43 @@ fn a_new_cluster_starts_its_nodes_and_then_writes_the_first_document() {
     let mut world = World::new(spec(3, ""));
     world.settle();
     check("create", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_program_that_cannot_start_is_corrected_before_there_is_a_ring() {
+    let mut world = World::new(spec(3, ""));
+    world.program = BAD_PROGRAM.into();
+    for _ in 0..3 {
+        world.round();
+    }
+    world.program = "1.0".into();
+    world.settle();
+    check("create_corrected", &world.transcript.join("\n"));
+}
+
+#[test]
+fn nodes_that_never_started_are_given_up_when_those_that_run_suffice() {
+    let mut world = World::new(spec(8, ""));
+    world.round();
+    world.nodes[2..].iter_mut().for_each(|node| (node.stuck, node.phase) = (true, Phase::Pending));
+    world.full = true;
+    world.round();
+    world.edit(|spec| spec.nodes = 2);
+    world.settle();
+    check("create_fewer", &world.transcript.join("\n"));
+}
+
+#[test]
+fn a_lost_document_is_written_again_while_a_node_cannot_start() {
+    let mut world = World::steady(2);
+    world.program = BAD_PROGRAM.into();
+    for _ in 0..2 {
+        world.round();
+    }
+    assert_eq!(world.nodes.len(), 3);
+    world.stored = None;
+    world.round();
+    assert!(world.stored.is_some());
 }
 
 #[test]

@@ -71,6 +71,12 @@ impl Node {
         !self.silent && matches!(self.phase, Phase::Running | Phase::Stopping)
     }
 
+    /// Whether only the platform can clear it away.
+    pub(crate) fn is_left_over(&self) -> bool {
+        let is_told = self.ends_at.is_some();
+        self.phase == Phase::Lost || (self.phase == Phase::Pending && is_told)
+    }
+
     pub(super) fn accept(&mut self, document: Document) {
         if document.epoch > self.epoch() {
             self.document = Some(document);
@@ -133,7 +139,7 @@ impl Node {
 
     fn trouble(&self) -> Option<&'static str> {
         match self.phase {
-            Phase::Starting if self.stuck => Some("Unschedulable: 0/3 nodes are available"),
+            Phase::Pending => Some("Unschedulable: 0/3 nodes are available"),
             Phase::Exited if self.rests > 0 => Some("Error: exit code 1"),
             _ => None,
         }

@@ -17,6 +17,8 @@ use ringcache_ring::SlotSet;
 
 use crate::node::{Attempt, Node};
 
+/// A program that no host can start: an image that cannot be pulled, more memory than any host has.
+pub(crate) const BAD_PROGRAM: &str = "1.bad";
 /// Slots that a node hands over in a tick.
 const SLOTS_PER_TICK: usize = 1500;
 
@@ -138,7 +140,9 @@ impl World {
                     assert!(self.nodes.iter().all(|n| n.name != *name), "{name} exists");
                     self.started += 1;
                     let node = Node::new(name, self.started, template, *settings);
-                    self.nodes.push(Node { stuck: self.full, ..node });
+                    let stuck = self.full || template.program == BAD_PROGRAM;
+                    let phase = if stuck { Phase::Pending } else { Phase::Starting };
+                    self.nodes.push(Node { stuck, phase, ..node });
                 }
                 Step::StopNode { name: _, uid, reason: _ } => self.stop(uid),
             }
@@ -179,7 +183,9 @@ impl World {
         let ends_at = self.ticks + ticks;
         let node = &mut self.nodes[i];
         if !node.phase.is_over() && node.ends_at.is_none() {
-            node.phase = Phase::Stopping;
+            if node.phase != Phase::Pending {
+                node.phase = Phase::Stopping;
+            }
             node.ends_at = Some(ends_at);
         }
     }
@@ -260,8 +266,9 @@ impl World {
         self.ticks += 1;
         for node in &mut self.nodes {
             node.rests = node.rests.saturating_sub(1);
-            node.stuck &= self.full;
-            if node.phase == Phase::Starting && !node.stuck && node.ends_at.is_none() {
+            node.stuck &= self.full || node.template.program == BAD_PROGRAM;
+            let waits = matches!(node.phase, Phase::Pending | Phase::Starting);
+            if waits && !node.stuck && node.ends_at.is_none() {
                 node.phase = Phase::Running;
             }
         }

@@ -14,12 +14,12 @@ use crate::objects::meta::FAILURES;
 #[test]
 fn phases_follow_what_kubernetes_knows_for_certain() {
     for (status, deleting, expected) in [
-        (json!(null), false, Phase::Starting),
-        (json!({"phase": "Pending"}), false, Phase::Starting),
+        (json!(null), false, Phase::Pending),
+        (json!({"phase": "Pending"}), false, Phase::Pending),
+        (json!({"phase": "Pending"}), true, Phase::Pending),
         (json!({"phase": "Running"}), false, Phase::Starting),
         (json!({"phase": "Running", "podIP": "10.0.0.1"}), false, Phase::Running),
         (json!({"phase": "Running", "podIP": "10.0.0.1"}), true, Phase::Stopping),
-        (json!({"phase": "Pending"}), true, Phase::Stopping),
         (json!({"phase": "Succeeded", "podIP": "10.0.0.1"}), false, Phase::Exited),
         (json!({"phase": "Failed"}), false, Phase::Exited),
         (json!({"phase": "Failed"}), true, Phase::Exited),
@@ -28,6 +28,50 @@ fn phases_follow_what_kubernetes_knows_for_certain() {
         pod.metadata.deletion_timestamp = deleting.then(|| time(START));
         assert_eq!(phase(&pod), expected, "{status} deleting: {deleting}");
     }
+}
+
+/// A pod with a container beside the cache node's, as injected ones are; `state` is that of the cache node's.
+fn with_another(phase: &str, state: &Value, more: &Value) -> Pod {
+    let container = |name: &str, state: &Value| json!({"name": name, "image": "x", "imageID": "", "ready": true, "restartCount": 0, "state": state});
+    let mut own = container("cache-node", state);
+    own.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let running = json!({"running": {"startedAt": START}});
+    let statuses = [container("proxy", &running), own];
+    pod("web-0", json!({"phase": phase, "podIP": "10.0.0.1", "containerStatuses": statuses}))
+}
+
+#[test]
+fn what_the_node_is_follows_from_its_container_whatever_runs_beside_it() {
+    let running = json!({"running": {"startedAt": START}});
+    let ended =
+        json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": START}});
+    let waiting = json!({"waiting": {"reason": "ImagePullBackOff"}});
+    let nothing = json!({});
+    let ran_before = json!({"restartCount": 1, "lastState": ended});
+    let case = |phase, state, more| super::super::phase::phase(&with_another(phase, state, more));
+    assert_eq!(case("Running", &running, &nothing), Phase::Running);
+    assert_eq!(case("Running", &ended, &nothing), Phase::Exited);
+    assert_eq!(case("Pending", &waiting, &nothing), Phase::Pending);
+    assert_eq!(case("Pending", &waiting, &ran_before), Phase::Starting, "it may have owned slots");
+    assert_eq!(case("Pending", &running, &nothing), Phase::Starting, "others are not there yet");
+    let told = trouble(&with_another("Running", &ended, &nothing));
+    assert_eq!(told.as_deref(), Some("OOMKilled: exit code 137"));
+    // Somebody changed the policy: the kubelet starts the container again.
+    let mut restarted = with_another("Running", &ended, &nothing);
+    restarted.spec.as_mut().unwrap().restart_policy = Some("Always".to_owned());
+    assert_eq!(phase(&restarted), Phase::Running);
+}
+
+#[test]
+fn a_pod_that_is_about_to_be_evicted_hands_over_before_it_is_told_to_end() {
+    let condition = |status: &str| json!({"type": "DisruptionTarget", "status": status});
+    let phase_with = |status: &str| {
+        let status =
+            json!({"phase": "Running", "podIP": "10.0.0.1", "conditions": [condition(status)]});
+        phase(&pod("web-0", status))
+    };
+    assert_eq!(phase_with("True"), Phase::Stopping);
+    assert_eq!(phase_with("False"), Phase::Running);
 }
 
 /// A pod that came after `failures` others and ended a second after it had started, at `START`.
