@@ -89,20 +89,36 @@ pub async fn observe<N: Nodes>(
     let (answers, fixtures) =
         join(ask(context, &pods), fixtures(context, namespace, &cluster)).await;
     let (client, nodes_service, pdb) = fixtures?;
-    let nodes = nodes(context, &cluster, &pods, document.as_ref(), answers);
-    let observed = Observed {
-        cluster: cluster_ref(&cluster),
-        generation: cluster.metadata.generation.unwrap_or_default(),
-        program: program::wanted(&cluster, &nodes, &context.config.cache_image),
-        pod: fingerprint(&cluster.spec),
-        endpoints: Some(services::endpoints(&cluster)),
-        open: pods.iter().any(phase::is_ready),
-        document,
-        nodes,
-    };
+    let judge = |answers| judged(context, &cluster, &pods, document.as_ref(), answers);
+    let mut observed = judge(answers);
+    if observed.may_be_between_answers() {
+        observed = judge(ask(context, &pods).await).after(&observed);
+    }
     let ring_version = ring.as_ref().and_then(ResourceExt::resource_version);
     let children = Children { pods, ring, client, nodes: nodes_service, pdb };
     Ok(Some(Observation { cluster, observed, ring_version, children }))
+}
+
+/// What the planner decides by, from what was read and what the nodes answered.
+fn judged<N: Nodes>(
+    context: &Context<N>,
+    cluster: &CacheCluster,
+    pods: &[Pod],
+    document: Option<&Document>,
+    answers: Vec<Option<NodeState>>,
+) -> Observed {
+    let nodes = nodes(context, cluster, pods, document, answers);
+    Observed {
+        cluster: cluster_ref(cluster),
+        generation: cluster.metadata.generation.unwrap_or_default(),
+        program: program::wanted(cluster, &nodes, &context.config.cache_image),
+        pod: fingerprint(&cluster.spec),
+        endpoints: Some(services::endpoints(cluster)),
+        open: pods.iter().any(phase::is_ready),
+        document: document.cloned(),
+        nodes,
+        seen: Vec::new(),
+    }
 }
 
 fn key(namespace: &str, name: &str) -> String {

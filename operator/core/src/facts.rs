@@ -137,6 +137,30 @@ impl Observed {
         })
     }
 
+    /// Slots owned by nodes that answer, or handed over by one to another this moment.
+    pub fn covered(&self) -> SlotSet {
+        let on_its_way = self.states().flat_map(|said| said.sealed);
+        let on_its_way = on_its_way.filter(|sealed| self.state_of(&sealed.to).is_some());
+        let ranges = on_its_way.flat_map(|sealed| &sealed.slots).chain(&self.seen);
+        self.served().union(&ranges.map(|&(first, last)| first..=last).collect())
+    }
+
+    /// Whether slots may seem to have no owner only because nodes answer one after the other: all members answer, and a slot
+    /// that one handed over after it was asked is missing in the earlier answer of the other. Asking once more tells.
+    pub fn may_be_between_answers(&self) -> bool {
+        let answers = |member: &ringcache_api::Member| self.state_of(&member.uid).is_some();
+        self.covered().len() < usize::from(SLOTS)
+            && self.stored().is_some_and(|document| document.members.iter().all(answers))
+    }
+
+    /// The same, knowing of a look a moment before.
+    #[must_use]
+    pub fn after(self, earlier: &Self) -> Self {
+        let seen = earlier.covered();
+        let seen = seen.ranges().map(std::ops::RangeInclusive::into_inner).collect();
+        Self { seen, ..self }
+    }
+
     /// Slots owned by nodes that answer.
     pub fn served(&self) -> SlotSet {
         self.states().map(|said| said.slots()).fold(SlotSet::new(), |all, slots| all.union(&slots))

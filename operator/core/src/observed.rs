@@ -32,6 +32,9 @@ pub struct Observed {
     pub document: Option<Document>,
     /// Every node of this cluster that exists, by whatever name and in whatever phase.
     pub nodes: Vec<ObservedNode>,
+    /// Ranges of slots that had an owner when the nodes were asked a moment before, see [`Observed::may_be_between_answers`].
+    #[serde(default)]
+    pub seen: Vec<(u16, u16)>,
 }
 
 /// One node as the platform and the node itself describe it.

@@ -160,7 +160,7 @@ fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     if matches!(outcome, Outcome::Planned(plan) if *plan.operation() == Operation::Delete) {
         return verdict(false, reason::DELETING, "The cluster is being deleted.".into());
     }
-    let served = observed.served().len();
+    let served = observed.covered().len();
     if served == usize::from(SLOTS) && !observed.open {
         let message = "All slots are served, but clients are not sent to any node yet.".into();
         return verdict(false, reason::NO_ENDPOINT, message);
@@ -171,7 +171,16 @@ fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     if observed.ring().is_none() && served == 0 {
         return verdict(false, reason::NO_RING, "There is no ring yet.".into());
     }
-    let message = "Some slots have no owner that answers.".into();
+    let missing = usize::from(SLOTS) - served;
+    let silent = observed.stored().into_iter().flat_map(|document| &document.members);
+    let silent = silent.filter(|member| observed.state_of(&member.uid).is_none());
+    let silent: Vec<&str> = silent.map(|member| member.name.as_str()).collect();
+    let whose = if silent.is_empty() {
+        String::new()
+    } else {
+        format!(" Without an answer: {}.", silent.join(", "))
+    };
+    let message = format!("{missing} of {SLOTS} slots have no owner that answers.{whose}");
     verdict(false, reason::SLOTS_WITHOUT_OWNER, message)
 }
 

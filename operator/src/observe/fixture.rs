@@ -230,12 +230,16 @@ pub(crate) const PDB_PATH: &str = "/apis/policy/v1/namespaces/shop/poddisruption
 #[derive(Clone, Default)]
 pub(crate) struct FakeNodes {
     pub(crate) states: Arc<Mutex<HashMap<String, NodeState>>>,
+    /// What they say when they are asked again.
+    pub(crate) next: Arc<Mutex<HashMap<String, NodeState>>>,
     pub(crate) pushed: Arc<Mutex<Vec<(String, u64)>>>,
 }
 
 impl Nodes for FakeNodes {
     async fn state(&self, host: &str, _: u16) -> Result<NodeState, NodeError> {
-        let state = self.states.lock().unwrap().get(host).cloned();
+        let mut states = self.states.lock().unwrap();
+        let state = states.get(host).cloned();
+        states.extend(self.next.lock().unwrap().remove_entry(host));
         state.ok_or_else(|| NodeError::Transport("nobody there".to_owned()))
     }
 

@@ -315,6 +315,23 @@ async fn a_node_that_was_told_to_end_by_its_host_hands_over_like_one_whose_pod_i
     assert_eq!(flags.collect::<Vec<_>>(), [(Phase::Running, false), (Phase::Stopping, true)]);
 }
 
+#[tokio::test]
+async fn slots_that_change_hands_between_two_answers_are_not_missed() {
+    let (api, nodes) = two_nodes();
+    // Asked after it had handed everything over, while the other one was asked before.
+    let mut owner = answer("web-1");
+    owner.ownership.owned = vec![(0, 16383)];
+    nodes.next.lock().unwrap().insert("10.0.0.2".to_owned(), owner);
+    let context = context(&api, &nodes, hosts([host("host-1", "True", false)]));
+    let seen = look(&context).await;
+    assert_eq!(seen.observed.covered().len(), 16384);
+    // And the other way round: who owned them in the first answer does not any more.
+    nodes.next.lock().unwrap().insert("10.0.0.2".to_owned(), answer("web-1"));
+    let seen = look(&context).await;
+    assert_eq!(seen.observed.covered().len(), 16384);
+    assert_eq!(look(&context).await.observed.covered().len(), 0, "nobody has them in two looks");
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_witness_that_does_not_answer_keeps_a_silent_node_and_a_newcomer_is_no_witness() {
     let third = |epoch: Option<u64>, member: bool| {

@@ -76,5 +76,6 @@ pub(super) fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> 
         open: true,
         document,
         nodes,
+        seen: Vec::new(),
     }
 }

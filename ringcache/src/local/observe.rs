@@ -25,11 +25,21 @@ pub(super) fn cluster_ref(cluster: &CacheCluster) -> ClusterRef {
 }
 
 /// Everything that the planner decides by. All nodes are asked at once, so the slowest one counts.
+///
+/// Nodes answer one after the other: where a slot may only have changed hands in between, they are asked once more.
 pub(super) async fn observe(
     dir: &StateDir,
     admin: &AdminClient,
     cluster: &CacheCluster,
 ) -> Result<Observed> {
+    let observed = look(dir, admin, cluster).await?;
+    if !observed.may_be_between_answers() {
+        return Ok(observed);
+    }
+    Ok(look(dir, admin, cluster).await?.after(&observed))
+}
+
+async fn look(dir: &StateDir, admin: &AdminClient, cluster: &CacheCluster) -> Result<Observed> {
     let mut asked = JoinSet::new();
     for record in dir.records()? {
         let admin = admin.clone();
@@ -53,6 +63,7 @@ pub(super) async fn observe(
         open: true,
         document: dir.document()?,
         nodes,
+        seen: Vec::new(),
     })
 }
 

@@ -8,7 +8,7 @@ use ringcache_api::CacheCluster;
 use serde_json::{Value, json};
 
 use crate::sim::{NAME, NAMESPACE, Sim};
-use crate::workload::{Action, Child, IMAGE};
+use crate::workload::{Action, Child};
 
 /// Does it; whoever does it is not disturbed by faults, and must succeed.
 pub(crate) async fn perform(sim: &mut Sim, action: &Action) {
@@ -16,7 +16,7 @@ pub(crate) async fn perform(sim: &mut Sim, action: &Action) {
     sim.stir();
     let pods: Api<Pod> = Api::namespaced(user.clone(), NAMESPACE);
     match action {
-        Action::Create { nodes } => create(&user, NAMESPACE, *nodes).await,
+        Action::Create { nodes, image } => create(&user, NAMESPACE, *nodes, image).await,
         Action::Edit(patch) => edit_in(&user, NAMESPACE, patch).await,
         Action::DeleteCluster => {
             let clusters: Api<CacheCluster> = Api::namespaced(user, NAMESPACE);
@@ -52,11 +52,11 @@ pub(crate) async fn perform(sim: &mut Sim, action: &Action) {
 }
 
 /// Creates a cluster called [`NAME`] in the namespace.
-pub(crate) async fn create(user: &Client, namespace: &str, nodes: i32) {
+pub(crate) async fn create(user: &Client, namespace: &str, nodes: i32, image: &str) {
     let resource = json!({
         "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster",
         "metadata": {"name": NAME, "namespace": namespace},
-        "spec": {"nodes": nodes, "memory": "256Mi", "image": IMAGE},
+        "spec": {"nodes": nodes, "memory": "256Mi", "image": image},
     });
     let cluster: CacheCluster = serde_json::from_value(resource).expect("it is a CacheCluster");
     let clusters: Api<CacheCluster> = Api::namespaced(user.clone(), namespace);

@@ -15,7 +15,7 @@ use crate::normal::normalise;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::sim::{Sim, Snapshot};
-use crate::workload::Action;
+use crate::workload::{Action, IMAGE};
 
 /// With nothing to do for so long the operator writes nothing.
 pub(crate) const REST: Duration = Duration::from_mins(10);
@@ -74,7 +74,7 @@ fn settled(plan: &Plan) -> Result<Option<Arc<Snapshot>>, Vec<String>> {
     }
     let snapshot = simulate(async {
         let mut sim = Sim::start(plan.seed, 1);
-        perform(&mut sim, &Action::Create { nodes }).await;
+        perform(&mut sim, &Action::Create { nodes, image: IMAGE }).await;
         sim.settle(SETUP).await.map_err(|lacks| told("set-up", lacks))?;
         Ok::<_, Vec<String>>(Arc::new(sim.snapshot()))
     })?;

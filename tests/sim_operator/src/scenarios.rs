@@ -9,7 +9,7 @@ use crate::outcome::{Outcome, compare};
 use crate::plan::{Fault, Plan};
 use crate::run::{REST, rest, run, simulate};
 use crate::sim::{ELSEWHERE, NAMESPACE, Sim};
-use crate::workload::{Action, Child, Workload};
+use crate::workload::{Action, Child, IMAGE, Workload};
 
 /// Restarts of the operator in the middle of each operation.
 const RESTARTS: u64 = 20;
@@ -94,8 +94,8 @@ fn two_clusters_of_one_name_in_two_namespaces_do_not_disturb_each_other() {
     simulate(async {
         let mut sim = Sim::start(0, 1);
         let user = sim.api.client("user");
-        create(&user, NAMESPACE, 3).await;
-        create(&user, ELSEWHERE, 2).await;
+        create(&user, NAMESPACE, 3, IMAGE).await;
+        create(&user, ELSEWHERE, 2, IMAGE).await;
         sim.settle(Duration::from_mins(5)).await.unwrap();
         sim.arm(&Plan::undisturbed(Workload::ScaleDown));
         edit_in(&user, NAMESPACE, &json!({"spec": {"nodes": 2}})).await;

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 /// The clusters start with this image; another one is a roll.
 pub(crate) const IMAGE: &str = "registry.example/cache-node:1";
 const OTHER_IMAGE: &str = "registry.example/cache-node:2";
+/// No registry has this one.
+const ABSENT_IMAGE: &str = "registry.example/absent:1";
 
 /// A named history. The ids are those of the reliability plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,8 @@ pub(crate) enum Workload {
     Idle,
     /// W1: a new cluster of 3.
     Create,
+    /// A new cluster of 2 whose image cannot be pulled, then with one that can.
+    BadImageThenFix,
     /// W2: 3 -> 5.
     ScaleUp,
     /// W3: 5 -> 2.
@@ -70,6 +74,7 @@ pub(crate) enum Child {
 pub(crate) enum Action {
     Create {
         nodes: i32,
+        image: &'static str,
     },
     /// JSON merge patch of the resource.
     Edit(Value),
@@ -89,8 +94,9 @@ pub(crate) enum Action {
 
 impl Workload {
     /// One of each operation. The fault matrix runs through these with every fault at every call and every write.
-    pub(crate) const EXHAUSTIVE: [Self; 8] = [
+    pub(crate) const EXHAUSTIVE: [Self; 9] = [
         Self::Create,
+        Self::BadImageThenFix,
         Self::ScaleUp,
         Self::ScaleDown,
         Self::Config,
@@ -123,7 +129,7 @@ impl Workload {
     /// Nodes of the cluster that is there before, 0 = none.
     pub(crate) fn nodes_before(self) -> i32 {
         match self {
-            Self::Create => 0,
+            Self::Create | Self::BadImageThenFix => 0,
             Self::Memory => 1,
             Self::ScaleDown => 5,
             Self::Config
@@ -140,7 +146,8 @@ impl Workload {
 
     /// Whether no slot may be without an owner for a moment: nothing dies unannounced.
     pub(crate) fn is_planned(self) -> bool {
-        let comes_or_goes = matches!(self, Self::Create | Self::Delete | Self::Recreate);
+        let comes_or_goes =
+            matches!(self, Self::Create | Self::BadImageThenFix | Self::Delete | Self::Recreate);
         let dies =
             matches!(self, Self::LosePod(_) | Self::Exit(_) | Self::LoseAll | Self::PowerLoss);
         !comes_or_goes && !dies
@@ -164,7 +171,11 @@ impl Workload {
         };
         match self {
             Self::Idle => Vec::new(),
-            Self::Create => now(Action::Create { nodes: 3 }),
+            Self::Create => now(Action::Create { nodes: 3, image: IMAGE }),
+            Self::BadImageThenFix => {
+                let bad = Action::Create { nodes: 2, image: ABSENT_IMAGE };
+                then(bad, 20, edit(json!({"image": IMAGE})))
+            }
             Self::ScaleUp => now(edit(json!({"nodes": 5}))),
             Self::ScaleDown => now(edit(json!({"nodes": 2}))),
             Self::Config => now(edit(json!({"ttl": {"defaultSeconds": 60, "jitterPercent": 10}}))),
@@ -187,7 +198,9 @@ impl Workload {
                 then(edit(json!({"memory": "lots"})), 20, edit(json!({"memory": "256Mi"})))
             }
             Self::Delete => now(Action::DeleteCluster),
-            Self::Recreate => then(Action::DeleteCluster, 3, Action::Create { nodes: 2 }),
+            Self::Recreate => {
+                then(Action::DeleteCluster, 3, Action::Create { nodes: 2, image: IMAGE })
+            }
             Self::Drift(child) => now(Action::Damage(child)),
         }
     }

@@ -3,8 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
+use ringcache_api::admin::Sealed;
 use ringcache_api::status::{CacheClusterStatus, condition, reason};
-use ringcache_operator_core::{Outcome, Violation, status, validate};
+use ringcache_operator_core::{Observed, Outcome, Violation, status, validate};
 
 use crate::world::{World, spec};
 
@@ -93,9 +94,39 @@ fn a_cluster_that_lost_a_node_is_not_ready_until_its_slots_are_served() {
 }
 
 #[test]
+fn a_slot_that_is_handed_over_this_moment_is_served() {
+    let world = World::steady(2);
+    let mut observed = world.observe();
+    let target = observed.nodes[1].state.as_ref().unwrap().incarnation.clone();
+    let source = observed.nodes[0].state.as_mut().unwrap();
+    let slots = std::mem::take(&mut source.ownership.owned);
+    source.ownership.sealed = vec![Sealed { slots, to: target }];
+    let ready = |observed: &Observed| {
+        let status = status(Outcome::Planned(&world.plan()), observed, None, &at(0));
+        (conditions(&status)[0].clone(), status.conditions[0].message.clone())
+    };
+    assert_eq!(ready(&observed).0, "Ready=True (Serving)");
+    // Handed over after the target had answered: nobody has it, until both are asked once more.
+    observed.nodes[0].state.as_mut().unwrap().ownership.sealed.clear();
+    assert!(observed.may_be_between_answers());
+    let again = observed.clone().after(&world.observe());
+    assert_eq!(ready(&again).0, "Ready=True (Serving)");
+    assert!(!again.may_be_between_answers());
+    let (condition, message) = ready(&observed);
+    assert_eq!(condition, "Ready=False (SlotsWithoutOwner)");
+    assert_eq!(message, "8192 of 16384 slots have no owner that answers.");
+    // One that does not answer explains it.
+    observed.nodes[0].state = None;
+    assert!(!observed.may_be_between_answers());
+    let explained =
+        "8192 of 16384 slots have no owner that answers. Without an answer: simple-web-0.";
+    assert_eq!(ready(&observed).1, explained);
+}
+
+#[test]
 fn a_cluster_whose_addresses_lead_nowhere_is_not_ready() {
     let world = World::steady(2);
-    let observed = ringcache_operator_core::Observed { open: false, ..world.observe() };
+    let observed = Observed { open: false, ..world.observe() };
     let status = status(Outcome::Planned(&world.plan()), &observed, None, &at(0));
     assert_eq!(
         conditions(&status)[..2],

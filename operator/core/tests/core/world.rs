@@ -94,6 +94,7 @@ impl World {
             open: true,
             document: self.stored.clone(),
             nodes: self.nodes.iter().map(Node::observed).collect(),
+            seen: Vec::new(),
         }
     }
 
@@ -142,7 +143,7 @@ impl World {
                     let node = Node::new(name, self.started, template, *settings);
                     let stuck = self.full || template.program == BAD_PROGRAM;
                     let phase = if stuck { Phase::Pending } else { Phase::Starting };
-                    self.nodes.push(Node { stuck, phase, ..node });
+                    self.nodes.push(Node { phase, stuck, ..node });
                 }
                 Step::StopNode { name: _, uid, reason: _ } => self.stop(uid),
             }

@@ -13,6 +13,9 @@ use crate::object::{Object, deletion_grace, is_deleting, text, uid};
 use crate::server::Probe;
 use crate::store::{Key, Store};
 
+/// Images with this in their names cannot be pulled.
+const ABSENT: &str = "/absent:";
+
 /// Whether a pod is ready, by its condition.
 pub(crate) fn is_ready(pod: &Value) -> bool {
     condition_is(pod, "Ready", "True")
@@ -78,6 +81,10 @@ impl Platform {
                 put(store, key, |pod| set_ready(pod, ready, &now));
             }
         } else if self.has_lasted(store, "bound", uid(pod), self.paces.start) {
+            if containers(pod).any(|(_, image)| image.contains(ABSENT)) {
+                put(store, key, waiting);
+                return;
+            }
             self.addresses += 1;
             let address = format!(
                 "10.{}.{}.{}",
@@ -109,6 +116,25 @@ impl Platform {
             }
         }
     }
+}
+
+/// The image of some container cannot be pulled: none of them has run.
+fn waiting(pod: &mut Value) {
+    let reason = json!({"reason": "ImagePullBackOff", "message": "Back-off pulling image"});
+    let waiting: Vec<Value> = containers(pod)
+        .map(|(name, image)| {
+            json!({
+                "name": name,
+                "image": image,
+                "imageID": "",
+                "ready": false,
+                "started": false,
+                "restartCount": 0,
+                "state": {"waiting": reason},
+            })
+        })
+        .collect();
+    pod["status"]["containerStatuses"] = waiting.into();
 }
 
 fn started(pod: &mut Value, address: &str, now: &str) {
