@@ -298,4 +298,48 @@ mod tests {
         backlog.taken(1);
         assert!(backlog.admit(1));
     }
+
+    /// A peer that takes nothing, and whose connections are lost while a frame is written to it.
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_lost_with_a_connection_waits_no_more() {
+        use ringcache_api::document::{MemberState, Ports};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (queue, queued) = mpsc::unbounded_channel();
+        let (inbox, mut inbound) = mpsc::channel(64);
+        let backlog = Arc::<Backlog>::default();
+        let ports = Ports { resp: 1, http: 2, admin: 3, bus: port };
+        let peer = Member {
+            name: "b".into(),
+            uid: Incarnation("b-1".into()),
+            host: "127.0.0.1".into(),
+            ports,
+            state: MemberState::Active,
+        };
+        let sender = Sender {
+            me: Incarnation("a-1".into()),
+            peer,
+            queued,
+            backlog: Arc::clone(&backlog),
+            inbox,
+        };
+        let task = tokio::spawn(sender.run());
+        let document = Arc::new(document(3));
+        for _ in 0..3 {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let up = inbound.recv().await;
+            assert!(matches!(up, Some(Inbound::Connected(_))));
+            // As after every connect, the state machine repeats what the peer does not have.
+            while backlog.admit(data(1 << 20).size()) {
+                let _ = queue.send((Arc::clone(&document), data(1 << 20)));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(stream); // unread bytes make it a reset
+        }
+        let (_stream, _) = listener.accept().await.expect("a connection");
+        let _ = inbound.recv().await;
+        let waiting = backlog.bytes.load(Ordering::Relaxed);
+        assert_eq!(waiting, 0, "nothing waits, and yet there is no room for {waiting} bytes");
+        task.abort();
+    }
 }
