@@ -98,6 +98,7 @@ impl Links {
                     peer: member.clone(),
                     queued,
                     backlog: Arc::clone(&backlog),
+                    in_hand: 0,
                     inbox: self.inbox.clone(),
                 };
                 let task = tokio::spawn(sender.run());
@@ -132,6 +133,8 @@ struct Sender {
     peer: Member,
     queued: mpsc::UnboundedReceiver<Queued>,
     backlog: Arc<Backlog>,
+    /// Bytes of messages that were taken off the queue and not written yet.
+    in_hand: usize,
     inbox: mpsc::Sender<Inbound>,
 }
 
@@ -165,6 +168,8 @@ impl Sender {
     }
 
     fn forget_queued(&mut self) {
+        // What was in hand when the connection was lost waits no more either.
+        self.backlog.taken(std::mem::take(&mut self.in_hand));
         while let Ok((_, message)) = self.queued.try_recv() {
             self.backlog.taken(message.size());
         }
@@ -188,11 +193,14 @@ impl Sender {
                 lost = &mut told => return lost,
             }
             let mut batch: VecDeque<Queued> = taken.drain(..).collect();
+            self.in_hand = batch.iter().map(|(_, message)| message.size()).sum();
             while let Some(frame) = next_frame(&mut batch, &mut epoch) {
                 out = frame.encode(out)?;
                 timeout(WRITE_TIMEOUT, writing.write_all(&out)).await??;
                 if let Frame::Messages(messages) = frame {
-                    self.backlog.taken(messages.iter().map(Message::size).sum());
+                    let written = messages.iter().map(Message::size).sum();
+                    self.in_hand -= written;
+                    self.backlog.taken(written);
                 }
             }
             let is_empty = self.queued.is_empty();
@@ -321,6 +329,7 @@ mod tests {
             peer,
             queued,
             backlog: Arc::clone(&backlog),
+            in_hand: 0,
             inbox,
         };
         let task = tokio::spawn(sender.run());
