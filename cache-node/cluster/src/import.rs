@@ -46,7 +46,10 @@ impl Cluster {
     }
 
     fn discard_import(&mut self, slot: u16, store: &mut impl Slots) {
-        if self.imports.remove(&slot).is_some() {
+        if let Some(import) = self.imports.remove(&slot) {
+            // The source does not send again what was acknowledged: this attempt cannot begin anew.
+            let refused = self.refused.entry((import.from, slot)).or_default();
+            *refused = import.attempt.max(*refused);
             store.clear(slot);
         }
     }
@@ -66,11 +69,12 @@ impl Cluster {
         let anybody = false;
         let successor = anybody || self.successor(slot) == Some(self.me);
         let refused = self.refused.get(&(from, slot)).copied().unwrap_or(0);
-        if state.standing != Standing::None
-            || !successor
-            || version < state.version
-            || attempt <= refused
-        {
+        if state.standing != Standing::None || !successor || version < state.version {
+            return;
+        }
+        if attempt <= refused {
+            // Silence would leave the source asking for ever.
+            self.send(from, Message::Refused { slot, attempt });
             return;
         }
         if let Some(import) = self.imports.get(&slot) {

@@ -136,3 +136,11 @@ fn with_nodes_that_are_not_told_that_they_are_gone_the_simulation_fails() {
 fn with_nodes_that_serve_on_without_taking_part_the_simulation_fails() {
     is_needed(Rule::StrangersOwnNothing);
 }
+
+/// A copy that a document cancelled after its first frame was acknowledged, and that a repeated `Begin` of the same attempt
+/// brought back: the source never sends that frame again.
+#[test]
+fn a_copy_that_was_cancelled_is_not_begun_again_under_the_same_attempt() {
+    let outcome = run(42_076, None, false);
+    assert!(outcome.is_ok(), "{outcome:?}");
+}
