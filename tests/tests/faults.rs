@@ -13,6 +13,8 @@ use ringcache_tests::{Cluster, Load, NodeRecord, cluster, tool};
 use rustix::process::Signal;
 
 const LIMIT: Duration = Duration::from_secs(30);
+/// Nodes that have nobody to hand over to try it for 20 seconds.
+const HANDING_OVER: Duration = Duration::from_secs(15);
 
 #[test]
 fn a_killed_node_is_replaced_and_only_its_slots_suffer() -> Result<()> {
@@ -139,6 +141,34 @@ fn ctrl_c_ends_every_process_although_a_record_cannot_be_read() -> Result<()> {
     let status = cluster.end(Signal::INT)?;
     let said = cluster.events();
     ensure!(status.code() == Some(2) && said.contains("nodes/web-9.json: "), "{status}: {said}");
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_does_not_wait_for_nodes_that_hand_over_already() -> Result<()> {
+    let mut cluster = Cluster::start(&Cluster::spec(2, "64Mi"), 2)?;
+    cluster.signal_up(Signal::STOP)?;
+    for node in cluster.nodes()? {
+        cluster.signal_node(&node, Signal::TERM)?;
+        wait_for("it was told to end", LIMIT, || {
+            let draining = cluster::state(&node)?.draining;
+            Ok(if draining { Ok(()) } else { Err("not yet".to_owned()) })
+        })?;
+    }
+    let began = now();
+    cluster.signal_up(Signal::CONT)?;
+    cluster.interrupt()?;
+    ensure!(began.elapsed() < HANDING_OVER, "it waited for them: {:?}", began.elapsed());
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_ends_every_process_although_the_state_directory_is_gone() -> Result<()> {
+    let mut cluster = Cluster::start(&Cluster::spec(2, "64Mi"), 2)?;
+    fs::remove_dir_all(cluster.state_dir())?;
+    // No node is left: `end` makes sure.
+    cluster.end(Signal::INT)?;
+    ensure!(!cluster.events().contains("killing"), "they were not told to end");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The end of `ringcache up`: of every node first, whatever cannot be read or written meanwhile.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(super) async fn stop(mut up: Up, mut signals: Signals) -> Result<ExitCode> {
     up.delete();
     let mut kill_at = clock::now() + PATIENCE;
     let mut killing = false;
+    let mut told = HashSet::new();
     // What failed on the way, each once: the same may fail in every run.
     let mut troubles: Vec<String> = Vec::new();
     loop {
@@ -42,6 +44,10 @@ pub(super) async fn stop(mut up: Up, mut signals: Signals) -> Result<ExitCode> {
                 up.screen.event(&format!("killing {}", names.join(", ")));
             }
             killing = true;
+        }
+        // All at once, whatever can be read or planned, and those that hand over already: nobody is left to take their slots.
+        for (_, process) in left.iter().filter(|(_, process)| told.insert(process.pid)) {
+            let _ = process.signal(Signal::INT);
         }
         let (pace, failed) = up.attempt().await;
         note(&mut troubles, failed);
