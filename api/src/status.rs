@@ -140,6 +140,10 @@ pub mod reason {
     pub const PAUSED: &str = "Paused";
     /// Reconciling=True: an operation is in progress; `status.operation` names it.
     pub const OPERATION_IN_PROGRESS: &str = "OperationInProgress";
+    /// Reconciling=True: a call fails again and again; the message says which, and it is repeated.
+    pub const FAILING: &str = "Failing";
+    /// Stalled=True: an object of somebody else has a name that the cluster needs; the message names it.
+    pub const NAME_CONFLICT: &str = "NameConflict";
     /// Stalled=False: nobody needs to do anything.
     pub const AS_EXPECTED: &str = "AsExpected";
     /// Stalled=True: the spec breaks a rule; the message names the field.
@@ -148,7 +152,7 @@ pub mod reason {
     pub const PLAN_REFUSED: &str = "PlanRefused";
 
     /// All of them.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 15] = [
         SERVING,
         SLOTS_WITHOUT_OWNER,
         NO_ENDPOINT,
@@ -159,6 +163,8 @@ pub mod reason {
         STEADY,
         PAUSED,
         OPERATION_IN_PROGRESS,
+        FAILING,
+        NAME_CONFLICT,
         AS_EXPECTED,
         INVALID_SPEC,
         PLAN_REFUSED,

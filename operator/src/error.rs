@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ringcache_operator_core::Trouble;
+
 use crate::nodes::NodeError;
 
 /// Why a reconcile failed.
@@ -19,6 +21,9 @@ pub enum Error {
     /// An object of the API server lacks what it must have, or says what cannot be.
     #[error("{0}")]
     Malformed(String),
+    /// An object of somebody else, or of nobody, has a name that is needed.
+    #[error("{0}")]
+    Foreign(String),
     /// The check found the plan unsafe: a bug of the planner.
     #[error("plan refused: {0}")]
     Refused(String),
@@ -46,10 +51,23 @@ impl Error {
             Self::Api(_) => "api_unreachable",
             Self::Node(_) => "node",
             Self::Json(_) | Self::Malformed(_) => "malformed",
+            Self::Foreign(_) => "foreign",
             Self::Refused(_) => "refused",
             Self::Step { source, .. } => source.category(),
             Self::Timeout(_) => "timeout",
             Self::Panic(_) => "panic",
+        }
+    }
+
+    /// What to report of it in the status. What has failed once may be a mere conflict: it is told if it `lasts`.
+    pub fn trouble(&self, lasts: bool) -> Option<Trouble> {
+        let mut cause = self;
+        while let Self::Step { source, .. } = cause {
+            cause = source;
+        }
+        match cause {
+            Self::Foreign(text) => Some(Trouble::NameConflict(text.clone())),
+            _ => lasts.then(|| Trouble::Failing(self.to_string())),
         }
     }
 

@@ -45,6 +45,8 @@ pub enum EventReason {
     Repaired,
     /// The spec breaks a rule.
     InvalidSpec,
+    /// An object of somebody else has a name that is needed.
+    NameConflict,
     /// The operator refused its own plan.
     PlanRefused,
     /// A step fails again and again.
@@ -70,7 +72,7 @@ const fn warning(name: &'static str, action: &'static str, meaning: &'static str
 
 impl EventReason {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OperationInitiated,
         Self::OperationCompleted,
         Self::PodCreated,
@@ -81,6 +83,7 @@ impl EventReason {
         Self::SlotsWithoutOwner,
         Self::Repaired,
         Self::InvalidSpec,
+        Self::NameConflict,
         Self::PlanRefused,
         Self::StepFailed,
         Self::ReconcileFailed,
@@ -122,12 +125,12 @@ impl EventReason {
             Self::PodDeleteInitiated => normal(
                 "PodDeleteInitiated",
                 "DeletePod",
-                "A pod is about to be deleted; the note says why. It holds no slots any more.",
+                "A pod is about to be deleted; the note says why. It has handed over its slots, or has ended.",
             ),
             Self::RingPublished => normal(
                 "RingPublished",
                 "PublishRing",
-                "A ring document was written: nodes own slots by its epoch.",
+                "A ring document was written; the nodes hand slots over accordingly.",
             ),
             Self::NodeLost => warning(
                 "NodeLost",
@@ -150,6 +153,11 @@ impl EventReason {
                 "Validate",
                 "The spec breaks a rule: nothing is changed until it is corrected.",
             ),
+            Self::NameConflict => warning(
+                "NameConflict",
+                "Repair",
+                "An object of somebody else has a name that the cluster needs. It is not touched: rename it, or the cluster.",
+            ),
             Self::PlanRefused => warning(
                 "PlanRefused",
                 "Check",
@@ -158,12 +166,12 @@ impl EventReason {
             Self::StepFailed => warning(
                 "StepFailed",
                 "Execute",
-                "A step failed twice in a row, and is tried again with growing pauses.",
+                "A step failed twice in a row; it is repeated with growing pauses.",
             ),
             Self::ReconcileFailed => warning(
                 "ReconcileFailed",
                 "Reconcile",
-                "The cluster could not be looked after twice in a row; it is tried again with growing pauses.",
+                "Two reconciles in a row failed; they are repeated with growing pauses.",
             ),
         }
     }

@@ -20,7 +20,7 @@ use crate::hosts::Standing;
 use crate::nodes::Nodes;
 use crate::objects::fingerprint::fingerprint;
 use crate::objects::pod::PORTS;
-use crate::objects::{ring, services};
+use crate::objects::{meta, ring, services};
 use crate::{Context, Error};
 
 mod container;
@@ -94,6 +94,10 @@ pub async fn observe<N: Nodes>(
     if observed.may_be_between_answers() {
         observed = judge(ask(context, &pods).await).after(&observed);
     }
+    // An address of somebody else leads to somebody else.
+    let is_ours =
+        client.as_ref().is_some_and(|service| meta::is_owned(&service.metadata, &cluster));
+    observed.endpoints = is_ours.then(|| services::endpoints(&cluster));
     let ring_version = ring.as_ref().and_then(ResourceExt::resource_version);
     let children = Children { pods, ring, client, nodes: nodes_service, pdb };
     Ok(Some(Observation { cluster, observed, ring_version, children }))
@@ -113,7 +117,7 @@ fn judged<N: Nodes>(
         generation: cluster.metadata.generation.unwrap_or_default(),
         program: program::wanted(cluster, &nodes, &context.config.cache_image),
         pod: fingerprint(&cluster.spec),
-        endpoints: Some(services::endpoints(cluster)),
+        endpoints: None,
         open: pods.iter().any(phase::is_ready),
         document: document.cloned(),
         nodes,

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use ringcache_operator_core::{
-    Checked, Intent, Observed, Outcome, Plan, Step, check, plan, validate,
+    Checked, Intent, Observed, Outcome, Plan, Step, Trouble, check, plan, validate,
 };
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -110,8 +110,9 @@ impl<N: Nodes> Reconciler<N> {
             let lasts = notes.is_failing() || matches!(error, Error::Panic(_));
             (lasts && notes.is_news(&text), notes.failed(&self.context.config))
         });
-        // A refused plan is told by the status.
-        if is_news && !matches!(error, Error::Refused(_)) {
+        // What the status tells has an event of its own.
+        let is_told = matches!(error.trouble(false), Some(Trouble::NameConflict(_)));
+        if is_news && !is_told && !matches!(error, Error::Refused(_)) {
             let reason = match error {
                 Error::Step { .. } => EventReason::StepFailed,
                 _ => EventReason::ReconcileFailed,
@@ -133,14 +134,14 @@ impl<N: Nodes> Reconciler<N> {
         let intent = match validate(&observation.cluster) {
             Ok(intent) => intent,
             Err(problems) => {
-                self.report(key, &observation, Outcome::Invalid(&problems), None).await?;
+                self.report(key, &observation, Outcome::Invalid(&problems)).await?;
                 return Ok(Next::Resync);
             }
         };
         let plan = match check(plan(&intent, observed), &intent, observed) {
             Ok(plan) => plan,
             Err(violations) => {
-                self.report(key, &observation, Outcome::Refused(&violations), None).await?;
+                self.report(key, &observation, Outcome::Refused(&violations)).await?;
                 let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
                 return Err(Error::Refused(texts.join("; ")));
             }
@@ -148,9 +149,12 @@ impl<N: Nodes> Reconciler<N> {
         debug!(namespace = key.namespace, name = key.name, "{plan}");
         let done = self.carry_out(key, &observation, &plan, &intent).await;
         let lasts = self.memory.of(key, |notes| notes.is_failing());
-        let trouble = done.as_ref().err().filter(|_| lasts).map(ToString::to_string);
-        let outcome = Outcome::Planned(&plan);
-        let reported = self.report(key, &observation, outcome, trouble.as_deref()).await;
+        let trouble = done.as_ref().err().and_then(|error| error.trouble(lasts));
+        let outcome = match &trouble {
+            Some(trouble) => Outcome::Failed(&plan, trouble),
+            None => Outcome::Planned(&plan),
+        };
+        let reported = self.report(key, &observation, outcome).await;
         done.and(reported)?;
         Ok(self.next(key, &plan, observed))
     }
@@ -160,9 +164,8 @@ impl<N: Nodes> Reconciler<N> {
         key: &Key,
         observation: &Observation,
         outcome: Outcome<'_>,
-        trouble: Option<&str>,
     ) -> Result<(), Error> {
-        report(&self.context, &self.memory, key, observation, outcome, trouble).await
+        report(&self.context, &self.memory, key, observation, outcome).await
     }
 
     /// The plan's steps, then repairs, which do not depend on them. The first failure is given back.

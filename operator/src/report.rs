@@ -16,23 +16,16 @@ use crate::nodes::Nodes;
 use crate::objects::meta::FIELD_MANAGER;
 use crate::observe::Observation;
 
-/// Longest message of an operation, in bytes: the schema's limit in characters.
-const MAX_MESSAGE_BYTES: usize = 1024;
-
-/// Writes the status if it differs from the one that was read. `trouble` = what keeps failing, for people.
+/// Writes the status if it differs from the one that was read.
 pub(crate) async fn report<N: Nodes>(
     context: &Context<N>,
     memory: &Memory,
     key: &Key,
     observation: &Observation,
     outcome: Outcome<'_>,
-    trouble: Option<&str>,
 ) -> Result<(), Error> {
     let previous = observation.cluster.status.as_ref();
-    let mut current = status(outcome, &observation.observed, previous, &context.clock.time());
-    if let (Some(operation), Some(trouble)) = (&mut current.operation, trouble) {
-        operation.message = shortened(format!("{}; {trouble}", operation.message));
-    }
+    let current = status(outcome, &observation.observed, previous, &context.clock.time());
     // An API server whose schema is older than this operator drops what it does not know: what was read would differ for ever.
     let is_said = memory.of(key, |notes| notes.has_written(&current, context.config.resync));
     if previous == Some(&current) || is_said {
@@ -75,11 +68,6 @@ async fn write<N: Nodes>(
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
         written => Ok(written.map(|_| true)?),
     }
-}
-
-fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
-    text
 }
 
 fn operation(status: Option<&CacheClusterStatus>) -> Option<&str> {
@@ -139,6 +127,7 @@ fn stalled_notice(
     }
     let reason = match stalled.reason.as_str() {
         reason::INVALID_SPEC => EventReason::InvalidSpec,
+        reason::NAME_CONFLICT => EventReason::NameConflict,
         _ => EventReason::PlanRefused,
     };
     Some(Notice::new(reason, stalled.message.clone()))

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ringcache_api::{Document, Incarnation, Member, MemberState};
 
 use crate::membership::Membership;
-use crate::plan::{Operation, Size, Step};
+use crate::plan::{Note, Operation, Size, Step};
 use crate::{Intent, Observed, ObservedNode, Phase};
 
 /// The operation in progress, told from the members before and after.
@@ -68,14 +68,14 @@ pub(crate) fn notes(
     observed: &Observed,
     next: &Membership<'_>,
     written: Option<&Document>,
-) -> Vec<String> {
-    let mut notes: Vec<String> = next.blocked.iter().cloned().collect();
-    notes.extend(too_small(intent, observed, next));
+) -> Vec<Note> {
+    let mut notes: Vec<Note> = next.blocked.iter().cloned().map(Note::Text).collect();
+    notes.extend(too_small(intent, observed, next).map(Note::Text));
     if written.is_some() {
         return notes;
     }
     let waits = |verb: &str, names: &[String]| {
-        (!names.is_empty()).then(|| format!("waits for {} to {verb}", names.join(", ")))
+        (!names.is_empty()).then(|| Note::Text(format!("waits for {} to {verb}", names.join(", "))))
     };
     let coming = |phases: &[Phase]| {
         let kept = next.kept.iter().filter(|node| phases.contains(&node.phase));
@@ -100,7 +100,7 @@ pub(crate) fn notes(
     notes.extend(waits("end", &ending));
     match observed.slots_to_go(ring) {
         0 => {}
-        n => notes.push(format!("{n} slots are not known to be where they should be")),
+        slots => notes.push(Note::SlotsToGo(slots)),
     }
     notes
 }

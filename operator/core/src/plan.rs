@@ -22,14 +22,14 @@ pub struct Checked;
 pub struct Plan<S = Draft> {
     operation: Operation,
     steps: Vec<Step>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
     #[serde(skip)]
     state: PhantomData<S>,
 }
 
 impl Plan<Draft> {
     /// A plan of anybody's making. Only a checked one can be executed.
-    pub fn new(operation: Operation, steps: Vec<Step>, notes: Vec<String>) -> Self {
+    pub fn new(operation: Operation, steps: Vec<Step>, notes: Vec<Note>) -> Self {
         Self { operation, steps, notes, state: PhantomData }
     }
 
@@ -52,7 +52,7 @@ impl<S> Plan<S> {
     }
 
     /// What it waits for, and warnings.
-    pub fn notes(&self) -> &[String] {
+    pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
@@ -167,6 +167,26 @@ impl fmt::Display for Operation {
             Self::Delete => f.write_str("all nodes end"),
             Self::Paused => f.write_str("`paused` is true, nothing is changed"),
             Self::Steady => f.write_str("nothing to do"),
+        }
+    }
+}
+
+/// What a plan says besides its steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Note {
+    /// What it waits for, or what the user should know beforehand.
+    Text(String),
+    /// So many slots are not where they should be: another number at every look.
+    SlotsToGo(usize),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::SlotsToGo(slots) => {
+                write!(f, "{slots} slots are not known to be where they should be")
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use ringcache_ring::SLOTS;
 
 use crate::facts::number;
 use crate::operation::with_trouble;
-use crate::plan::{Checked, Operation, Plan};
+use crate::plan::{Checked, Note, Operation, Plan};
 use crate::{Observed, SpecProblem, Violation};
 
 /// Label that all nodes of a cluster carry; its value is the cluster's name.
@@ -28,6 +28,41 @@ pub enum Outcome<'a> {
     Invalid(&'a [SpecProblem]),
     /// The plan was refused; nothing is changed.
     Refused(&'a [Violation]),
+    /// Some of what the plan, or a repair, would do fails.
+    Failed(&'a Plan<Checked>, &'a Trouble),
+}
+
+impl<'a> Outcome<'a> {
+    fn plan(self) -> Option<&'a Plan<Checked>> {
+        match self {
+            Self::Planned(plan) | Self::Failed(plan, _) => Some(plan),
+            Self::Invalid(_) | Self::Refused(_) => None,
+        }
+    }
+
+    fn trouble(self) -> Option<&'a Trouble> {
+        match self {
+            Self::Failed(_, trouble) => Some(trouble),
+            Self::Planned(_) | Self::Invalid(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Why a plan is not carried out, in words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// An object of somebody else has a name that is needed. It is not touched, and waiting does not help.
+    NameConflict(String),
+    /// A call fails again and again. It is repeated.
+    Failing(String),
+}
+
+impl Trouble {
+    fn text(&self) -> &str {
+        match self {
+            Self::NameConflict(text) | Self::Failing(text) => text,
+        }
+    }
 }
 
 /// The status to report. Equal to `previous` unless something has changed: then nothing needs to be written.
@@ -38,10 +73,7 @@ pub fn status(
     now: &Time,
 ) -> CacheClusterStatus {
     let ring = observed.stored();
-    let operation = match outcome {
-        Outcome::Planned(plan) => under_way(plan.operation(), observed),
-        Outcome::Invalid(_) | Outcome::Refused(_) => None,
-    };
+    let operation = outcome.plan().and_then(|plan| under_way(plan, outcome.trouble(), observed));
     let verdicts = [
         ready(outcome, observed),
         reconciling(outcome),
@@ -87,23 +119,33 @@ fn members(ring: &Document, observed: &Observed) -> Vec<MemberStatus> {
     ring.members.iter().map(member).collect()
 }
 
-fn under_way(operation: &Operation, observed: &Observed) -> Option<OperationStatus> {
-    match operation {
+fn under_way(
+    plan: &Plan<Checked>,
+    trouble: Option<&Trouble>,
+    observed: &Observed,
+) -> Option<OperationStatus> {
+    match plan.operation() {
         Operation::Steady | Operation::Paused => None,
         operation => Some(OperationStatus {
             type_: operation.kind().to_owned(),
-            message: bounded(&with_troubles(operation, observed), MAX_OPERATION_CHARS),
+            message: bounded(&message(plan, trouble, observed), MAX_OPERATION_CHARS),
         }),
     }
 }
 
-/// What is done, and which nodes the platform cannot start.
-fn with_troubles(operation: &Operation, observed: &Observed) -> String {
+/// What is done, what it waits for, which nodes the platform cannot start, and what fails.
+fn message(plan: &Plan<Checked>, trouble: Option<&Trouble>, observed: &Observed) -> String {
+    let lasting = |note: &&Note| !matches!(note, Note::SlotsToGo(_));
+    let notes: Vec<String> = plan.notes().iter().filter(lasting).map(ToString::to_string).collect();
     let mut troubled: Vec<_> =
         observed.nodes.iter().filter(|node| node.trouble.is_some()).collect();
     troubled.sort_by_key(|node| (number(&node.name), &node.name));
-    let names = troubled.into_iter().map(with_trouble);
-    std::iter::once(operation.to_string()).chain(names).collect::<Vec<_>>().join("; ")
+    let troubled = troubled.into_iter().map(with_trouble);
+    let troubled = troubled.filter(|text| !notes.iter().any(|note| note.contains(text)));
+    let troubled: Vec<String> = troubled.collect();
+    let fails = trouble.map(|trouble| trouble.text().to_owned());
+    let parts = std::iter::once(plan.operation().to_string());
+    parts.chain(notes).chain(troubled).chain(fails).collect::<Vec<_>>().join("; ")
 }
 
 fn bounded(text: &str, max_chars: usize) -> String {
@@ -157,7 +199,7 @@ impl Verdict {
 fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     let verdict =
         |status, reason, message: String| Verdict::new(condition::READY, status, reason, message);
-    if matches!(outcome, Outcome::Planned(plan) if *plan.operation() == Operation::Delete) {
+    if outcome.plan().is_some_and(|plan| *plan.operation() == Operation::Delete) {
         return verdict(false, reason::DELETING, "The cluster is being deleted.".into());
     }
     let served = observed.covered().len();
@@ -191,7 +233,8 @@ fn reconciling(outcome: Outcome<'_>) -> Verdict {
     match outcome {
         Outcome::Invalid(_) => verdict(false, reason::INVALID_SPEC, "Waits for a valid spec."),
         Outcome::Refused(_) => verdict(false, reason::PLAN_REFUSED, "The plan was refused."),
-        Outcome::Planned(plan) => match plan.operation() {
+        Outcome::Failed(_, Trouble::Failing(text)) => verdict(true, reason::FAILING, text),
+        Outcome::Planned(plan) | Outcome::Failed(plan, _) => match plan.operation() {
             Operation::Steady => verdict(false, reason::STEADY, "Nothing to do."),
             Operation::Paused => verdict(false, reason::PAUSED, "`paused` is true."),
             Operation::Delete => verdict(true, reason::DELETING, "All nodes end."),
@@ -208,7 +251,12 @@ fn stalled(outcome: Outcome<'_>) -> Verdict {
     let verdict =
         |status, reason, message: String| Verdict::new(condition::STALLED, status, reason, message);
     match outcome {
-        Outcome::Planned(_) => verdict(false, reason::AS_EXPECTED, String::new()),
+        Outcome::Failed(_, Trouble::NameConflict(text)) => {
+            verdict(true, reason::NAME_CONFLICT, text.clone())
+        }
+        Outcome::Planned(_) | Outcome::Failed(..) => {
+            verdict(false, reason::AS_EXPECTED, String::new())
+        }
         Outcome::Invalid(problems) => verdict(true, reason::INVALID_SPEC, joined(problems)),
         Outcome::Refused(violations) => verdict(true, reason::PLAN_REFUSED, joined(violations)),
     }
@@ -218,7 +266,7 @@ fn ring_converged(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     let verdict = |status, reason, message: &str| {
         Verdict::new(condition::RING_CONVERGED, status, reason, message)
     };
-    let rewritten = matches!(outcome, Outcome::Planned(plan) if plan.document().is_some());
+    let rewritten = outcome.plan().is_some_and(|plan| plan.document().is_some());
     if observed.ring().is_none() && !rewritten {
         verdict(false, reason::NO_RING, "There is no ring yet.")
     } else if observed.is_converged() && !rewritten {

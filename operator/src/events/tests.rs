@@ -22,6 +22,13 @@ fn the_page_has_every_reason() {
     assert!(PAGE.contains(&table), "docs/operator.md must contain this table:\n{table}");
 }
 
+#[test]
+fn the_page_has_every_reason_of_a_condition() {
+    for reason in ringcache_api::status::reason::ALL {
+        assert!(PAGE.contains(&format!("`{reason}`")), "docs/operator.md must explain `{reason}`");
+    }
+}
+
 fn web() -> ObjectReference {
     ObjectReference {
         name: Some("web".into()),

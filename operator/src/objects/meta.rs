@@ -76,11 +76,15 @@ fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
     metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 
-/// What to say of an object that stands where ours should and is somebody else's: it is never overwritten.
+/// What to say of an object that stands where ours should and is not ours: it is never overwritten. One that is being deleted
+/// makes room by itself; it may be of a cluster of the same name that was deleted just before.
 pub fn foreign(kind: &str, metadata: &ObjectMeta) -> Error {
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let name = metadata.name.as_deref().unwrap_or_default();
-    Error::Malformed(format!(
+    if metadata.deletion_timestamp.is_some() {
+        return Error::Malformed(format!("{kind} {namespace}/{name} is still being deleted"));
+    }
+    Error::Foreign(format!(
         "{kind} {namespace}/{name} exists and belongs to somebody else: delete it or rename the cluster"
     ))
 }

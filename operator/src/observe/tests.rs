@@ -65,7 +65,20 @@ async fn an_observation_is_complete() {
         assert_eq!(node.template.pod, seen.observed.pod, "as the spec wants it");
         assert!(!node.draining && !node.stopping && !node.resting && node.trouble.is_none());
     }
-    assert_eq!(seen.observed.endpoints.unwrap().client, "web.shop.svc:6379");
+    assert_eq!(seen.observed.endpoints, None, "the Service is not there yet");
+}
+
+#[tokio::test]
+async fn only_an_address_of_our_own_is_given_to_clients() {
+    let (api, nodes) = two_nodes();
+    let context = context(&api, &nodes, hosts([]));
+    let mut service = crate::objects::services::client(&cluster("{}"));
+    api.put("services/web", service.clone());
+    let endpoints = look(&context).await.observed.endpoints;
+    assert_eq!(endpoints.map(|endpoints| endpoints.client).as_deref(), Some("web.shop.svc:6379"));
+    service.metadata.owner_references = None;
+    api.put("services/web", service);
+    assert_eq!(look(&context).await.observed.endpoints, None);
 }
 
 #[tokio::test]

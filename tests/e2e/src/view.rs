@@ -33,8 +33,10 @@ impl View {
         ];
         for (type_, wanted) in wanted {
             let found = status.conditions.iter().find(|condition| condition.type_ == type_);
-            let Some(found) = found.filter(|found| found.status != wanted) else { continue };
-            return Err(format!("{type_} is {}: {}", found.status, found.message));
+            let Some(found) = found else { return Err(format!("no condition {type_} yet")) };
+            if found.status != wanted {
+                return Err(format!("{type_} is {}: {}", found.status, found.message));
+            }
         }
         let counts = [
             ("nodes", status.nodes),

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client};
+use ringcache_api::CacheCluster;
+use ringcache_api::status::condition;
 use serde_json::json;
 
 use crate::actions::{create, edit_in, perform};
 use crate::outcome::{Outcome, compare};
 use crate::plan::{Fault, Plan};
 use crate::run::{REST, rest, run, simulate};
-use crate::sim::{ELSEWHERE, NAMESPACE, Sim};
+use crate::sim::{ELSEWHERE, NAME, NAMESPACE, Sim};
 use crate::workload::{Action, Child, IMAGE, Workload};
 
 /// Restarts of the operator in the middle of each operation.
@@ -106,4 +111,40 @@ fn two_clusters_of_one_name_in_two_namespaces_do_not_disturb_each_other() {
         rest(&mut sim, REST).await.unwrap();
         assert_eq!(sim.breaches(), Vec::<String>::new());
     });
+}
+
+#[test]
+fn a_service_of_somebody_else_is_told_for_as_long_as_it_has_the_name() {
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        let user = sim.api.client("user");
+        let services: Api<Service> = Api::namespaced(user.clone(), NAMESPACE);
+        let foreign: Service = serde_json::from_value(json!({
+            "metadata": {"name": NAME},
+            "spec": {"selector": {"app": "other"}, "ports": [{"name": "http", "port": 80}]},
+        }))
+        .unwrap();
+        services.create(&PostParams::default(), &foreign).await.unwrap();
+        create(&user, NAMESPACE, 2, IMAGE).await;
+        for _ in 0..3 {
+            sim.run_for(Duration::from_mins(10)).await;
+            let status = cluster(&user).await.status.unwrap();
+            let stalled = status.conditions.iter().find(|c| c.type_ == condition::STALLED).unwrap();
+            assert_eq!(
+                (stalled.status.as_str(), stalled.reason.as_str()),
+                ("True", "NameConflict")
+            );
+            assert_eq!((status.ready_nodes, status.endpoints), (2, None));
+        }
+        let kept = services.get(NAME).await.unwrap();
+        assert_eq!(kept.spec.unwrap().selector.unwrap()["app"], "other", "it is not touched");
+        services.delete(NAME, &DeleteParams::default()).await.unwrap();
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        let endpoints = cluster(&user).await.status.unwrap().endpoints;
+        assert!(endpoints.is_some(), "told once the Service is ours");
+    });
+}
+
+async fn cluster(user: &Client) -> CacheCluster {
+    Api::<CacheCluster>::namespaced(user.clone(), NAMESPACE).get(NAME).await.unwrap()
 }

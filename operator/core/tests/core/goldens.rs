@@ -5,7 +5,7 @@
 use insta::{assert_snapshot, with_settings};
 use ringcache_api::Incarnation;
 use ringcache_api::admin::Sealed;
-use ringcache_operator_core::{Operation, Phase, Plan};
+use ringcache_operator_core::{Note, Operation, Phase, Plan};
 
 use crate::node::Node;
 use crate::world::{BAD_PROGRAM, World, checked, spec};
@@ -232,9 +232,9 @@ fn a_scale_in_that_must_forget_entries_says_so_beforehand() {
     world.edit(|spec| spec.nodes = 2);
     let plan = world.plan();
     let warning = "2 nodes of 256Mi cannot hold the 600Mi stored now: the coldest entries will go";
-    assert_eq!(plan.notes(), [warning]);
+    assert_eq!(plan.notes(), [Note::Text(warning.to_owned())]);
     world.nodes.iter_mut().for_each(|node| node.used_bytes = 512 * (1 << 20) / 3);
-    assert_eq!(world.plan().notes(), [""; 0]);
+    assert_eq!(world.plan().notes(), []);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 use ringcache_api::admin::Sealed;
 use ringcache_api::status::{CacheClusterStatus, condition, reason};
-use ringcache_operator_core::{Observed, Outcome, Violation, status, validate};
+use ringcache_operator_core::{Observed, Outcome, Trouble, Violation, status, validate};
 
 use crate::world::{World, spec};
 
@@ -169,6 +169,41 @@ fn a_refused_plan_stalls() {
     let status = status(Outcome::Refused(&refused), &World::steady(1).observe(), None, &at(0));
     assert_eq!(conditions(&status)[2], "Stalled=True (PlanRefused)");
     assert_eq!(status.conditions[2].message, "the cluster is paused, but the plan has steps");
+}
+
+#[test]
+fn a_name_that_somebody_else_has_stalls_and_a_call_that_fails_is_in_progress() {
+    let world = World::steady(1);
+    let plan = world.plan();
+    let with =
+        |trouble: &Trouble| status(Outcome::Failed(&plan, trouble), &world.observe(), None, &at(0));
+    let conflict = with(&Trouble::NameConflict("Service shop/web is somebody else's".into()));
+    assert_eq!(
+        conditions(&conflict)[..3],
+        ["Ready=True (Serving)", "Reconciling=False (Steady)", "Stalled=True (NameConflict)"]
+    );
+    assert_eq!(conflict.conditions[2].message, "Service shop/web is somebody else's");
+    let failing = with(&Trouble::Failing("list pods: forbidden".into()));
+    assert_eq!(
+        conditions(&failing)[1..3],
+        ["Reconciling=True (Failing)", "Stalled=False (AsExpected)"]
+    );
+    assert_eq!(failing.conditions[1].message, "list pods: forbidden");
+}
+
+#[test]
+fn an_operation_says_what_it_waits_for_and_what_fails() {
+    let mut world = World::steady(2);
+    world.full = true;
+    world.edit(|spec| spec.nodes = 3);
+    world.round();
+    let plan = world.plan();
+    let fails = Trouble::Failing("a quota is exceeded".into());
+    let status = status(Outcome::Failed(&plan, &fails), &world.observe(), None, &at(0));
+    assert_eq!(
+        status.operation.unwrap().message,
+        "from 2 to 3 nodes; waits for simple-web-2 (Unschedulable: 0/3 nodes are available) to start; a quota is exceeded"
+    );
 }
 
 #[test]
