@@ -270,7 +270,7 @@ pub(crate) fn invalid(name: &str) -> Value {
 pub(crate) fn pod(cluster: &str, name: &str, address: &str) -> (String, Value) {
     let owner = json!({
         "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster", "name": cluster,
-        "uid": format!("uid-{cluster}"), "controller": true, "blockOwnerDeletion": true,
+        "uid": format!("uid-{cluster}"), "controller": true,
     });
     let labels = json!({
         "ringcache.dev/cluster": cluster, "app.kubernetes.io/managed-by": "ringcache-operator",

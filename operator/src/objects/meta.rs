@@ -40,6 +40,9 @@ pub fn labels(cluster: &CacheCluster) -> BTreeMap<String, String> {
 }
 
 /// The cluster as the owner of an object: the garbage collector takes the object when the cluster goes.
+///
+/// It does not block a deletion in the foreground: to say so takes the right to update finalizers of clusters where the API
+/// server asks for it, as on OpenShift, and nothing here waits for such a deletion.
 pub fn owner(cluster: &CacheCluster) -> OwnerReference {
     OwnerReference {
         api_version: CacheCluster::api_version(&()).into_owned(),
@@ -47,7 +50,7 @@ pub fn owner(cluster: &CacheCluster) -> OwnerReference {
         name: cluster.name_any(),
         uid: cluster.uid().unwrap_or_default(),
         controller: Some(true),
-        block_owner_deletion: Some(true),
+        block_owner_deletion: None,
     }
 }
 

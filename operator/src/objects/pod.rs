@@ -27,8 +27,6 @@ pub const PORTS: Ports = Ports { resp: 6379, http: 8080, admin: 9400, bus: 16379
 const GRACE_SECONDS: i64 = 25;
 /// How long the kubelet waits for a node to end, in seconds.
 const TERMINATION_SECONDS: i64 = 30;
-/// The user and group that a node runs as: nobody in particular, and not root.
-const USER: i64 = 65532;
 
 /// The pod of the node `name`, which comes after `failures` failed ones.
 pub fn pod(
@@ -67,9 +65,8 @@ fn pod_spec(cluster: &CacheCluster, name: &str, container: Container) -> PodSpec
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         security_context: Some(PodSecurityContext {
+            // Which user is left to the image, or to the platform: OpenShift refuses one that is outside the namespace's range.
             run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
                 ..SeccompProfile::default()
@@ -146,8 +143,13 @@ fn container(cluster: &CacheCluster, template: &Template, settings: Settings) ->
         env: Some(env(cluster, template, settings)),
         ports: Some(ports()),
         resources: Some(resources(cluster, template)),
-        // Not ready = no clients are sent to it; the ring decides about slots.
-        readiness_probe: Some(Probe { period_seconds: Some(2), ..probe("/readyz") }),
+        // Not ready = no clients are sent to it, and it may be evicted with all that it holds: with the usual second to answer, a
+        // node that is short of CPU during a handover would be. The ring decides about slots.
+        readiness_probe: Some(Probe {
+            period_seconds: Some(2),
+            timeout_seconds: Some(5),
+            ..probe("/readyz")
+        }),
         // A node that is killed loses its data: only one that has been stuck for a minute is.
         liveness_probe: Some(Probe {
             period_seconds: Some(10),

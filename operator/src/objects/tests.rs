@@ -85,6 +85,31 @@ fn the_services() {
 }
 
 #[test]
+fn no_object_asks_for_the_right_to_block_the_deletion_of_its_owner() {
+    // Where the API server enforces that right (OpenShift does), whoever lacks it may not create the object at all.
+    let web = cluster("{}");
+    let objects = [
+        default_pod(),
+        json!(services::client(&web)),
+        json!(services::nodes(&web)),
+        json!(pdb::pdb(&web, 3)),
+        json!(ring::ring(&web, &fixture::document(7, &["web-0"]))),
+    ];
+    for object in objects {
+        let owner = &object["metadata"]["ownerReferences"][0];
+        assert_eq!(owner["controller"], true, "{object}");
+        assert!(owner["blockOwnerDeletion"].is_null(), "{object}");
+    }
+}
+
+#[test]
+fn a_node_that_is_busy_for_some_seconds_stays_ready() {
+    // One that is not ready may be evicted with everything in it.
+    let probe = default_pod()["spec"]["containers"][0]["readinessProbe"].clone();
+    assert_eq!(probe["timeoutSeconds"], 5, "{probe}");
+}
+
+#[test]
 fn the_disruption_budget_spares_every_node_that_exists() {
     check("pdb", pdb::pdb(&cluster("{nodes: 3}"), 4));
     let min = |spec, nodes| json!(pdb::pdb(&cluster(spec), nodes))["spec"]["minAvailable"].clone();

@@ -84,7 +84,7 @@ async fn what_was_changed_by_hand_is_put_right() {
         ("services/web-nodes", |it| it["spec"]["publishNotReadyAddresses"] = json!(false)),
         ("services/web-nodes", |it| it["metadata"]["labels"] = json!({})),
         (PDB_PATH, |it| it["spec"]["minAvailable"] = json!(0)),
-        (PDB_PATH, |it| it["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = json!(false)),
+        (PDB_PATH, |it| it["metadata"]["ownerReferences"][0]["kind"] = json!("Other")),
     ];
     for (path, by_hand) in changes {
         let api = in_order();

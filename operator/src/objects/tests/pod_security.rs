@@ -75,6 +75,20 @@ fn every_pod_keeps_the_restricted_profile() {
 }
 
 #[test]
+fn the_platform_may_choose_the_user_of_every_pod() {
+    // OpenShift gives each namespace a range of users, and refuses a pod that names one outside it.
+    for pod in [default_pod(), full_pod()] {
+        let spec = &pod["spec"];
+        for security in [&spec["securityContext"], &spec["containers"][0]["securityContext"]] {
+            for field in ["runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"] {
+                assert!(security[field].is_null(), "{field}: {security}");
+            }
+        }
+        assert_eq!(spec["securityContext"]["runAsNonRoot"], true, "the image's user decides");
+    }
+}
+
+#[test]
 fn the_checker_sees_every_rule_broken() {
     let container = "/spec/containers/0";
     for (parent, field, value, expected) in [

@@ -56,6 +56,15 @@ fn a_removed_owner_is_put_back_beside_others() {
 }
 
 #[test]
+fn a_pod_of_an_earlier_operator_is_left_as_it_was_created() {
+    // Its owner reference and its security context say more than those of new pods do.
+    let web = cluster("{}");
+    let mut live = created(&web);
+    live.owner_references.as_mut().unwrap()[0].block_owner_deletion = Some(true);
+    check(&web, &live, None);
+}
+
+#[test]
 fn pods_follow_the_labels_and_annotations_that_they_inherit() {
     let mut web = full();
     let live = created(&web);
