@@ -20,7 +20,7 @@ pub struct NodeArgs {
     /// Memory limit in bytes: data, index, buffers, everything
     #[arg(long, env = "RINGCACHE_MEMORY_BYTES")]
     pub memory_bytes: u64,
-    /// Address to listen on
+    /// Address to listen on; `::` = every address, of IPv6 as well as of IPv4
     #[arg(long, env = "RINGCACHE_BIND", default_value = "127.0.0.1")]
     pub bind: IpAddr,
     /// Port of the Redis protocol (cluster mode)

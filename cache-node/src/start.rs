@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ringcache_api::Incarnation;
-use socket2::SockRef;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,7 +62,7 @@ pub fn run(args: NodeArgs) -> Result<(), RunError> {
         .init();
     let listen = |port, purpose| {
         let address = SocketAddr::new(args.bind, port);
-        let listener = bind(address);
+        let listener = ringcache_listen::listen(address);
         listener.map_err(|source| RunError::Listen { address, purpose, source })
     };
     let resp_listener = listen(args.resp_port, "Redis protocol")?;
@@ -102,15 +101,6 @@ pub fn abort_on_panic() {
         print(panic);
         std::process::abort();
     }));
-}
-
-/// Listens with the longest backlog that the kernel allows. With the usual 128, clients that connect all at once, after a
-/// failure or when an application is rolled out, lose their first packet and wait a second for the next.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    SockRef::from(&listener).listen(i32::MAX)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 fn runtime() -> io::Result<Runtime> {

@@ -36,8 +36,8 @@ pub struct Args {
     #[arg(long, env = "POD_NAME", default_value = "ringcache-operator")]
     pub pod_name: String,
 
-    /// Where to serve /healthz, /readyz and /metrics
-    #[arg(long, default_value = "0.0.0.0:8080")]
+    /// Where to serve /healthz, /readyz and /metrics; `[::]` = every address, of IPv6 as well as of IPv4
+    #[arg(long, default_value = "[::]:8080")]
     pub listen: SocketAddr,
 
     /// Clusters reconciled at once at most

@@ -23,8 +23,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let config = args.config(api_host);
     let metrics = Metrics::new();
     let shutdown = CancellationToken::new();
-    let listener = TcpListener::bind(args.listen)
-        .await
+    let listener = ringcache_listen::listen(args.listen)
+        .and_then(TcpListener::from_std)
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     info!(version = env!("CARGO_PKG_VERSION"), listen = %args.listen, "ringcache-operator");
     let server = Server {

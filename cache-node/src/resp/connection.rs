@@ -5,6 +5,7 @@
 //! half way, in a request or in taking its replies, is closed.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BufMut as _;
@@ -47,9 +48,15 @@ pub(super) fn limits(max_bytes: usize) -> Limits {
     }
 }
 
+/// An address as its owner knows it: a socket for both families shows IPv4 addresses as IPv6 ones.
+fn as_known(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 /// Serves a connection until either side closes it.
 pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
     let (Ok(addr), Ok(laddr)) = (socket.peer_addr(), socket.local_addr()) else { return };
+    let (addr, laddr) = (as_known(addr), as_known(laddr));
     if socket.set_nodelay(true).is_err() {
         return;
     }

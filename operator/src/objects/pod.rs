@@ -193,7 +193,7 @@ fn env(cluster: &CacheCluster, template: &Template, settings: Settings) -> Vec<E
         field("RINGCACHE_UID", "metadata.uid"),
         value("RINGCACHE_CLUSTER_UID", cluster.uid().unwrap_or_default()),
         value("RINGCACHE_MEMORY_BYTES", template.memory_bytes.to_string()),
-        value("RINGCACHE_BIND", "0.0.0.0".to_owned()),
+        value("RINGCACHE_BIND", "::".to_owned()),
         value("RINGCACHE_TTL_DEFAULT_SECONDS", ttl_default_seconds.to_string()),
         value("RINGCACHE_TTL_JITTER_PERCENT", ttl_jitter_percent.to_string()),
         value("RINGCACHE_GRACE_SECONDS", GRACE_SECONDS.to_string()),

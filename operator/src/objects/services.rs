@@ -47,7 +47,12 @@ pub fn nodes(cluster: &CacheCluster) -> Service {
 fn service(cluster: &CacheCluster, name: String, spec: ServiceSpec) -> Service {
     Service {
         metadata: meta::metadata(cluster, name),
-        spec: Some(ServiceSpec { selector: Some(meta::selector(cluster)), ..spec }),
+        spec: Some(ServiceSpec {
+            selector: Some(meta::selector(cluster)),
+            // Both families where there are both. The default is the first family only.
+            ip_family_policy: Some("PreferDualStack".to_owned()),
+            ..spec
+        }),
         ..Service::default()
     }
 }

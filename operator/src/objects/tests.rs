@@ -103,6 +103,14 @@ fn no_object_asks_for_the_right_to_block_the_deletion_of_its_owner() {
 }
 
 #[test]
+fn services_take_every_family_of_addresses_that_there_is() {
+    for service in [services::client(&cluster("{}")), services::nodes(&cluster("{}"))] {
+        let spec = service.spec.unwrap();
+        assert_eq!(spec.ip_family_policy.as_deref(), Some("PreferDualStack"));
+    }
+}
+
+#[test]
 fn a_node_that_is_busy_for_some_seconds_stays_ready() {
     // One that is not ready may be evicted with everything in it.
     let probe = default_pod()["spec"]["containers"][0]["readinessProbe"].clone();
