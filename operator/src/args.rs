@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
+use http::Uri;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
@@ -13,7 +14,13 @@ use crate::lease::LeaseSettings;
 #[command(name = "ringcache-operator", version, about)]
 pub struct Args {
     /// Image of the nodes of clusters that name none and have no nodes yet
-    #[arg(long, env = "RINGCACHE_CACHE_IMAGE")]
+    #[arg(
+        long,
+        env = "RINGCACHE_CACHE_IMAGE",
+        required_unless_present = "check",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub cache_image: String,
 
     /// Namespaces to look after, separated by commas; none = all
@@ -39,6 +46,10 @@ pub struct Args {
     /// Where to serve /healthz, /readyz and /metrics; `[::]` = every address, of IPv6 as well as of IPv4
     #[arg(long, default_value = "[::]:8080")]
     pub listen: SocketAddr,
+
+    /// Only ask this URL, such as that of a running operator's /readyz, and end: in success if it answers 200 within ten seconds
+    #[arg(long, value_name = "URL")]
+    pub check: Option<Uri>,
 
     /// Clusters reconciled at once at most
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -131,6 +142,8 @@ mod tests {
     #[test]
     fn an_image_is_required_and_workers_are_limited() {
         assert!(Args::try_parse_from(["ringcache-operator"]).is_err());
+        let check = ["ringcache-operator", "--check=http://host:8080/readyz"];
+        assert!(Args::try_parse_from(check).unwrap().check.is_some(), "who only asks needs none");
         for workers in ["--workers=0", "--workers=257"] {
             let flags = ["ringcache-operator", "--cache-image=cache:1", workers];
             assert!(Args::try_parse_from(flags).is_err(), "{workers}");

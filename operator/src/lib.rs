@@ -4,6 +4,7 @@
 //! [`execute`] and [`upkeep`] write, [`report`] tells, [`reconcile`] puts them in order, [`run`] says when.
 
 pub mod args;
+pub mod check;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use ringcache_admin_client::AdminClient;
 use ringcache_operator::args::Args;
+use ringcache_operator::check::check;
 use ringcache_operator::lease::Lease;
 use ringcache_operator::server::Server;
 use ringcache_operator::{Clock, Config, Metrics, client, run};
@@ -18,6 +19,10 @@ use tracing::info;
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    if let Some(uri) = &args.check {
+        check(uri).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     args.start_log()?;
     let (client, api_host) = client::connect(Config::default().call_timeout).await?;
     let config = args.config(api_host);

@@ -79,7 +79,7 @@ async fn start(stub: &Stub) -> Operator {
     std::fs::write(&kubeconfig, config.to_string()).unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_ringcache-operator"))
         .args(["--cache-image=cache:1", "--lease-namespace=system", "--pod-name=op-1"])
-        .args([format!("--listen=127.0.0.1:{port}"), "--log-format=json".into()])
+        .args([format!("--listen=[::]:{port}"), "--log-format=json".into()])
         .env("KUBECONFIG", &kubeconfig)
         .stderr(Stdio::null())
         .kill_on_drop(true)
@@ -148,6 +148,36 @@ async fn it_leads_works_and_gives_the_lease_back_when_told_to_stop() {
     operator.signal("-TERM").await;
     assert_eq!(operator.exit().await.code(), Some(0));
     assert_eq!(holder(&stub), json!(null), "another replica need not wait");
+}
+
+/// The exit code of an operator that only asks this URL, and what it says.
+async fn check(url: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringcache-operator"));
+    let output = command.arg(format!("--check={url}")).output().await.unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn it_tells_of_a_running_one_whether_that_is_ready() {
+    let operator = start(&Stub::default()).await;
+    until("ready", async || operator.get("/readyz").await.starts_with("HTTP/1.1 200")).await;
+    let mut hosts = vec!["127.0.0.1"];
+    // It listens on every address, also on those of a host without IPv6.
+    if TcpListener::bind("[::1]:0").await.is_ok() {
+        hosts.push("[::1]");
+    }
+    for host in hosts {
+        let (code, said) = check(&format!("http://{host}:{}/readyz", operator.port)).await;
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{host}");
+    }
+    let (code, said) = check(&format!("http://127.0.0.1:{}/no-such-page", operator.port)).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("answered 404 Not Found: no such page"), "{said}");
+
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (code, said) = check(&format!("http://{nobody}/readyz")).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("cannot ask http://{nobody}/readyz")), "{said}");
 }
 
 #[tokio::test]
