@@ -20,6 +20,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
         Command::new(helm()?)
             // A definition that `kubectl` applied is deleted by nobody else: nothing to keep it from.
             .args(["template", RELEASE, "--namespace", NAMESPACE, "--set", "crds.keep=false"])
+            // Without the pod of `helm test`, which would run at once.
+            .arg("--skip-tests")
             .arg(workspace.root.join("charts/ringcache")),
     )?;
     let folder = workspace.root.join("dist");

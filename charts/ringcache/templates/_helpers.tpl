@@ -34,13 +34,68 @@ app.kubernetes.io/name: ringcache-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "ringcache.labels" -}}
+{{/* Labels of the chart itself. */}}
+{{- define "ringcache.ownLabels" -}}
 {{ include "ringcache.selector" . }}
 app.kubernetes.io/component: operator
 app.kubernetes.io/part-of: ringcache
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Labels of every object. */}}
+{{- define "ringcache.labels" -}}
+{{ include "ringcache.ownLabels" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of every object of `root`, with those of `more` in their place; the chart's own stay. */}}
+{{- define "ringcache.labelsWith" -}}
+{{- merge (include "ringcache.ownLabels" .root | fromYaml) .more .root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{/* What marks the pods of `helm test`: none of the operator's selectors may find them. */}}
+{{- define "ringcache.testSelector" -}}
+app.kubernetes.io/name: ringcache-operator-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* The labels by which cache nodes of every cluster are found. */}}
+{{- define "ringcache.cacheNodes" -}}
+app.kubernetes.io/managed-by: ringcache-operator
+app.kubernetes.io/component: cache-node
+{{- end -}}
+
+{{/* Secrets of chart and parent, each once. */}}
+{{- define "ringcache.imagePullSecrets" -}}
+{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets | uniq -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* How Prometheus reads metrics, from the values of a monitor. */}}
+{{- define "ringcache.scraping" -}}
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- if .honorLabels }}
+honorLabels: true
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* An image from `image` and the context `root`; a digest wins over a tag. */}}

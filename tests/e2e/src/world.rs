@@ -73,6 +73,13 @@ impl World {
         self.lab.helm(&[&upgrade, more].concat()).map(drop)
     }
 
+    /// `helm test` of the release.
+    pub fn test_release(&self) -> Result<()> {
+        let said = self.lab.helm(&["test", RELEASE, "--namespace", SYSTEM])?;
+        println!("{said}");
+        Ok(())
+    }
+
     /// Waits for the end of something asynchronous.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)

@@ -45,15 +45,82 @@ fn annotations_of_the_chart_are_lists_of_what_they_say() -> Result<()> {
 #[test]
 fn the_notes_of_a_release_show_a_cluster_that_is_valid_in_a_namespace_that_is_served() -> Result<()>
 {
-    for (value, namespace) in [("replicas=2", ""), ("watchNamespaces={shop}", " --namespace shop")]
+    for (value, namespace) in
+        [("replicaCount=2", ""), ("watchNamespaces={shop}", " --namespace shop")]
     {
         let install = ["install", "ringcache", "--namespace", NAMESPACE, "--dry-run=client"];
         let said = tool::output(helm(&install)?.arg(chart()).args(["--set", value]))?;
         let notes = said.split_once("NOTES:").context("no notes")?.1;
-        let example = notes.split('\'').nth(1).context("no example")?;
+        let example = notes.split_once("<<END\n").and_then(|(_, rest)| rest.split_once("\nEND\n"));
+        let (example, _) = example.context("no example that a shell reads as it is printed")?;
+        ensure!(example.lines().count() == 2, "{example}");
         valid(example, "the example in the notes")?;
         for command in ["kubectl apply", "kubectl wait", "kubectl scale"] {
             ensure!(notes.contains(&format!("{command}{namespace} ")), "{command}: {notes}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn who_installs_again_under_another_name_is_told_the_flag() -> Result<()> {
+    let notes = |value: &str| -> Result<String> {
+        let install = ["install", "ringcache", "--namespace", NAMESPACE, "--dry-run=client"];
+        let said = tool::output(helm(&install)?.arg(chart()).args(["--set", value]))?;
+        Ok(said.split_once("NOTES:").context("no notes")?.1.to_owned())
+    };
+    ensure!(notes("crds.keep=true")?.contains("--take-ownership"));
+    for value in ["crds.keep=false", "crds.enabled=false"] {
+        ensure!(
+            !notes(value)?.contains("--take-ownership"),
+            "{value}: no definition is left behind"
+        );
+    }
+    let help = tool::output(&mut helm(&["install", "--help"])?)?;
+    ensure!(help.contains("--take-ownership"), "this Helm does not know the flag: {help}");
+    for page in ["charts/ringcache/README.md", "docs/kubernetes.md"] {
+        ensure!(read(page)?.contains("--take-ownership"), "{page}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_first_screen_loads_every_image_before_it_installs() -> Result<()> {
+    let readme = read("README.md")?;
+    let block = readme.split("```sh\n").find(|block| block.starts_with("cargo xtask images"));
+    let block = block.and_then(|block| block.split("```").next()).context("no such block")?;
+    let (before, _) = block.split_once("helm install ").context("nothing is installed")?;
+    ensure!(before.contains("kind load image-archive target/images/$image.tar"), "{block}");
+    let images = before.split_once("for image in ").and_then(|(_, rest)| rest.split_once(';'));
+    let images: BTreeSet<&str> = images.context("no loop over the images")?.0.split(' ').collect();
+    let values: Value = serde_saphyr::from_str(&read("charts/ringcache/values.yaml")?)?;
+    let wanted = ["image", "cacheImage"].map(|image| values[image]["repository"].as_str());
+    ensure!(images.into_iter().map(Some).collect::<BTreeSet<_>>() == wanted.into(), "{before}");
+    Ok(())
+}
+
+#[test]
+fn no_sentence_goes_through_a_block_and_no_row_stands_alone() -> Result<()> {
+    let mut pages = vec!["README.md".into(), "charts/ringcache/README.md".into()];
+    for page in std::fs::read_dir(tool::workspace().join("docs"))? {
+        pages.push(format!("docs/{}", page?.file_name().to_string_lossy()));
+    }
+    for page in pages {
+        let text = read(&page)?;
+        let (mut in_block, mut after_block, mut previous) = (false, false, "");
+        for line in text.lines() {
+            if line.trim_start().starts_with("```") {
+                in_block = !in_block;
+                after_block = !in_block;
+            } else if !in_block && !line.is_empty() {
+                let goes_on = line.starts_with(char::is_lowercase);
+                ensure!(!(after_block && goes_on && previous.is_empty()), "{page}: {line}");
+                let is_row = line.starts_with("| ");
+                let begins = text.contains(&format!("{line}\n| ---"));
+                ensure!(!is_row || previous.starts_with("| ") || begins, "{page}: {line}");
+                after_block = false;
+            }
+            previous = line;
         }
     }
     Ok(())

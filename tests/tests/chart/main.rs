@@ -1,8 +1,10 @@
 //! The Helm chart: what it renders, what it refuses, and that its texts say the same.
 
+mod conventions;
 mod documents;
 mod objects;
 mod permissions;
+mod policies;
 mod render;
 mod security;
 mod values;

@@ -65,8 +65,8 @@ fn objects_match_the_schemas_of_the_oldest_and_the_newest_kubernetes() -> Result
         let checked = against_schemas(&text(&borrowed(&arguments))?)?;
         let unknown = checked.map_err(|problems| anyhow::anyhow!("{arguments:?}: {problems}"))?;
         let everything = arguments.iter().any(|file| file.ends_with("everything-values.yaml"));
-        // Its schema belongs to the Prometheus operator.
-        let expected = if everything { "ServiceMonitor" } else { "" };
+        // Their schemas belong to the Prometheus operator.
+        let expected = if everything { "PodMonitor ServiceMonitor" } else { "" };
         ensure!(unknown == format!("kinds without a schema: {expected}").trim(), "{unknown}");
     }
     let misspelt = text(&[])?.replace("revisionHistoryLimit", "revisionHistoryLimits");
@@ -164,9 +164,16 @@ fn images_are_named_by_registry_repository_and_tag_or_digest() -> Result<()> {
 
 #[test]
 fn pull_secrets_of_chart_and_parent_are_joined_once_each() -> Result<()> {
-    let objects = set(&["global.imagePullSecrets={shared}", "imagePullSecrets={own,shared}"])?;
-    let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
-    ensure!(pod["imagePullSecrets"] == json!([{"name": "shared"}, {"name": "own"}]), "{pod}");
+    // As objects, the way in which parent charts pass them on.
+    let objects = set(&[
+        "global.imagePullSecrets[0].name=shared",
+        "imagePullSecrets[0].name=own",
+        "imagePullSecrets[1].name=shared",
+    ])?;
+    for pod in [&only(&objects, "Deployment")["spec"]["template"], only(&objects, "Pod")] {
+        let secrets = &pod["spec"]["imagePullSecrets"];
+        ensure!(*secrets == json!([{"name": "shared"}, {"name": "own"}]), "{secrets}");
+    }
     Ok(())
 }
 
@@ -193,8 +200,12 @@ fn selectors_never_change_and_select_the_operators_pods_only() -> Result<()> {
             ensure!(budget["spec"]["selector"]["matchLabels"] == fixed, "{budget}");
         }
         for policy in of_kind(&objects, "NetworkPolicy") {
-            ensure!(policy["spec"]["podSelector"]["matchLabels"] == fixed, "{policy}");
+            if policy["metadata"]["name"] == deployment["metadata"]["name"] {
+                ensure!(policy["spec"]["podSelector"]["matchLabels"] == fixed, "{policy}");
+            }
         }
+        let test = &only(&objects, "Pod")["metadata"]["labels"];
+        ensure!(test["app.kubernetes.io/name"] != fixed["app.kubernetes.io/name"], "{test}");
     }
     Ok(())
 }
@@ -242,14 +253,17 @@ fn optional_objects_appear_only_when_asked_for() -> Result<()> {
         Ok(set(values)?.iter().filter_map(|o| o["kind"].as_str().map(str::to_owned)).collect())
     };
     let default = kinds(&[])?;
-    for kind in ["NetworkPolicy", "ServiceMonitor"] {
+    for kind in ["NetworkPolicy", "PodMonitor", "ServiceMonitor"] {
         ensure!(!default.contains(kind), "{kind} by default");
     }
     ensure!(kinds(&["networkPolicy.enabled=true"])?.contains("NetworkPolicy"));
     ensure!(kinds(&["metrics.serviceMonitor.enabled=true"])?.contains("ServiceMonitor"));
+    ensure!(kinds(&["metrics.podMonitor.enabled=true"])?.contains("PodMonitor"));
     for (value, kind) in [
         ("podDisruptionBudget.enabled=false", "PodDisruptionBudget"),
         ("metrics.service.enabled=false", "Service"),
+        // Without a Service there is nothing to ask.
+        ("metrics.service.enabled=false", "Pod"),
         ("rbac.create=false", "Role"),
     ] {
         ensure!(default.contains(kind) && !kinds(&[value])?.contains(kind), "{value}");

@@ -12,20 +12,9 @@ use crate::render::{borrowed, objects, only, operator, set, variants};
 fn pods_meet_the_restricted_standard_and_more() -> Result<()> {
     for arguments in variants()? {
         let objects = objects(&borrowed(&arguments))?;
-        let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
         let container = operator(&objects);
-        let security = &pod["securityContext"];
-        ensure!(security["runAsNonRoot"] == true, "{security}");
-        ensure!(security["runAsUser"].as_u64().is_some_and(|user| user > 0), "{security}");
-        ensure!(security["seccompProfile"] == json!({"type": "RuntimeDefault"}), "{security}");
-        for host in ["hostNetwork", "hostPID", "hostIPC", "volumes"] {
-            ensure!(pod[host].is_null(), "{host}");
-        }
-        let security = &container["securityContext"];
-        ensure!(security["allowPrivilegeEscalation"] == false, "{security}");
-        ensure!(security["capabilities"] == json!({"drop": ["ALL"]}), "{security}");
-        ensure!(security["readOnlyRootFilesystem"] == true, "{security}");
-        ensure!(security["privileged"].is_null(), "{security}");
+        restricted(&only(&objects, "Deployment")["spec"]["template"]["spec"])?;
+        restricted(&only(&objects, "Pod")["spec"])?;
         for probe in ["livenessProbe", "readinessProbe"] {
             let get = &container[probe]["httpGet"];
             ensure!(get["path"].is_string() && get["host"].is_null(), "{probe}: {get}");
@@ -33,9 +22,33 @@ fn pods_meet_the_restricted_standard_and_more() -> Result<()> {
         for port in container["ports"].as_array().context("ports")? {
             ensure!(port["hostPort"].is_null(), "{port}");
         }
-        for amount in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
-            ensure!(container["resources"].pointer(amount).is_some(), "{amount}");
+    }
+    Ok(())
+}
+
+/// Fails unless the pod keeps the standard, names no user (OpenShift chooses one) and says what it needs (as quotas ask).
+fn restricted(pod: &Value) -> Result<()> {
+    let security = &pod["securityContext"];
+    ensure!(security["runAsNonRoot"] == true, "{security}");
+    ensure!(security["seccompProfile"] == json!({"type": "RuntimeDefault"}), "{security}");
+    for host in ["hostNetwork", "hostPID", "hostIPC"] {
+        ensure!(pod[host].is_null(), "{host}");
+    }
+    for volume in pod["volumes"].as_array().into_iter().flatten() {
+        ensure!(volume["hostPath"].is_null(), "{volume}");
+    }
+    let container = &pod["containers"][0];
+    for security in [security, &container["securityContext"]] {
+        for field in ["runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "privileged"] {
+            ensure!(security[field].is_null(), "{field}: {security}");
         }
+    }
+    let security = &container["securityContext"];
+    ensure!(security["allowPrivilegeEscalation"] == false, "{security}");
+    ensure!(security["capabilities"] == json!({"drop": ["ALL"]}), "{security}");
+    ensure!(security["readOnlyRootFilesystem"] == true, "{security}");
+    for amount in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
+        ensure!(container["resources"].pointer(amount).is_some(), "{amount}");
     }
     Ok(())
 }
@@ -57,13 +70,11 @@ fn the_operator_knows_every_flag_that_it_is_given() -> Result<()> {
     let known: Vec<&str> = help.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
     for arguments in variants()? {
         let objects = objects(&borrowed(&arguments))?;
-        let given: Vec<&str> = operator(&objects)["args"]
-            .as_array()
-            .context("args")?
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        ensure!(given.len() >= 5, "{given:?}");
+        let of = |container: &Value| container["args"].as_array().cloned().context("args");
+        let test = &only(&objects, "Pod")["spec"]["containers"][0];
+        let given = [of(operator(&objects))?, of(test)?].concat();
+        let given: Vec<&str> = given.iter().filter_map(Value::as_str).collect();
+        ensure!(given.len() >= 7, "{given:?}");
         for argument in given {
             let flag = argument.split('=').next().unwrap_or_default();
             ensure!(known.contains(&flag), "{flag} is not in:\n{help}");

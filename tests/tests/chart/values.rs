@@ -12,9 +12,20 @@ fn read(file: &str) -> Result<String> {
 #[test]
 fn unknown_and_mistyped_values_are_refused_by_name() -> Result<()> {
     for (value, place) in [
-        ("replicass=3", "replicass"),
-        ("replicas=two", "/replicas"),
-        ("replicas=-1", "/replicas"),
+        ("replicas=3", "replicas"),
+        ("replicaCount=two", "/replicaCount"),
+        ("replicaCount=-1", "/replicaCount"),
+        ("workers=0", "/workers"),
+        ("workers=257", "/workers"),
+        ("imagePullSecrets={registry}", "/imagePullSecrets/0"),
+        ("global.imagePullSecrets[0].secret=a", "/global/imagePullSecrets/0"),
+        ("commonLabels.team=1", "/commonLabels/team"),
+        ("commonLabels.app\\.kubernetes\\.io/name=x", "/commonLabels"),
+        ("strategy=Recreate", "/strategy"),
+        ("extraVolumes[0].emptyDir=x", "/extraVolumes/0"),
+        ("extraVolumeMounts[0].name=x", "/extraVolumeMounts/0"),
+        ("dnsPolicy=None", "/dnsPolicy"),
+        ("containerPort=0", "/containerPort"),
         ("image.tga=1", "tga"),
         ("cacheImage.pullPolicy=Always", "pullPolicy"),
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
@@ -27,9 +38,12 @@ fn unknown_and_mistyped_values_are_refused_by_name() -> Result<()> {
         ("watchNamespaces=shop", "/watchNamespaces"),
         ("watchNamespaces={Not_A_Name}", "/watchNamespaces/0"),
         ("watchNamespaces={a,a}", "/watchNamespaces"),
-        ("extraArgs={workers=16}", "/extraArgs/0"),
+        ("extraArgs={leader-elect=false}", "/extraArgs/0"),
         ("metrics.service.port=70000", "/metrics/service/port"),
-        ("metrics.serviceMonitor.interval=30s", "interval"),
+        ("metrics.serviceMonitor.interval=30 s", "/metrics/serviceMonitor/interval"),
+        ("metrics.podMonitor.scrapeTimeout=soon", "/metrics/podMonitor/scrapeTimeout"),
+        ("metrics.podMonitor.intervalSeconds=30", "intervalSeconds"),
+        ("cacheNetworkPolicy.namespaces={Not_A_Name}", "/cacheNetworkPolicy/namespaces/0"),
         ("networkPolicy.apiServerCidrs={everywhere}", "/networkPolicy/apiServerCidrs/0"),
         ("nodeSelector.pool=1", "/nodeSelector/pool"),
     ] {
@@ -66,12 +80,21 @@ fn only_what_kubernetes_defines_is_open_in_the_schema() -> Result<()> {
     open.sort();
     let kubernetes_own = [
         "/affinity",
+        "/cacheNetworkPolicy/clientsFrom/*",
+        "/cacheNetworkPolicy/metricsFrom/*",
+        "/containerSecurityContext",
         "/extraEnv/*",
+        "/extraVolumeMounts/*",
+        "/extraVolumes/*",
         "/global", // what a parent chart passes on
+        "/metrics/podMonitor/metricRelabelings/*",
+        "/metrics/podMonitor/relabelings/*",
+        "/metrics/serviceMonitor/metricRelabelings/*",
+        "/metrics/serviceMonitor/relabelings/*",
         "/networkPolicy/metricsFrom/*",
         "/podSecurityContext",
         "/resources",
-        "/securityContext",
+        "/strategy",
         "/tolerations/*",
         "/topologySpreadConstraints/*",
     ];
@@ -81,7 +104,7 @@ fn only_what_kubernetes_defines_is_open_in_the_schema() -> Result<()> {
 
 /// Path and default of every value: what is open in the schema counts as one value.
 fn leaves(values: &Value, path: &str, found: &mut Vec<(String, String)>) {
-    let one_value = ["resources", "podSecurityContext", "securityContext"].contains(&path);
+    let one_value = ["resources", "podSecurityContext", "containerSecurityContext"].contains(&path);
     match values.as_object() {
         Some(fields) if !fields.is_empty() && !one_value => {
             for (name, value) in fields {

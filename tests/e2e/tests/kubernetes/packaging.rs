@@ -125,6 +125,11 @@ fn the_manifests_for_those_without_helm_pass_a_dry_run_of_the_server() -> Result
 }
 
 #[test]
+fn the_release_passes_its_own_test() -> Result<()> {
+    World::get()?.test_release()
+}
+
+#[test]
 fn an_upgrade_of_the_chart_restarts_operators_and_no_cache() -> Result<()> {
     let namespace = Namespace::create("upgrade")?;
     let world = namespace.world();
