@@ -3,6 +3,11 @@
 #   docker build --target operator   --tag localhost/ringcache-operator:0.1.0 .
 #   docker build --target cache-node --tag localhost/cache-node:0.1.0 .
 #   docker build --target ringcache  --tag localhost/ringcache:0.1.0 .
+#
+# For hosts of both architectures, in one image of a registry (we have not tested arm64):
+#
+#   docker buildx build --platform linux/amd64,linux/arm64 --target cache-node \
+#     --tag registry.example.com/cache-node:0.1.0 --push .
 ARG VERSION=0.1.0
 
 FROM rust:1.95-bookworm AS build
