@@ -165,9 +165,16 @@ fn a_service_gets_an_address_for_good_unless_it_wants_none() {
         assert!(!spec.cluster_ip.unwrap().is_empty());
         let other = json!({"spec": {"clusterIP": "None", "clusterIPs": ["None"]}});
         assert_eq!(why(merge(&services, "a", other).await), (422, "Invalid".to_owned()));
-        let headless = service("b", json!({"clusterIP": "None", "ports": ports}));
-        let spec = services.create(&post(), &headless).await.unwrap().spec.unwrap();
+        // Kept where there is only one family, too: asking for it is not undone.
+        let policy = "PreferDualStack";
+        let headless = json!({"clusterIP": "None", "ipFamilyPolicy": policy, "ports": ports});
+        let spec = services.create(&post(), &service("b", headless)).await.unwrap().spec.unwrap();
         assert_eq!(spec.cluster_ip.unwrap(), "None");
+        assert_eq!(spec.ip_family_policy.unwrap(), policy);
+        let other = json!({"spec": {"ipFamilyPolicy": policy}});
+        merge(&services, "a", other).await.unwrap();
+        let spec = services.get("a").await.unwrap().spec.unwrap();
+        assert_eq!(spec.ip_family_policy.unwrap(), policy);
     });
 }
 
