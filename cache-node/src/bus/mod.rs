@@ -20,7 +20,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Version of the bus protocol: the first word after the protocol's name in every handshake.
 pub const VERSION: u32 = 1;
 /// Version of what is said about forwarded requests, which have connections of their own: see `resp::forward`.
-pub const FORWARD_VERSION: u32 = 2;
+pub const FORWARD_VERSION: u32 = 3;
 
 /// What the bus brings to the control thread.
 pub enum Inbound {

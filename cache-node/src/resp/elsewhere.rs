@@ -85,13 +85,10 @@ impl Executor<'_> {
         waited: Duration,
     ) -> Sent {
         let node = self.worker.node();
-        // What has begun here is not sent back to the client if that can be helped: it would lose the count.
-        let waited_ms = (waited.as_millis() as u64).max(u64::from(self.session.counted > 0));
         if args.get(0).and_then(lookup).is_some_and(|spec| self.session.registers(spec)) {
             return self.redirect(slot);
         }
-        let departed_requests = &mut self.session.departed_requests;
-        let mut to = match redirect::decide(node, slot, departed_requests, waited_ms) {
+        let mut to = match self.decide(slot, waited) {
             Redirect::Wait => return Sent::NotNow,
             Redirect::Moved(error) => {
                 self.reply().error(&error);
@@ -135,17 +132,35 @@ impl Executor<'_> {
                     self.relay(&add(reply, self.session.counted)).await;
                     return Sent::Answered;
                 }
-                Ok(Answer::Wait) => return self.pause(waited, Sent::NotNow).await,
-                Ok(Answer::NoMemory) => return self.pause(waited, Sent::NoMemory).await,
-                Ok(Answer::Ask(next)) if !redirect::is_own(node, &next) => to = next,
-                Ok(Answer::Ask(_)) if waited < EXPECTED => {
+                Ok(Answer::Wait(counted)) => {
+                    self.session.counted = self.session.counted.saturating_add(counted);
                     return self.pause(waited, Sent::NotNow).await;
                 }
-                Ok(Answer::Ask(_)) => break,
+                Ok(Answer::NoMemory) => return self.pause(waited, Sent::NoMemory).await,
+                Ok(Answer::Ask(next, counted)) => {
+                    self.session.counted = self.session.counted.saturating_add(counted);
+                    if !redirect::is_own(node, &next) {
+                        to = next;
+                    } else if waited < EXPECTED {
+                        return self.pause(waited, Sent::NotNow).await;
+                    } else {
+                        break;
+                    }
+                }
                 Err(lost) => return self.lost(args, slot, lost).await,
             }
         }
         self.redirect(slot)
+    }
+
+    /// Where a request goes. One that has counted keys is not sent back to the client, which would never get that count.
+    fn decide(&mut self, slot: u16, waited: Duration) -> Redirect {
+        let (node, session) = (self.worker.node(), &mut self.session);
+        if session.counted > 0 {
+            return redirect::address(node, slot).map_or(Redirect::Wait, Redirect::Forward);
+        }
+        let waited_ms = waited.as_millis() as u64;
+        redirect::decide(node, slot, &mut session.departed_requests, waited_ms)
     }
 
     /// Bytes for which there must be memory before a request is sent: a write would be carried out and its reply be lost. A

@@ -92,10 +92,12 @@ impl Executor<'_> {
                 self.reply().error("ERR not a forwarded request");
                 return true;
             }
-            Err(Refused::NoRoom) => Answer::Wait,
+            Err(Refused::NoRoom) => Answer::Wait(0),
             Ok(Forwarded { request, transaction }) => {
                 self.session.transaction = transaction;
-                match dispatch(self.worker, &mut self.session, request, now, &mut self.out) {
+                let outcome = dispatch(self.worker, &mut self.session, request, now, &mut self.out);
+                let counted = self.session.counted;
+                match outcome {
                     Outcome::Done => return false,
                     Outcome::Close => return true,
                     Outcome::NoMemory(_) => Answer::NoMemory,
@@ -104,11 +106,11 @@ impl Executor<'_> {
                             self.reply_left(&left);
                             return false;
                         }
-                        Answer::Wait
+                        Answer::Wait(counted)
                     }
-                    Outcome::NoRoom(_) => Answer::Wait,
+                    Outcome::NoRoom(_) => Answer::Wait(counted),
                     Outcome::Elsewhere(slot) => redirect::address(self.worker.node(), slot)
-                        .map_or(Answer::Wait, Answer::Ask),
+                        .map_or(Answer::Wait(counted), |owner| Answer::Ask(owner, counted)),
                 }
             }
         };

@@ -5,7 +5,10 @@
 //! `RC.FWD EXEC` and then each command with its number of arguments before it: so it cannot be torn apart.
 //!
 //! Requests of many clients share a link and are answered in order, so none may wait at the other node: if it cannot serve the
-//! request at once, it says so, and the node that the client is connected to waits and asks again.
+//! request at once, it says so, and the node that the client is connected to waits and asks again. A deletion may have to stop
+//! half way: the owner says how many keys it has counted so far, and the client gets the sum.
+//!
+//! The handshake of a link names the version of all this. No release spoke an earlier one: a node takes no other.
 
 use std::collections::HashMap;
 
@@ -62,12 +65,13 @@ pub(super) enum Lost {
 pub(super) enum Answer {
     /// It has run it: this is the client's reply.
     Reply(Vec<u8>),
-    /// It did nothing: the slot is between two owners, or there is no memory for the reply. It is to be asked again soon.
-    Wait,
+    /// It is to be asked again soon: the slot is between two owners, or there is no memory for the reply. It did nothing, but for
+    /// a deletion of many keys, of which it has counted so many.
+    Wait(usize),
     /// It did nothing: it has no memory for what the request stores.
     NoMemory,
-    /// It did nothing: that node owns the slot.
-    Ask(BusAddress),
+    /// That node owns the slot. What was done before is said as in [`Answer::Wait`].
+    Ask(BusAddress, usize),
 }
 
 const WAIT: &str = "RC.WAIT";
@@ -79,9 +83,11 @@ impl Answer {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Reply(reply) => String::from_utf8_lossy(reply).into_owned(),
-            Self::Wait => WAIT.to_owned(),
+            Self::Wait(counted) => format!("{WAIT} {counted}"),
             Self::NoMemory => NO_MEMORY.to_owned(),
-            Self::Ask(BusAddress { host, port }) => format!("{ASK} {port} {host}"),
+            Self::Ask(BusAddress { host, port }, counted) => {
+                format!("{ASK} {port} {host} {counted}")
+            }
         }
     }
 
@@ -91,10 +97,12 @@ impl Answer {
         let text = special.and_then(|text| str::from_utf8(text).ok()).unwrap_or_default();
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         match words.as_slice() {
-            [WAIT] => Self::Wait,
+            [WAIT, counted] if let Ok(counted) = counted.parse() => Self::Wait(counted),
             [NO_MEMORY] => Self::NoMemory,
-            [ASK, port, host] if let Ok(port) = port.parse() => {
-                Self::Ask(BusAddress { host: (*host).to_owned(), port })
+            [ASK, port, host, counted]
+                if let (Ok(port), Ok(counted)) = (port.parse(), counted.parse()) =>
+            {
+                Self::Ask(BusAddress { host: (*host).to_owned(), port }, counted)
             }
             _ => Self::Reply(reply),
         }

@@ -121,11 +121,12 @@ fn a_transaction_with_as_many_arguments_as_a_request_can_be_forwarded_and_one_mo
 
 #[test]
 fn what_a_node_says_instead_of_a_reply_arrives_as_it_was_said() {
-    let ask = Answer::Ask(BusAddress { host: "::1".into(), port: 7 });
-    for answer in [Answer::Wait, Answer::NoMemory, ask] {
+    let ask = Answer::Ask(BusAddress { host: "::1".into(), port: 7 }, 64);
+    for answer in [Answer::Wait(0), Answer::Wait(64), Answer::NoMemory, ask] {
         assert_eq!(Answer::read(format!("-{}\r\n", answer.text()).into()), answer);
     }
-    for reply in ["-ERR RC.WAIT\r\n", "$7\r\nRC.WAIT\r\n", "-RC.ASK 1\r\n", "+RC.WAIT\r\n"] {
+    for reply in ["-ERR RC.WAIT 0\r\n", "$9\r\nRC.WAIT 0\r\n", "-RC.ASK 1 h\r\n", "+RC.WAIT 0\r\n"]
+    {
         assert_eq!(Answer::read(reply.into()), Answer::Reply(reply.into()));
     }
 }

@@ -370,7 +370,7 @@ fn a_read_whose_reply_was_lost_is_sent_again_and_a_write_is_not() {
             client.check(&[("GET bar", "$-1\r\n")]);
         }
         let requests = peer.join().unwrap();
-        assert!(requests[0].starts_with("ringcache-forward 2 resp2\n*"), "{requests:?}");
+        assert!(requests[0].starts_with("ringcache-forward 3 resp2\n*"), "{requests:?}");
         assert_eq!(requests[0] == requests[1], times == 2, "{requests:?}");
     }
 }

@@ -3,14 +3,15 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ringcache_ring::key_slot;
 use ringcache_store::Access;
 use ringcache_wire::encode_command;
 
 use super::cluster::{hand_over, pair, pair_with};
-use super::{Client, Clock, Server};
+use super::{Client, Clock, Server, eventually};
 
 const OK: &str = "+OK\r\n";
 
@@ -30,7 +31,7 @@ fn stopped_peer() -> TcpListener {
 fn accept(peer: &TcpListener) -> TcpStream {
     peer.set_nonblocking(true).unwrap();
     let mut link = None;
-    super::eventually("a link", || {
+    eventually("a link", || {
         link = peer.accept().ok().map(|(link, _)| link);
         link.is_some()
     });
@@ -104,7 +105,7 @@ fn a_request_that_waits_at_the_owner_does_not_hold_up_others_on_the_link() {
         client.send(b"INCR bar\r\n");
     }
     let waits = || [&low, &high].map(|node| node.node.counters.waited.load(Ordering::Relaxed));
-    super::eventually("one waits", || waits().iter().sum::<u64>() > 0);
+    eventually("one waits", || waits().iter().sum::<u64>() > 0);
     let started = Clock::start();
     for _ in 0..4 {
         // Over each worker's link.
@@ -126,7 +127,7 @@ fn a_transaction_waits_for_a_parked_slot_of_the_new_owner_and_runs_once() {
     client.check(&[("MULTI", OK), ("INCR bar", "+QUEUED\r\n"), ("INCR bar", "+QUEUED\r\n")]);
     client.send(b"EXEC\r\n");
     let waits = || [&low, &high].map(|node| node.node.counters.waited.load(Ordering::Relaxed));
-    super::eventually("it waits", || waits().iter().sum::<u64>() == 1);
+    eventually("it waits", || waits().iter().sum::<u64>() == 1);
     high.set_access(key_slot(b"bar"), Access::Open);
     assert_eq!(client.receive(), b"*2\r\n:1\r\n:2\r\n");
     client.check(&[("EXEC", "-ERR EXEC without MULTI\r\n"), ("GET bar", "$1\r\n2\r\n")]);
@@ -219,4 +220,66 @@ fn a_large_request_has_a_link_of_its_own_which_small_ones_do_not_wait_for() {
     read_until(&mut link, b"\r\nbar\r\n");
     link.write_all(b"$-1\r\n").unwrap();
     assert_eq!(small.receive(), b"$-1\r\n");
+}
+
+/// Writes `{bar}0` and so on, whose slot `owner` has, and returns their names.
+fn write_many(owner: &Server, count: usize) -> Vec<Vec<u8>> {
+    let names: Vec<_> = (0..count).map(|n| format!("{{bar}}{n}").into_bytes()).collect();
+    let pairs = names.iter().flat_map(|name| [name.as_slice(), b"v"]);
+    let words: Vec<&[u8]> = std::iter::once(&b"MSET"[..]).chain(pairs).collect();
+    assert_eq!(owner.connect().ask_words(&words), OK);
+    names
+}
+
+fn delete(names: &[Vec<u8>]) -> Vec<&[u8]> {
+    std::iter::once(&b"DEL"[..]).chain(names.iter().map(Vec::as_slice)).collect()
+}
+
+#[test]
+fn a_forwarded_deletion_that_has_to_wait_half_way_at_the_owner_counts_every_key_once() {
+    let (low, high) = pair();
+    let slot = key_slot(b"bar");
+    hand_over(slot, &low, &high);
+    let over = AtomicBool::new(false);
+    let mut counts = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for access in [Access::Parked, Access::Open] {
+                    high.set_access(slot, access);
+                    std::thread::sleep(Duration::from_micros(300));
+                }
+            }
+        });
+        for _ in 0..20 {
+            let names = write_many(&high, 2000);
+            // Anew: one request in 64 is answered with `MOVED`.
+            low.node.departed(slot);
+            counts.push(low.connect().ask_words(&delete(&names)));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(counts.iter().all(|count| count == ":2000\r\n"), "{counts:?}");
+}
+
+#[test]
+fn a_deletion_that_two_handovers_interrupt_counts_every_key_once() {
+    let (low, high) = pair();
+    let third = Server::start_with(|args| args.name = "web-2".into());
+    let peer = stopped_peer();
+    hand_over(key_slot(b"bar"), &low, &high);
+    forward_to(&peer, &low);
+    let names = write_many(&third, 100);
+    let mut client = low.connect();
+    let mut request = Vec::new();
+    encode_command(&mut request, &delete(&names));
+    client.send(&request);
+    let mut link = accept(&peer);
+    // The owner deletes 64 keys and has to wait, then 128, and hands the slot on.
+    let third = third.node.args.bus_port;
+    for answer in ["-RC.WAIT 64\r\n".to_owned(), format!("-RC.ASK {third} 127.0.0.1 128\r\n")] {
+        read_until(&mut link, b"{bar}99\r\n");
+        link.write_all(answer.as_bytes()).unwrap();
+    }
+    assert_eq!(client.receive(), b":292\r\n");
 }
