@@ -16,11 +16,15 @@ use tokio::net::TcpStream;
 
 use super::client::Client;
 use super::executor::Executor;
-use super::forward;
+use super::forward::{self, Announcement};
 use super::session::Session;
 use super::workers::{Origin, Worker};
 use crate::account::Lease;
 use crate::counters::count;
+
+mod announced;
+
+use announced::Announced;
 
 /// Bytes of one read: the least, and the most while a client keeps the connection full.
 const MIN_READ: usize = 4 << 10;
@@ -86,6 +90,7 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
         parser: RequestParser::new(limits),
         input: Vec::new(),
         memory: input_memory,
+        announced: Announced::Nothing,
         consumed: 0,
         need: 1,
         read_bytes: MIN_READ,
@@ -128,6 +133,8 @@ struct Connection<'a> {
     input: Vec<u8>,
     /// The memory of `input` and of the parser.
     memory: Lease,
+    /// What another node has announced and has still to send.
+    announced: Announced,
     consumed: usize,
     /// Bytes that the request at the end of `input` misses at least.
     need: usize,
@@ -192,6 +199,7 @@ impl Connection<'_> {
             if self.executor.out.len() >= HIGH_MARK {
                 break Stop::Write;
             }
+            self.drop_refused();
             let input = self.input.get(self.consumed..).unwrap_or_default();
             match self.parser.parse(input) {
                 Ok(Parsed::Incomplete { need }) => {
@@ -201,24 +209,31 @@ impl Connection<'_> {
                 Ok(Parsed::Crowded { bytes }) => {
                     self.executor.mark = self.executor.out.len();
                     let held = self.input.capacity() + bytes;
-                    if self.executor.meanwhile(self.memory.wait_for(held)).await {
-                        self.parser.grant(bytes);
-                    } else if self.client.is_closing() {
-                        break Stop::Close;
-                    } else if !self.client.is_peer {
-                        self.executor.overloaded();
-                        break Stop::Close;
+                    let is_granted = if self.client.is_peer {
+                        self.wait_as_peer(held).await
+                    } else {
+                        Ok(self.executor.meanwhile(self.memory.wait_for(held)).await)
+                    };
+                    match is_granted {
+                        Ok(true) => self.parser.grant(bytes),
+                        Ok(false) if !self.client.is_closing() => {
+                            self.executor.overloaded();
+                            break Stop::Close;
+                        }
+                        Ok(false) | Err(_) => break Stop::Close,
                     }
                 }
                 Ok(Parsed::Request { consumed }) => {
                     self.client.holding.set_busy();
                     let args = self.parser.args(input);
-                    let close = !args.is_empty() && self.executor.answer(args, &mut now).await;
+                    let size = self.client.is_peer.then(|| Announcement::read(args)).flatten();
                     self.consumed += consumed;
-                    if close {
-                        break Stop::Close;
-                    }
-                    if self.client.is_closing() {
+                    let close = match size {
+                        _ if !self.announced.ends_with(consumed) => true,
+                        Some(size) => !self.expect(size).await,
+                        None => !args.is_empty() && self.executor.answer(args, &mut now).await,
+                    };
+                    if close || self.client.is_closing() {
                         break Stop::Close;
                     }
                 }
@@ -326,11 +341,12 @@ impl Connection<'_> {
                 }
                 continue;
             }
-            let patience = STALLED_REQUEST.saturating_sub(self.client.holding.idle_for());
+            let patience = self.patience();
+            let left = patience.unwrap_or_default().saturating_sub(self.client.holding.idle_for());
             tokio::select! {
                 ready = self.executor.socket.readable() => ready?,
                 () = self.client.woken() => if self.client.is_closing() { return Err(End::Closed) },
-                () = tokio::time::sleep(patience), if !self.input.is_empty() => {
+                () = tokio::time::sleep(left), if patience.is_some() => {
                     return Err(End::Stalled);
                 }
             }
@@ -339,6 +355,9 @@ impl Connection<'_> {
 
     /// Room for one read. A length that was only announced gets no more than what has arrived already.
     async fn make_room(&mut self) -> Result<usize, End> {
+        if let Some(room) = self.announced_room()? {
+            return Ok(room);
+        }
         let mut room = self.read_bytes.max(self.need.min(self.input.len()));
         if self.input.len() + room > self.input.capacity() {
             let held = self.input.len() + self.parser.held_bytes();
@@ -347,16 +366,18 @@ impl Connection<'_> {
                 self.read_bytes = MIN_READ;
                 room = MIN_READ;
             }
-            while !self.memory.wait_for(held + room).await {
+            let is_granted = if self.client.is_peer {
+                self.wait_as_peer(held + room).await?
+            } else {
+                self.memory.wait_for(held + room).await
+            };
+            if !is_granted {
                 if self.client.is_closing() {
                     return Err(End::Closed);
                 }
-                // Behind another node's request there are those of many clients: it waits.
-                if !self.client.is_peer {
-                    self.executor.overloaded();
-                    self.write().await?;
-                    return Err(End::NoMemory);
-                }
+                self.executor.overloaded();
+                self.write().await?;
+                return Err(End::NoMemory);
             }
             self.input.reserve_exact(room);
         }
@@ -381,6 +402,9 @@ impl Connection<'_> {
         let kept = if is_tracking { holding.allowance() / 4 } else { holding.keepable() };
         if self.executor.out.capacity() > kept {
             self.executor.out.shrink_to(kept);
+        }
+        if matches!(self.announced, Announced::Taken(_)) {
+            return;
         }
         if self.input.is_empty() && self.input.capacity() > kept {
             self.input.shrink_to(if kept < MIN_READ { 0 } else { kept });

@@ -4,6 +4,9 @@
 //! A forwarded request is an ordinary one with an argument before it: `RC.FWD`. A transaction is one request as well,
 //! `RC.FWD EXEC` and then each command with its number of arguments before it: so it cannot be torn apart.
 //!
+//! A large one goes over a link of its own, with its size before it ([`Announcement`]). The owner answers at once that it is too
+//! large for it, or within a second that it has no memory for it, and drops it as it comes; the client gets that answer.
+//!
 //! Requests of many clients share a link and are answered in order, so none may wait at the other node: if it cannot serve the
 //! request at once, it says so, and the node that the client is connected to waits and asks again. A deletion may have to stop
 //! half way: the owner says how many keys it has counted so far, and the client gets the sum.
@@ -30,14 +33,21 @@ use super::redirect::BusAddress;
 use super::session::{NoRoom, Transaction};
 use crate::account::{Lease, MAX_MESSAGE_BYTES};
 
+mod announcement;
+
+pub(super) use announcement::Announcement;
+
 /// First argument of every forwarded request. On a client's connection it is an unknown command.
 const PREFIX: &[u8] = b"RC.FWD";
 
 /// Requests that wait for one link at most; more wait in their connections.
 const QUEUE: usize = 1024;
 
-/// Requests of more bytes go over a link of their own: small ones would wait until they are sent.
-const LARGE: usize = 64 << 10;
+/// Requests of more bytes go over a link of their own, since small ones would wait until they are sent, and are announced.
+pub(super) const LARGE: usize = 64 << 10;
+
+/// Bytes that forwarding adds to a request at most; to a transaction, with each of its commands.
+pub(super) const ADDED: usize = 1 << 10;
 
 /// What another node may send: what clients of the largest node may, and what forwarding adds to it. Without this slack a
 /// request at a client's limit would close the link, and fail the requests of all others on it.
@@ -46,7 +56,7 @@ pub(super) fn limits() -> Limits {
     Limits {
         // The prefix, `EXEC`, and a count for each command of a transaction.
         max_args: of_clients.max_args + 2 + MAX_QUEUED,
-        max_request_bytes: of_clients.max_request_bytes + (1 << 10),
+        max_request_bytes: of_clients.max_request_bytes + ADDED,
         ..of_clients
     }
 }
@@ -154,7 +164,7 @@ impl Forwarder {
     }
 }
 
-/// The bytes of a request, or of the transaction that `EXEC` is to execute, as sent to another node.
+/// The bytes of a request, or of the transaction that `EXEC` is to execute, as sent to another node. A large one is announced.
 pub(super) fn wrap<'a>(
     args: impl Iterator<Item = &'a [u8]>,
     transaction: Option<&Transaction>,
@@ -173,8 +183,14 @@ pub(super) fn wrap<'a>(
         wrapped.push(count.as_bytes());
         wrapped.extend(args.iter());
     }
-    let mut request = Vec::new();
+    let mut request = vec![0; Announcement::BYTES];
     encode_command(&mut request, &wrapped);
+    let size = Announcement { bytes: request.len() - Announcement::BYTES, args: wrapped.len() };
+    if size.bytes <= LARGE {
+        return Ok(Bytes::from(request).slice(Announcement::BYTES..));
+    }
+    let is_written = size.write(&mut request);
+    is_written.map_err(|_| CommandError::Other("ERR request is too large"))?;
     Ok(request.into())
 }
 

@@ -15,7 +15,7 @@ use crate::resp::redirect::{self, Redirect};
 use crate::resp::session::{NoRoom, Transaction};
 
 /// Bytes and number of the queued commands of one connection.
-const MAX_QUEUED_BYTES: usize = 8 << 20;
+pub(in crate::resp) const MAX_QUEUED_BYTES: usize = 8 << 20;
 pub(in crate::resp) const MAX_QUEUED: usize = 65_536;
 
 /// Commands that a transaction does not queue but obeys.

@@ -1,6 +1,6 @@
 //! What is sent arrives, at the limits too, and nonsense is refused.
 
-use ringcache_wire::request::{ProtocolError, RequestParser};
+use ringcache_wire::request::{Parsed, ProtocolError, RequestParser};
 
 use super::*;
 use crate::account::Account;
@@ -68,8 +68,12 @@ fn what_no_node_sends_is_refused() {
     }
 }
 
-/// What a parser says to a request, and how many arguments it has.
+/// What a parser says to a request, and how many arguments it has; a forwarded one is announced if it is large.
 fn parsed(limits: Limits, request: &[u8]) -> Result<usize, ProtocolError> {
+    let request = request
+        .get(Announcement::BYTES..)
+        .filter(|_| request.starts_with(b"RC."))
+        .unwrap_or(request);
     let mut parser = RequestParser::new(Limits { free_args: usize::MAX, ..limits });
     parser.parse(request).map(|_| parser.args(request).len())
 }
@@ -139,4 +143,20 @@ fn what_is_left_of_a_flush_is_read_and_nonsense_is_not() {
     for broken in ["-ERR no\r\n", "*1\r\n:1\r\n", "*2\r\n:2\r\n:1\r\n", "*2\r\n:0\r\n:16384\r\n"] {
         assert_eq!(left_of_flush(broken.as_bytes()), None, "{broken}");
     }
+}
+
+#[test]
+fn a_large_request_is_announced_with_its_size_and_a_small_one_is_not() {
+    let large = vec![b'v'; LARGE];
+    let request = wrap([&b"SET"[..], b"k", &large].into_iter(), None).unwrap();
+    let mut parser = RequestParser::new(limits());
+    let parsed = parser.parse(&request).unwrap();
+    assert_eq!(parsed, Parsed::Request { consumed: Announcement::BYTES });
+    let size = Announcement { bytes: request.len() - Announcement::BYTES, args: 4 };
+    assert_eq!(Announcement::read(parser.args(&request)), Some(size));
+
+    let header = "*4\r\n$6\r\nRC.FWD\r\n$3\r\nSET\r\n$1\r\nk\r\n$65488\r\n\r\n".len();
+    let small = &large[..LARGE - header];
+    let request = wrap([&b"SET"[..], b"k", small].into_iter(), None).unwrap();
+    assert_eq!((request.len(), &request[..4]), (LARGE, &b"*4\r\n"[..]));
 }

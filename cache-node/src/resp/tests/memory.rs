@@ -15,7 +15,7 @@ const OK: &str = "+OK\r\n";
 use crate::account::{Account, Lease};
 
 /// The smallest node: 12 MiB for all connections beyond what each may hold anyway, and messages of 4 MiB.
-fn small() -> Server {
+pub(super) fn small() -> Server {
     Server::start_with(|args| args.memory_bytes = 64 << 20)
 }
 
@@ -158,7 +158,7 @@ fn a_tracking_client_gets_its_pushes_while_others_hold_all_memory() {
 }
 
 /// All of the account that clients have not kept, and what its holder may hold freely besides.
-fn take_all(server: &Server) -> Lease {
+pub(super) fn take_all(server: &Server) -> Lease {
     let account = account(server);
     eventually("clients have nothing to do", || account.used_bytes() < 512 << 10);
     let holding = account.open(false);

@@ -6,6 +6,7 @@ mod commands;
 mod connections;
 mod forwarding;
 mod hostile;
+mod large_requests;
 mod memory;
 mod parts;
 mod tracking;
