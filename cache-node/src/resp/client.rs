@@ -120,7 +120,7 @@ impl Client {
         }
     }
 
-    /// Moves the pushes that wait into `out`, which is empty.
+    /// Moves the pushes that wait into `out`, which is empty, with the memory that they take.
     pub(super) fn take_pushes(&self, out: &mut Output) {
         if let Some(pushes) = &mut *self.pushes.lock() {
             pushes.take(out);

@@ -71,7 +71,7 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
         Origin::Peer { proto } => (true, proto, forward::limits()),
     };
     let holding = node.account.open(!is_peer);
-    let (input_memory, output_memory) = (holding.lease(), holding.lease());
+    let [input_memory, output_memory, push_memory] = std::array::from_fn(|_| holding.lease());
     let registered = shared.clients.register(addr, laddr, is_peer, holding, monotonic_ms);
     // Only after registering: whoever stops the node first says so, then closes the registered ones.
     if *shared.stop.borrow() {
@@ -85,6 +85,7 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
             socket,
             out: Output::leased(output_memory),
             mark: 0,
+            pushes: Output::leased(push_memory),
         },
         client,
         parser: RequestParser::new(limits),
@@ -256,17 +257,30 @@ impl Connection<'_> {
             if self.executor.session.tracking.is_none() || !self.client.has_pushes() {
                 return Ok(());
             }
-            self.client.take_pushes(&mut self.executor.out);
+            self.client.take_pushes(&mut self.executor.pushes);
         }
     }
 
     async fn write(&mut self) -> Result<(), End> {
+        self.write_all(&self.executor.pushes).await?;
+        self.executor.pushes.clear();
+        self.executor.pushes.shrink_to(0);
+        self.write_all(&self.executor.out).await?;
+        self.executor.out.clear();
+        self.executor.mark = 0;
+        if self.executor.out.capacity() > HIGH_MARK {
+            self.executor.out.shrink_to(MIN_READ);
+        }
+        Ok(())
+    }
+
+    async fn write_all(&self, bytes: &[u8]) -> Result<(), End> {
         let mut written = 0;
-        if !self.executor.out.is_empty() {
-            // From now on it is these replies that the client is slow to take.
+        if !bytes.is_empty() {
+            // From now on it is these bytes that the client is slow to take.
             self.client.holding.restart();
         }
-        while let Some(rest) = self.executor.out.get(written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match self.executor.socket.try_write(rest) {
                 Ok(0) => return Err(End::Closed),
                 Ok(bytes) => {
@@ -276,11 +290,6 @@ impl Connection<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
                 Err(error) => return Err(error.into()),
             }
-        }
-        self.executor.out.clear();
-        self.executor.mark = 0;
-        if self.executor.out.capacity() > HIGH_MARK {
-            self.executor.out.shrink_to(MIN_READ);
         }
         Ok(())
     }

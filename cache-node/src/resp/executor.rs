@@ -42,6 +42,9 @@ pub(super) struct Executor<'a> {
     pub(super) out: Output,
     /// Where the reply to the request at hand begins in `out`. What stands before it is complete.
     pub(super) mark: usize,
+    /// Pushes that are being written, before what is in `out`. They are apart from it: the room there may have been reserved for
+    /// the reply to a write that is carried out already.
+    pub(super) pushes: Output,
 }
 
 impl Executor<'_> {
@@ -139,10 +142,11 @@ impl Executor<'_> {
         let mut is_connected = true;
         loop {
             is_connected = is_connected && self.write_ready();
+            let has_more = self.mark > 0 || !self.pushes.is_empty();
             tokio::select! {
                 biased;
                 result = &mut event => return result,
-                ready = self.socket.writable(), if is_connected && self.mark > 0 => {
+                ready = self.socket.writable(), if is_connected && has_more => {
                     is_connected = ready.is_ok();
                 }
                 () = client.woken() => {}
@@ -155,15 +159,18 @@ impl Executor<'_> {
     fn write_ready(&mut self) -> bool {
         loop {
             // While replies wait, pushes stay where their number is bounded.
-            if self.out.is_empty() && self.session.tracking.is_some() {
-                self.session.client.take_pushes(&mut self.out);
-                self.mark = self.out.len();
+            if self.out.is_empty() && self.pushes.is_empty() && self.session.tracking.is_some() {
+                self.session.client.take_pushes(&mut self.pushes);
             }
-            let Some(ready) = self.out.get(..self.mark).filter(|ready| !ready.is_empty()) else {
+            let replies = self.out.get(..self.mark).unwrap_or_default();
+            let are_pushes = !self.pushes.is_empty();
+            let ready = if are_pushes { &self.pushes } else { replies };
+            if ready.is_empty() {
                 return true;
-            };
+            }
             match self.socket.try_write(ready) {
                 Ok(0) => return false,
+                Ok(written) if are_pushes => self.pushes.sent(written),
                 Ok(written) => {
                     self.out.sent(written);
                     self.mark -= written;

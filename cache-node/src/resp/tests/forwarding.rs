@@ -11,6 +11,7 @@ use ringcache_store::Access;
 use ringcache_wire::encode_command;
 
 use super::cluster::{hand_over, pair, pair_with};
+use super::memory::take_rest;
 use super::{Client, Clock, Server, eventually};
 
 const OK: &str = "+OK\r\n";
@@ -282,4 +283,24 @@ fn a_deletion_that_two_handovers_interrupt_counts_every_key_once() {
         link.write_all(answer.as_bytes()).unwrap();
     }
     assert_eq!(client.receive(), b":292\r\n");
+}
+
+#[test]
+fn a_push_does_not_take_the_room_of_the_reply_to_a_forwarded_write() {
+    let (low, high) = pair_with(|args| args.memory_bytes = 64 << 20);
+    let peer = stopped_peer();
+    hand_over(key_slot(b"bar"), &low, &high);
+    forward_to(&peer, &low);
+    let mut client = Client::connect_resp3(low.addr);
+    client.check(&[("CLIENT TRACKING ON", OK), ("GET b", "_\r\n")]);
+    client.send(b"GETDEL bar\r\n");
+    let mut link = accept(&peer);
+    read_until(&mut link, b"\r\nbar\r\n");
+    low.connect().check(&[("SET b 1", OK)]);
+    assert!(client.receive().starts_with(b">2\r\n$10\r\ninvalidate"));
+    let _all = take_rest(&low);
+    let value = vec![b'v'; 1 << 20];
+    let reply = [b"$1048576\r\n", value.as_slice(), b"\r\n"].concat();
+    link.write_all(&reply).unwrap();
+    assert!(client.receive() == reply, "the value is deleted, and the client does not have it");
 }

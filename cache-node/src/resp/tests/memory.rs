@@ -161,6 +161,12 @@ fn a_tracking_client_gets_its_pushes_while_others_hold_all_memory() {
 pub(super) fn take_all(server: &Server) -> Lease {
     let account = account(server);
     eventually("clients have nothing to do", || account.used_bytes() < 512 << 10);
+    take_rest(server)
+}
+
+/// All of the account that nobody has leased.
+pub(super) fn take_rest(server: &Server) -> Lease {
+    let account = account(server);
     let holding = account.open(false);
     let mut all = holding.lease();
     eventually("all is taken", || {
