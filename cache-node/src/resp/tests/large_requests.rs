@@ -136,6 +136,18 @@ fn a_large_request_that_no_memory_comes_for_is_answered_and_the_next_on_its_link
 }
 
 #[test]
+fn a_large_request_that_stands_still_half_way_gives_its_memory_back() {
+    let owner = small();
+    let mut link = Link::open(&owner);
+    let request = wrap([&b"SET"[..], b"bar", &vec![b'v'; 1 << 20]].into_iter(), None).unwrap();
+    link.socket.write_all(&request[..100]).unwrap();
+    let account = &owner.node.account;
+    eventually("its memory is taken", || account.used_bytes() > 1 << 19);
+    eventually("its memory is given back", || account.used_bytes() == 0);
+    assert_eq!(link.receive(), "", "its link is closed");
+}
+
+#[test]
 fn a_link_that_is_closed_while_it_waits_for_memory_ends() {
     let owner = small();
     let _all = take_all(&owner);
