@@ -7,7 +7,7 @@ use ringcache_ring::SlotSet;
 use ringcache_store::MAX_VALUE_BYTES;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::request::Args;
-use ringcache_wire::table::{CommandSpec, lookup};
+use ringcache_wire::table::{Command, CommandSpec, lookup};
 
 use super::commands::flush::NAMED;
 use super::dispatch::{Effect, SHORT, returns_values};
@@ -166,14 +166,12 @@ impl Executor<'_> {
     /// Bytes for which there must be memory before a request is sent: a write would be carried out and its reply be lost. A
     /// read can be sent again.
     fn most_reply_bytes(&self, args: Args<'_>) -> usize {
-        let of_one = |(spec, args): (&CommandSpec, Args<'_>)| {
-            if returns_values(spec, args) { SHORT + MAX_VALUE_BYTES } else { SHORT / 4 }
-        };
         if let Some(transaction) = &self.session.transaction {
-            return SHORT + transaction.commands().map(of_one).sum::<usize>();
+            let replies = transaction.commands().map(|(spec, args)| longest_reply(spec, args));
+            return SHORT + replies.sum::<usize>();
         }
         match args.get(0).and_then(lookup) {
-            Some(spec) if Effect::of(spec) != Effect::Reads => SHORT + of_one((spec, args)),
+            Some(spec) if Effect::of(spec) != Effect::Reads => SHORT + longest_reply(spec, args),
             _ => 0,
         }
     }
@@ -217,6 +215,22 @@ impl Executor<'_> {
         self.reply().error(&error);
         Sent::Answered
     }
+}
+
+/// Bytes of the longest reply to a command, whatever the values of its keys.
+fn longest_reply(spec: &CommandSpec, args: Args<'_>) -> usize {
+    /// A number, a status, an error, or the header of a value.
+    const LINE: usize = SHORT / 4;
+    let keys = spec.key_positions(args.len()).count();
+    let carried = match spec.id {
+        _ if returns_values(spec, args) => keys * (LINE + MAX_VALUE_BYTES),
+        // The digits of its number.
+        Command::Incrbyfloat => SHORT,
+        // `PING` and `ECHO` answer with what they are told.
+        _ if keys == 0 => args.iter().map(<[u8]>::len).max().unwrap_or(0),
+        _ => 0,
+    };
+    LINE + carried
 }
 
 /// Until when a request that has waited so long may wait, in monotonic milliseconds.

@@ -304,3 +304,33 @@ fn a_push_does_not_take_the_room_of_the_reply_to_a_forwarded_write() {
     link.write_all(&reply).unwrap();
     assert!(client.receive() == reply, "the value is deleted, and the client does not have it");
 }
+
+#[test]
+fn the_replies_of_a_forwarded_transaction_have_their_room_before_it_is_sent() {
+    let (low, high) = pair_with(|args| args.memory_bytes = 64 << 20);
+    let peer = stopped_peer();
+    hand_over(key_slot(b"bar"), &low, &high);
+    let long = vec![b'v'; 300 << 10];
+    let float = format!("{}.5", "9".repeat(300));
+    let mut client = low.connect();
+    client.check(&[("MULTI", OK)]);
+    let mget = [&b"MGET"[..], b"bar", b"bar", b"bar"];
+    let mut queue: Vec<Vec<&[u8]>> = vec![vec![b"ECHO", &long], vec![b"PING", &long], mget.into()];
+    queue.resize(40, vec![b"INCRBYFLOAT", b"{bar}f", float.as_bytes()]);
+    for words in &queue {
+        assert_eq!(client.ask_words(words), "+QUEUED\r\n");
+    }
+    forward_to(&peer, &low);
+    client.send(b"EXEC\r\n");
+    let mut link = accept(&peer);
+    // Whole, as the origin would not leave the rest unsent for a reply.
+    read_until(&mut link, b"\r\nMGET\r\n$3\r\nbar\r\n$3\r\nbar\r\n$3\r\nbar\r\n");
+    let _all = take_rest(&low);
+    let bulk = |value: &[u8]| [format!("${}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat();
+    let mut reply = format!("*{}\r\n", queue.len()).into_bytes();
+    reply.extend([bulk(&long), bulk(&long), b"*3\r\n".to_vec()].concat());
+    reply.extend(bulk(&vec![b'v'; 1 << 20]).repeat(3));
+    reply.extend(bulk(&vec![b'9'; 512]).repeat(queue.len() - 3));
+    link.write_all(&reply).unwrap();
+    assert!(client.receive() == reply, "it has run, and the client does not know");
+}
