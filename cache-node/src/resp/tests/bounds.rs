@@ -64,3 +64,35 @@ fn an_error_quotes_a_text_to_its_limit_and_shows_what_cannot_be_printed() {
     quoted(&[0; 129], &r"\u{0}".repeat(128 / 5));
     client.check(&[("PING", "+PONG\r\n")]);
 }
+
+/// Before a transaction runs there is memory for so many bytes of each reply that is no value.
+const RESERVED: usize = 256;
+
+#[test]
+fn no_error_within_a_transaction_is_longer_than_what_was_reserved_for_it() {
+    let server = Server::start();
+    let long_text = b"x\r\n\xff ".repeat(500);
+    let mut seen = 0;
+    for spec in COMMANDS {
+        for args in 0..6_usize {
+            for long in 0..1_usize << args {
+                let pick = |arg: usize| {
+                    if long >> arg & 1 == 1 { long_text.clone() } else { b"10".to_vec() }
+                };
+                let name = spec.name.as_bytes().to_vec();
+                let request: Vec<_> = std::iter::once(name).chain((0..args).map(pick)).collect();
+                let mut client = server.connect();
+                client.ask("MULTI");
+                if reply_to(&mut client, &request) != "+QUEUED\r\n" {
+                    continue;
+                }
+                let reply = client.ask("EXEC");
+                if let Some(error) = reply.strip_prefix("*1\r\n").filter(|r| r.starts_with('-')) {
+                    seen += 1;
+                    assert!(error.len() <= RESERVED, "{} bytes: {error:.600}", error.len());
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} errors");
+}
