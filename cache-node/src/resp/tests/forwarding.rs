@@ -309,8 +309,7 @@ fn a_push_does_not_take_the_room_of_the_reply_to_a_forwarded_write() {
 fn the_replies_of_a_forwarded_transaction_have_their_room_before_it_is_sent() {
     let (low, high) = pair_with(|args| args.memory_bytes = 64 << 20);
     let peer = stopped_peer();
-    hand_over(key_slot(b"bar"), &low, &high);
-    let long = vec![b'v'; 300 << 10];
+    let long = vec![b'v'; 8 << 10];
     let float = format!("{}.5", "9".repeat(300));
     let mut client = low.connect();
     client.check(&[("MULTI", OK)]);
@@ -320,6 +319,7 @@ fn the_replies_of_a_forwarded_transaction_have_their_room_before_it_is_sent() {
     for words in &queue {
         assert_eq!(client.ask_words(words), "+QUEUED\r\n");
     }
+    hand_over(key_slot(b"bar"), &low, &high);
     forward_to(&peer, &low);
     client.send(b"EXEC\r\n");
     let mut link = accept(&peer);
