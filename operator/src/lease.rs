@@ -3,29 +3,34 @@
 //! A lease is not a fence. Two replicas may work for a moment, and every write is made so that this does no harm; the lease
 //! keeps them from working against each other all the time.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::Method;
 use kube::Client;
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseParams, Result};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval, sleep, timeout};
-use tracing::{info, warn};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, info, warn};
 
 use crate::client;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 
-/// A lease that is not renewed for so long may be taken by another replica.
+mod candidate;
+#[cfg(test)]
+mod tests;
+
+use candidate::Candidate;
+
+/// A lease that has not changed for so long may be taken by another replica.
 const DURATION: Duration = Duration::from_secs(15);
 /// A holder that could not renew for so long stops working, well before another may begin.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// The lease is renewed when so much of it is left: every two seconds.
-const RENEW_WITH_LEFT: Duration = Duration::from_secs(13);
-/// Between two attempts to get hold of it.
-const RETRY: Duration = Duration::from_secs(2);
+/// Between two renewals.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// Between two looks of a replica that stands by. It looks this often whatever time the lease has left, so that it notices at
+/// once when the holder gives the lease back: nobody repairs a cluster until then.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A call must fail early enough for another attempt before the deadline.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time for giving the lease back.
@@ -42,11 +47,12 @@ pub struct LeaseSettings {
     pub identity: String,
 }
 
-/// The lease, held.
+/// The lease, held. Dropped without a release it is renewed no more.
 pub struct Lease {
-    held: watch::Receiver<bool>,
-    renewals: JoinHandle<Result<LeaseManager>>,
-    renewed: Renewed,
+    /// A task of its own: a reconcile that computes for long must not delay a renewal.
+    renewals: JoinHandle<Candidate>,
+    stop: DropGuard,
+    lost: CancellationToken,
     metrics: Metrics,
     name: String,
 }
@@ -57,105 +63,86 @@ impl Lease {
         client: &Client,
         settings: &LeaseSettings,
         config: &Config,
+        clock: Clock,
         metrics: &Metrics,
     ) -> Self {
         let LeaseSettings { name, namespace, identity } = settings;
         let config = Config { call_timeout: CALL_TIMEOUT, ..config.clone() };
-        let renewed = Renewed::now();
-        let client = renewed.noted(&client::bounded(client, &config, metrics));
+        let client = client::bounded(client, &config, metrics);
         metrics.leader.with_label_values(&[name.as_str()]).set(0);
         info!(name, namespace, identity, "waiting for the lease");
-        loop {
-            let params = LeaseParams::new(identity, DURATION.as_secs(), RENEW_WITH_LEFT.as_secs());
-            let manager = LeaseManagerBuilder::new(client.clone(), name)
-                .with_namespace(namespace)
-                .with_parameters(params);
-            match manager.build().await {
-                Ok(manager) => {
-                    let (mut held, renewals) = manager.watch().await;
-                    if held.wait_for(|held| *held).await.is_ok() {
-                        info!(name, namespace, identity, "holding the lease");
-                        metrics.leader.with_label_values(&[name.as_str()]).set(1);
-                        let (metrics, name) = (metrics.clone(), name.clone());
-                        return Self { held, renewals, renewed, metrics, name };
-                    }
-                }
+        let mut candidate = Candidate::new(client, settings, clock);
+        let since = loop {
+            let began = Instant::now();
+            match candidate.claim().await {
+                Ok(true) => break began,
+                Ok(false) => (),
                 Err(error) => warn!(%error, "no lease yet"),
             }
-            sleep(RETRY).await;
-        }
+            sleep_until(began + LOOK_EVERY).await;
+        };
+        info!(name, namespace, identity, "holding the lease");
+        metrics.leader.with_label_values(&[name.as_str()]).set(1);
+        Self::hold(candidate, since, metrics.clone(), name.clone())
+    }
+
+    fn hold(mut candidate: Candidate, since: Instant, metrics: Metrics, name: String) -> Self {
+        let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
+        let (stopped, over) = (stop.clone(), lost.clone());
+        let renewals = tokio::spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => (),
+                () = renew(&mut candidate, since) => over.cancel(),
+            }
+            candidate
+        });
+        Self { renewals, stop: stop.drop_guard(), lost, metrics, name }
     }
 
     /// Returns when this replica must no longer work: another holds the lease, or could soon.
     pub async fn lost(&mut self) {
-        let mut look = interval(Duration::from_millis(500));
-        loop {
-            tokio::select! {
-                changed = self.held.changed() => {
-                    if changed.is_err() || !*self.held.borrow_and_update() {
-                        warn!("the lease is lost: another replica holds it");
-                        break;
-                    }
-                }
-                // The library goes on trying and says nothing while the API server does not answer.
-                _ = look.tick() => if self.renewed.since() > RENEW_DEADLINE {
-                    warn!(deadline_s = RENEW_DEADLINE.as_secs(), "the lease is lost: not renewed");
-                    break;
-                }
-            }
-        }
+        self.lost.cancelled().await;
         self.metrics.leader.with_label_values(&[self.name.as_str()]).set(0);
     }
 
     /// Gives the lease back, so that another replica need not wait until it expires.
     pub async fn release(self) {
-        let Self { held, mut renewals, metrics, name, .. } = self;
+        let Self { renewals, stop, metrics, name, .. } = self;
         metrics.leader.with_label_values(&[name.as_str()]).set(0);
-        drop(held);
-        match timeout(RELEASE_TIMEOUT, &mut renewals).await {
-            Ok(Ok(Ok(_))) => info!(name, "the lease is given back"),
-            failed => {
-                renewals.abort();
-                warn!(
-                    name,
-                    ?failed,
-                    "the lease is not given back: another replica waits until it expires"
-                );
+        drop(stop);
+        let release = async { anyhow::Ok(renewals.await?.release().await?) };
+        let why = match timeout(RELEASE_TIMEOUT, release).await {
+            Ok(Ok(())) => return info!(name, "the lease is given back"),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", RELEASE_TIMEOUT.as_secs()),
+        };
+        warn!(name, why, "the lease is not given back: another replica waits until it expires");
+    }
+}
+
+/// Renews the lease until another holds it, or could soon.
+async fn renew(candidate: &mut Candidate, mut renewed: Instant) {
+    loop {
+        sleep_until(renewed + RENEW_EVERY).await;
+        match timeout_at(renewed + RENEW_DEADLINE, claim_again(candidate)).await {
+            Ok(Some(sent)) => renewed = sent,
+            Ok(None) => return warn!("the lease is lost: another replica holds it"),
+            Err(_) => {
+                let deadline_s = RENEW_DEADLINE.as_secs();
+                return warn!(deadline_s, "the lease is lost: not renewed");
             }
         }
     }
 }
 
-/// When the lease was last renewed: taken from the calls, because the library does not tell.
-#[derive(Clone)]
-struct Renewed(Arc<Mutex<Instant>>);
-
-impl Renewed {
-    fn now() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-
-    /// The same client, with each accepted write noted as of when it was sent.
-    fn noted(&self, client: &Client) -> Client {
-        let (renewed, through) = (self.clone(), client.clone());
-        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-            let (renewed, through) = (renewed.clone(), through.clone());
-            async move {
-                let (sent, is_write) = (Instant::now(), *request.method() == Method::PATCH);
-                let answer = through.send(request).await?;
-                if is_write && answer.status().is_success() {
-                    *renewed.0.lock().unwrap_or_else(PoisonError::into_inner) = sent;
-                }
-                Ok::<_, kube::Error>(answer)
-            }
-        });
-        Client::new(service, client.default_namespace())
-    }
-
-    fn since(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+/// When the claim was sent that was granted; `None` = another replica holds the lease.
+async fn claim_again(candidate: &mut Candidate) -> Option<Instant> {
+    loop {
+        let sent = Instant::now();
+        match candidate.claim().await {
+            Ok(held) => return held.then_some(sent),
+            Err(error) => debug!(%error, "the lease is not renewed yet"),
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -40,15 +40,15 @@ async fn main() -> anyhow::Result<ExitCode> {
     tokio::spawn(server.serve(listener));
     tokio::spawn(stop_on_signal(shutdown.clone())?);
 
+    let clock = Clock::system();
     let mut lease = None;
     if let Some(settings) = args.lease(client.default_namespace()) {
         lease = tokio::select! {
-            lease = Lease::acquire(&client, &settings, &config, &metrics) => Some(lease),
+            lease = Lease::acquire(&client, &settings, &config, clock.clone(), &metrics) => Some(lease),
             () = shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
         };
     }
-    let operator =
-        run::run(client, AdminClient::new(), config, Clock::system(), metrics, shutdown.clone());
+    let operator = run::run(client, AdminClient::new(), config, clock, metrics, shutdown.clone());
     let lost = async {
         match &mut lease {
             Some(lease) => lease.lost().await,

@@ -150,15 +150,19 @@ impl Stub {
             Method::GET => self.get(path).map_or_else(|| status(404), |object| whole(200, &object)),
             Method::POST => {
                 let name = sent["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-                self.put(&format!("{path}/{name}"), sent.clone());
-                whole(201, &sent)
+                let object = format!("{path}/{name}");
+                self.put(&object, sent);
+                self.get(&object).map_or_else(|| status(404), |object| whole(201, &object))
             }
             Method::PATCH => {
                 let object = path.strip_suffix("/status").unwrap_or(path);
                 let before = self.get(object).unwrap_or_else(|| json!({ "metadata": {} }));
-                let after = merged(before, sent);
-                self.put(object, after.clone());
-                whole(200, &after)
+                let version = &sent["metadata"]["resourceVersion"];
+                if !version.is_null() && *version != before["metadata"]["resourceVersion"] {
+                    return status(409);
+                }
+                self.put(object, merged(before, sent));
+                self.get(object).map_or_else(|| status(404), |object| whole(200, &object))
             }
             _ => {
                 self.remove(path);
