@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use http::header::{HeaderValue, USER_AGENT};
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -82,7 +82,12 @@ impl Calls {
 
     /// The whole answer, or the beginning of a watch.
     async fn answer(&self, request: Request<Body>, uri: &Uri) -> Result<Answer, BoxError> {
+        let is_read = request.method() == Method::GET;
         let (head, body) = self.client.send(request).await?.into_parts();
+        // What may not be listed may not be watched, and the list comes first.
+        if is_read && matches!(head.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
+            self.metrics.progress.refused(uri.path());
+        }
         let body = if head.status.is_success() && is_watch(uri) {
             let (progress, path) = (self.metrics.progress.clone(), uri.path().to_owned());
             progress.alive(&path);

@@ -39,7 +39,7 @@ const fn row(
     Row { name, kind, labels, help }
 }
 
-const TABLE: [Row; 18] = [
+const TABLE: [Row; 19] = [
     row(
         "controller_runtime_reconcile_total",
         Kind::Counter,
@@ -148,6 +148,12 @@ const TABLE: [Row; 18] = [
         &["kind"],
         "Seconds since the watch last showed life, of several namespaces the one that is worst off.",
     ),
+    row(
+        "ringcache_operator_watches_refused",
+        Kind::Gauge,
+        &["kind"],
+        "Watches that the API server refuses now: of a namespace that is gone, or that the operator may not see.",
+    ),
 ];
 
 /// All metrics, shared by clones.
@@ -173,6 +179,7 @@ pub struct Metrics {
     pub(crate) clusters: IntGaugeVec,
     pub(crate) watch_errors: IntCounterVec,
     watch_age: GaugeVec,
+    watches_refused: IntGaugeVec,
 }
 
 impl Metrics {
@@ -210,6 +217,7 @@ impl Metrics {
             clusters: make.gauge("ringcache_operator_clusters")?,
             watch_errors: make.counter("ringcache_operator_watch_errors_total")?,
             watch_age: make.seconds("ringcache_operator_watch_age_seconds")?,
+            watches_refused: make.gauge("ringcache_operator_watches_refused")?,
             registry: registry.clone(),
         };
         registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -227,6 +235,9 @@ impl Metrics {
     fn families(&self) -> Vec<MetricFamily> {
         for (kind, age) in self.progress.ages() {
             self.watch_age.with_label_values(&[kind]).set(age.as_secs_f64());
+        }
+        for (kind, refused) in self.progress.refusals() {
+            self.watches_refused.with_label_values(&[kind]).set(refused);
         }
         self.registry.gather()
     }

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 /// Life signs of all watches, shared by clones. A watch shows life when the server accepts it and with every frame it sends,
 /// bookmarks included; the lists that a watch begins with do not count, because a list proves nothing about what follows.
+///
+/// A refusal is an answer: the operator may not see that namespace, or it is gone, and no restart would change that. So a
+/// refused watch is neither dead nor waited for, and costs the clusters of its own namespace only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<Mutex<BTreeMap<String, Watch>>>);
 
@@ -18,12 +21,14 @@ struct Watch {
     essential: bool,
     last: Instant,
     begun: bool,
+    /// When the server last refused it, if it has shown no life since.
+    refused: Option<Instant>,
 }
 
 impl Progress {
     /// From now on the watch of that path is expected to show life.
     pub(crate) fn expect(&self, path: &str, kind: &'static str, essential: bool) {
-        let watch = Watch { kind, essential, last: Instant::now(), begun: false };
+        let watch = Watch { kind, essential, last: Instant::now(), begun: false, refused: None };
         self.watches(|watches| watches.insert(path.to_owned(), watch));
     }
 
@@ -33,6 +38,16 @@ impl Progress {
             if let Some(watch) = watches.get_mut(path) {
                 watch.last = Instant::now();
                 watch.begun = true;
+                watch.refused = None;
+            }
+        });
+    }
+
+    /// The server refuses the watch of that path, or the list that it begins with.
+    pub(crate) fn refused(&self, path: &str) {
+        self.watches(|watches| {
+            if let Some(watch) = watches.get_mut(path) {
+                watch.refused = Some(Instant::now());
             }
         });
     }
@@ -49,19 +64,39 @@ impl Progress {
         ages
     }
 
-    /// A kind that the operator cannot work without and that has been silent for longer than `bound`.
-    pub(crate) fn stalled(&self, bound: Duration) -> Option<&'static str> {
-        self.first(|watch| watch.last.elapsed() > bound)
-    }
-
-    /// A kind that the operator cannot work without and whose watch has not begun.
-    pub(crate) fn missing(&self) -> Option<&'static str> {
-        self.first(|watch| !watch.begun)
-    }
-
-    fn first(&self, is_it: impl Fn(&Watch) -> bool) -> Option<&'static str> {
+    /// How many watches of each kind the server refuses now.
+    pub(crate) fn refusals(&self) -> BTreeMap<&'static str, i64> {
+        let mut refusals = BTreeMap::new();
         self.watches(|watches| {
-            watches.values().find(|watch| watch.essential && is_it(watch)).map(|watch| watch.kind)
+            for watch in watches.values() {
+                *refusals.entry(watch.kind).or_default() += i64::from(watch.refused.is_some());
+            }
+        });
+        refusals
+    }
+
+    /// A kind that the operator cannot work without and that has had no answer for longer than `bound`.
+    pub(crate) fn stalled(&self, bound: Duration) -> Option<&'static str> {
+        let answered = |watch: &Watch| watch.refused.unwrap_or(watch.last).max(watch.last);
+        self.first(|_, watch| answered(watch).elapsed() > bound)
+    }
+
+    /// A kind that the operator cannot work without and one of whose watches has neither begun nor been refused, or all of
+    /// them refused: an operator that may see nothing is not ready.
+    pub(crate) fn missing(&self) -> Option<&'static str> {
+        self.first(|watches, watch| {
+            let mut of_kind = watches.values().filter(|other| other.kind == watch.kind);
+            !watch.begun && (watch.refused.is_none() || !of_kind.any(|other| other.begun))
+        })
+    }
+
+    fn first(
+        &self,
+        is_it: impl Fn(&BTreeMap<String, Watch>, &Watch) -> bool,
+    ) -> Option<&'static str> {
+        self.watches(|watches| {
+            let mut essential = watches.values().filter(|watch| watch.essential);
+            essential.find(|watch| is_it(watches, watch)).map(|watch| watch.kind)
         })
     }
 
@@ -97,6 +132,35 @@ mod tests {
         assert_eq!(progress.missing(), Some("Pod"));
         progress.alive("/pods");
         assert_eq!(progress.missing(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_refused_is_not_dead_and_one_that_hangs_is() {
+        let progress = Progress::default();
+        for path in ["/a/pods", "/b/pods"] {
+            progress.expect(path, "Pod", true);
+        }
+        progress.alive("/a/pods");
+        assert_eq!(progress.missing(), Some("Pod"), "the other may still be accepted");
+        progress.refused("/b/pods");
+        assert_eq!((progress.missing(), progress.refusals()), (None, [("Pod", 1)].into()));
+        advance(Duration::from_secs(61)).await;
+        progress.alive("/a/pods");
+        assert_eq!(progress.stalled(Duration::from_mins(1)), Some("Pod"), "no answer any more");
+        progress.refused("/b/pods");
+        assert_eq!(progress.stalled(Duration::from_mins(1)), None);
+        progress.alive("/b/pods");
+        assert_eq!(progress.refusals(), [("Pod", 0)].into());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_may_see_nothing_of_a_kind_is_not_ready() {
+        let progress = Progress::default();
+        progress.expect("/a/pods", "Pod", true);
+        progress.expect("/a/clusters", "CacheCluster", true);
+        progress.alive("/a/clusters");
+        progress.refused("/a/pods");
+        assert_eq!(progress.missing(), Some("Pod"));
     }
 
     #[tokio::test(start_paused = true)]

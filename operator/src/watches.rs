@@ -139,7 +139,8 @@ impl Watches<'_> {
         K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug,
         K: Send + 'static,
     {
-        self.metrics.progress.expect(api.resource_url(), kind, essential);
+        let path = api.resource_url().to_owned();
+        self.metrics.progress.expect(&path, kind, essential);
         let errors = self.metrics.watch_errors.with_label_values(&[kind]);
         let mut config = watcher::Config::default().page_size(PAGE_SIZE);
         config.label_selector = labels.map(str::to_owned);
@@ -149,7 +150,7 @@ impl Watches<'_> {
                 Err(error) => {
                     errors.inc();
                     if !is_broken {
-                        warn!(kind, %error, "a watch failed; it is begun anew until it works");
+                        warn!(kind, path, %error, "a watch failed; it is begun anew until it works");
                     }
                     is_broken = true;
                 }
@@ -157,7 +158,7 @@ impl Watches<'_> {
                 Ok(Event::Init) => (),
                 Ok(_) => {
                     if is_broken {
-                        info!(kind, "the watch works again");
+                        info!(kind, path, "the watch works again");
                     }
                     is_broken = false;
                 }

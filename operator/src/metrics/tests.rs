@@ -44,8 +44,13 @@ fn the_registry_has_the_table_and_nothing_else() {
     for (counter, labels) in counters {
         counter.with_label_values(&vec!["a"; labels]).inc();
     }
-    let gauges =
-        [&metrics.active_workers, &metrics.max_workers, &metrics.leader, &metrics.clusters];
+    let gauges = [
+        &metrics.active_workers,
+        &metrics.max_workers,
+        &metrics.leader,
+        &metrics.clusters,
+        &metrics.watches_refused,
+    ];
     for gauge in gauges {
         gauge.with_label_values(&["a"]).set(1);
     }

@@ -252,6 +252,39 @@ async fn several_namespaces_are_watched_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_namespace_that_is_gone_costs_its_own_clusters_only() {
+    let stub = Stub::default();
+    stub.put(&path("web"), invalid("web"));
+    stub.rule(|call| match call {
+        call if call.contains("/namespaces/office/") => Verdict::Refuse(403),
+        _ => Verdict::Pass,
+    });
+    let namespaces = vec!["shop".into(), "office".into()];
+    let config = Config { namespaces, ..Config::default() };
+    let running = start(&stub, config.clone());
+    let progress = running.metrics.progress.clone();
+    seconds(5).await;
+    assert_eq!(progress.missing(), None, "not ready");
+    let (web_0, pod) = pod("web", "web-0", "10.0.0.1");
+    for generation in 2..22 {
+        seconds(60).await;
+        stub.put(&web_0, pod.clone());
+        stub.edit(&path("web"), |cluster| cluster["metadata"]["generation"] = json!(generation));
+        assert_eq!(progress.stalled(config.watch_stall), None, "minute {generation}: not healthy");
+    }
+    assert!(running.reconciles("web") >= 20, "{}", running.reconciles("web"));
+    let metrics = running.metrics.render();
+    for kind in ["CacheCluster", "Pod", "Service"] {
+        let refused = format!("ringcache_operator_watches_refused{{kind=\"{kind}\"}} 1\n");
+        assert!(metrics.contains(&refused), "{metrics}");
+    }
+    stub.rule(|_| Verdict::Pass);
+    seconds(31).await;
+    let none = "ringcache_operator_watches_refused{kind=\"Pod\"} 0\n";
+    assert!(running.metrics.render().contains(none), "{}", running.metrics.render());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_of_a_pod_or_of_its_host_wakes_its_cluster() {
     let stub = Stub::default();
     for name in ["web", "api"] {
