@@ -17,6 +17,19 @@ pub struct Settings {
     pub ttl_jitter_percent: u8,
 }
 
+/// Body of `PUT /admin/v1/settings`: settings, and who is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsFor {
+    /// The run of the process that is meant. Any other one refuses: behind an address that was read a moment ago may sit the
+    /// node of another cluster by now. Operators of before this field name nobody and mean whoever listens; nodes of before it
+    /// do not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Incarnation>,
+    /// What that node is to know.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
 /// Slots that a node has sealed for another and has no answer for: it neither serves nor drops them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
@@ -132,12 +145,36 @@ pub struct ErrorDetail {
     pub message: String,
 }
 
-/// Stable codes of refused ring documents.
+/// Stable codes of refused ring documents and settings.
 pub mod code {
+    /// The settings are for another run of a process than the one that listens.
+    pub const OTHER_INCARNATION: &str = "OtherIncarnation";
     /// The document's epoch is not above the one in force, and it is not the same document.
     pub const STALE_EPOCH: &str = "StaleEpoch";
     /// The document belongs to another cluster.
     pub const OTHER_CLUSTER: &str = "OtherCluster";
     /// Format, checksum or consistency.
     pub const INVALID_DOCUMENT: &str = "InvalidDocument";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: Settings = Settings { ttl_default_seconds: 300, ttl_jitter_percent: 20 };
+
+    #[test]
+    fn settings_with_an_address_are_settings_for_a_node_that_knows_of_none() {
+        let to = Some(Incarnation::new("pod", "1"));
+        let body = serde_json::to_string(&SettingsFor { to, settings: SETTINGS }).unwrap();
+        assert_eq!(body, r#"{"to":"pod.1","ttlDefaultSeconds":300,"ttlJitterPercent":20}"#);
+        assert_eq!(serde_json::from_str::<Settings>(&body).unwrap(), SETTINGS);
+    }
+
+    #[test]
+    fn settings_without_an_address_are_for_whoever_listens() {
+        let body = serde_json::to_string(&SETTINGS).unwrap();
+        let read: SettingsFor = serde_json::from_str(&body).unwrap();
+        assert_eq!(read, SettingsFor { to: None, settings: SETTINGS });
+    }
 }

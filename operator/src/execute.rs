@@ -1,13 +1,15 @@
-//! Carries out one step of a plan. Every call says which object it means, so that a step that comes late, twice, or from an
+//! Carries out the steps of a plan. Every call says which object it means, so that a step that comes late, twice, or from an
 //! operator that is not the leader any more does no harm.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
+use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use ringcache_api::Document;
-use ringcache_api::admin::Settings;
+use ringcache_api::admin::{Settings, SettingsFor};
 use ringcache_operator_core::{ObservedNode, Phase, Step, Template};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,27 +23,83 @@ use crate::{Context, Error};
 #[cfg(test)]
 mod tests;
 
-/// Carries out `step`, planned from `observation`.
-pub async fn execute<N: Nodes>(
-    context: &Context<N>,
-    observation: &Observation,
-    step: &Step,
-) -> Result<(), Error> {
-    match step {
-        Step::WriteDocument { document } => write(context, observation, document).await,
-        Step::PushDocument { name, uid, epoch } => {
-            let node = node(observation, name, uid)?;
-            let document = stored(context, observation, *epoch).await?;
-            Ok(context.nodes.push(&node.host, node.ports.admin, &document).await?)
+/// Most nodes that are told something at once.
+const AT_ONCE: usize = 16;
+
+/// Whether the step only tells a node something: steps of this kind need not wait for each other.
+pub(crate) fn tells_a_node(step: &Step) -> bool {
+    matches!(step, Step::PushDocument { .. } | Step::Configure { .. })
+}
+
+/// The steps of one plan, being carried out.
+pub(crate) struct Execution<'a, N: Nodes> {
+    context: &'a Context<N>,
+    observation: &'a Observation,
+    /// The ring document as stored: as it was observed, then as this plan has written it. Kept, so that a hundred nodes that
+    /// are given it do not take a hundred reads of it.
+    stored: Option<Cow<'a, Document>>,
+}
+
+impl<'a, N: Nodes> Execution<'a, N> {
+    /// Of a plan that was made from `observation`.
+    pub(crate) fn new(context: &'a Context<N>, observation: &'a Observation) -> Self {
+        let stored = observation.observed.document.as_ref().map(Cow::Borrowed);
+        Self { context, observation, stored }
+    }
+
+    /// Carries out steps that follow each other: one, or any number that tell nodes something, so that a node that hangs holds
+    /// up no other. What became of each, in their order.
+    pub(crate) async fn carry_out(&mut self, steps: &[Step]) -> Vec<Result<(), Error>> {
+        if let [Step::WriteDocument { document }] = steps {
+            return vec![self.write(document).await];
         }
-        Step::Configure { name, uid, settings } => {
-            let node = node(observation, name, uid)?;
-            Ok(context.nodes.configure(&node.host, node.ports.admin, settings).await?)
+        let execution = &*self;
+        let one = |(n, step)| async move { (n, execution.one(step).await) };
+        let all: Vec<_> = steps.iter().enumerate().map(one).collect();
+        let mut results: Vec<_> = stream::iter(all).buffer_unordered(AT_ONCE).collect().await;
+        results.sort_by_key(|(n, _)| *n);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    async fn write(&mut self, document: &Document) -> Result<(), Error> {
+        let Self { context, observation, .. } = self;
+        let stored = write(context, observation, document).await?;
+        self.stored = ring::document(&stored).map(Cow::Owned);
+        Ok(())
+    }
+
+    async fn one(&self, step: &Step) -> Result<(), Error> {
+        let Self { context, observation, .. } = self;
+        match step {
+            Step::WriteDocument { document } => {
+                write(context, observation, document).await.map(drop)
+            }
+            Step::PushDocument { name, uid, epoch } => {
+                let node = node(observation, name, uid)?;
+                let document = self.stored(*epoch)?;
+                Ok(context.nodes.push(&node.host, node.ports.admin, document).await?)
+            }
+            Step::Configure { name, uid, settings } => {
+                let node = node(observation, name, uid)?;
+                // The address may be another pod's by now, which must not take what is not for it.
+                let to = node.state.as_ref().map(|state| state.incarnation.clone());
+                let settings = SettingsFor { to, settings: *settings };
+                Ok(context.nodes.configure(&node.host, node.ports.admin, &settings).await?)
+            }
+            Step::StartNode { name, template, settings } => {
+                start(context, observation, name, template, *settings).await
+            }
+            Step::StopNode { name, uid, reason: _ } => stop(context, observation, name, uid).await,
         }
-        Step::StartNode { name, template, settings } => {
-            start(context, observation, name, template, *settings).await
-        }
-        Step::StopNode { name, uid, reason: _ } => stop(context, observation, name, uid).await,
+    }
+
+    /// The stored document of that epoch: nodes are given what is stored, never what was only planned.
+    fn stored(&self, epoch: u64) -> Result<&Document, Error> {
+        let stored = self.stored.as_deref().filter(|document| document.epoch == epoch);
+        stored.ok_or_else(|| {
+            let name = ring::name(&self.observation.cluster);
+            Error::Malformed(format!("ConfigMap {name} does not hold epoch {epoch}"))
+        })
     }
 }
 
@@ -57,29 +115,30 @@ where
 }
 
 /// Creates an object, never changes one: that there is one of that name already is an error.
-pub(crate) async fn create<K>(api: &Api<K>, object: &K) -> Result<(), kube::Error>
+pub(crate) async fn create<K>(api: &Api<K>, object: &K) -> Result<K, kube::Error>
 where
     K: Clone + Debug + Serialize + DeserializeOwned,
 {
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false };
-    api.create(&params, object).await.map(drop)
+    api.create(&params, object).await
 }
 
 /// Writes our fields of an object that exists.
-pub(crate) async fn apply<K>(api: &Api<K>, name: &str, object: &K) -> Result<(), kube::Error>
+pub(crate) async fn apply<K>(api: &Api<K>, name: &str, object: &K) -> Result<K, kube::Error>
 where
     K: Clone + Debug + Serialize + DeserializeOwned,
 {
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(name, &params, &Patch::Apply(object)).await.map(drop)
+    api.patch(name, &params, &Patch::Apply(object)).await
 }
 
-/// Compare and swap: of two operators that write the next document at once, one gets a conflict and plans again.
+/// Compare and swap: of two operators that write the next document at once, one gets a conflict and plans again. What is
+/// stored then.
 async fn write<N: Nodes>(
     context: &Context<N>,
     observation: &Observation,
     document: &Document,
-) -> Result<(), Error> {
+) -> Result<ConfigMap, Error> {
     let Observation { cluster, ring_version, children, .. } = observation;
     let rings: Api<ConfigMap> = api(&context.client, observation);
     let mut wanted = ring::ring(cluster, document);
@@ -89,25 +148,6 @@ async fn write<N: Nodes>(
     }
     wanted.metadata.resource_version.clone_from(ring_version);
     Ok(apply(&rings, &wanted.name_any(), &wanted).await?)
-}
-
-/// The stored document of that epoch. The plan may just have written it, so it is not always the observed one; what nodes
-/// are given is what is stored, never what was only planned.
-async fn stored<N: Nodes>(
-    context: &Context<N>,
-    observation: &Observation,
-    epoch: u64,
-) -> Result<Document, Error> {
-    let of_epoch = |document: &Document| document.epoch == epoch;
-    if let Some(document) = observation.observed.document.as_ref().filter(|d| of_epoch(d)) {
-        return Ok(document.clone());
-    }
-    let rings: Api<ConfigMap> = api(&context.client, observation);
-    let live = rings.get(&ring::name(&observation.cluster)).await?;
-    let document = Some(&live).filter(|live| ring::is_ours(&observation.cluster, live));
-    document.and_then(ring::document).filter(of_epoch).ok_or_else(|| {
-        Error::Malformed(format!("ConfigMap {} does not hold epoch {epoch}", live.name_any()))
-    })
 }
 
 fn node<'a>(
@@ -145,7 +185,7 @@ async fn start<N: Nodes>(
                 None => Ok(()),
             }
         }
-        other => Ok(other?),
+        other => Ok(other.map(drop)?),
     }
 }
 
@@ -158,9 +198,12 @@ pub(crate) async fn merge<K>(
 where
     K: Clone + Debug + DeserializeOwned,
 {
-    let params =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    already_gone(api.patch_metadata(name, &params, &Patch::Merge(patch)).await.map(drop))
+    already_gone(api.patch_metadata(name, &params(), &Patch::Merge(patch)).await.map(drop))
+}
+
+/// Of a merge patch in the operator's name.
+pub(crate) fn params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// Deletes exactly this pod. The kubelet tells the node to end, which serves and forwards until then.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use ringcache_admin_client::AdminClient;
 use ringcache_api::Document;
-use ringcache_api::admin::{NodeState, Settings};
+use ringcache_api::admin::{NodeState, SettingsFor};
 
 /// Why a cache node did not do what it was asked.
 pub use ringcache_admin_client::AdminError as NodeError;
@@ -26,12 +26,12 @@ pub trait Nodes: Clone + Send + Sync + 'static {
         document: &Document,
     ) -> impl Future<Output = Result<(), NodeError>> + Send;
 
-    /// Gives the node settings.
+    /// Gives the node settings, if it is the one that they are for.
     fn configure(
         &self,
         host: &str,
         port: u16,
-        settings: &Settings,
+        settings: &SettingsFor,
     ) -> impl Future<Output = Result<(), NodeError>> + Send;
 }
 
@@ -44,7 +44,12 @@ impl Nodes for AdminClient {
         self.push(host, port, document).await
     }
 
-    async fn configure(&self, host: &str, port: u16, settings: &Settings) -> Result<(), NodeError> {
+    async fn configure(
+        &self,
+        host: &str,
+        port: u16,
+        settings: &SettingsFor,
+    ) -> Result<(), NodeError> {
         self.configure(host, port, settings).await
     }
 }

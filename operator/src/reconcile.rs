@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{EventReason, Notice};
-use crate::execute::execute;
+use crate::execute::{Execution, tells_a_node};
 use crate::memory::{Key, Memory};
 use crate::metrics::CONTROLLER;
 use crate::nodes::Nodes;
@@ -187,22 +187,34 @@ impl<N: Nodes> Reconciler<N> {
         observation: &Observation,
         plan: &Plan<Checked>,
     ) -> Result<(), Error> {
-        for step in plan.steps() {
-            self.announce(key, observation, step);
-            let result = execute(&self.context, observation, step).await;
-            let outcome = if result.is_ok() { "success" } else { "error" };
-            self.context.metrics.steps.with_label_values(&[kind(step), outcome]).inc();
-            match result {
-                Ok(()) => self.tell_done(observation, step, plan),
-                // What a node does not take keeps no other step back: it is asked again as long as it lacks it.
-                Err(error)
-                    if matches!(step, Step::PushDocument { .. } | Step::Configure { .. }) =>
-                {
-                    debug!(%step, %error, "a node did not take it");
-                }
-                Err(error) => {
-                    return Err(Error::Step { step: step.to_string(), source: Box::new(error) });
-                }
+        let mut execution = Execution::new(&self.context, observation);
+        let stretches = plan.steps().chunk_by(|one, next| tells_a_node(one) && tells_a_node(next));
+        for steps in stretches {
+            steps.iter().for_each(|step| self.announce(key, observation, step));
+            let results = execution.carry_out(steps).await;
+            for (step, result) in steps.iter().zip(results) {
+                self.carried_out(observation, plan, step, result)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts and tells what became of a step; an error if the steps after it must not be carried out.
+    fn carried_out(
+        &self,
+        observation: &Observation,
+        plan: &Plan<Checked>,
+        step: &Step,
+        result: Result<(), Error>,
+    ) -> Result<(), Error> {
+        let outcome = if result.is_ok() { "success" } else { "error" };
+        self.context.metrics.steps.with_label_values(&[kind(step), outcome]).inc();
+        match result {
+            Ok(()) => self.tell_done(observation, step, plan),
+            // What a node does not take keeps no other step back: it is asked again as long as it lacks it.
+            Err(error) if tells_a_node(step) => debug!(%step, %error, "a node did not take it"),
+            Err(error) => {
+                return Err(Error::Step { step: step.to_string(), source: Box::new(error) });
             }
         }
         Ok(())

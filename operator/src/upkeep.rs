@@ -99,7 +99,7 @@ where
         Err(kube::Error::Api(status)) if status.is_invalid() => {
             merge(&objects, &name, &serde_json::to_value(&wanted)?).await?;
         }
-        applied => applied?,
+        applied => drop(applied?),
     }
     Ok(repaired(false))
 }

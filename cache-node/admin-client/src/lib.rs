@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ringcache_api::Document;
-use ringcache_api::admin::{ErrorBody, NodeState, Settings};
+use ringcache_api::admin::{ErrorBody, NodeState, SettingsFor};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -80,12 +80,12 @@ impl AdminClient {
         self.ask(PUSH_TIMEOUT, Method::PUT, &uri, document.to_json()).await.map(drop)
     }
 
-    /// Gives the node settings.
+    /// Gives the node settings; one that they are not for refuses.
     pub async fn configure(
         &self,
         host: &str,
         port: u16,
-        settings: &Settings,
+        settings: &SettingsFor,
     ) -> Result<(), AdminError> {
         let uri = uri(host, port, "/admin/v1/settings");
         self.ask(PUSH_TIMEOUT, Method::PUT, &uri, json(settings)).await.map(drop)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringcache_api::admin::Settings;
+use ringcache_api::admin::{SettingsFor, code};
 use warp::Reply;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -13,22 +13,29 @@ use crate::node::Node;
 /// The bounds that the node's flags have as well.
 const MAX_JITTER_PERCENT: u8 = 90;
 
-/// Takes effect for entries written from now on; answers with the settings in force.
+/// Takes effect for entries written from now on; answers with the settings in force. Settings for another incarnation change
+/// nothing: they are another pod's, whose address this one has now.
 pub(super) fn put(node: &Node, body: &[u8]) -> Response {
-    match parse(body) {
-        Ok(settings) => {
-            node.settings.store(Arc::new(settings));
-            warp::reply::json(&settings).into_response()
+    let SettingsFor { to, settings } = match parse(body) {
+        Ok(asked) => asked,
+        Err(message) => {
+            return reply::error(StatusCode::UNPROCESSABLE_ENTITY, "InvalidSettings", message);
         }
-        Err(message) => reply::error(StatusCode::UNPROCESSABLE_ENTITY, "InvalidSettings", message),
+    };
+    let own = &node.incarnation;
+    if let Some(to) = to.filter(|to| to != own) {
+        let message = format!("the settings are for {to}: `to` must be {own} here, or absent");
+        return reply::error(StatusCode::CONFLICT, code::OTHER_INCARNATION, message);
     }
+    node.settings.store(Arc::new(settings));
+    warp::reply::json(&settings).into_response()
 }
 
-fn parse(body: &[u8]) -> Result<Settings, String> {
-    let settings: Settings = serde_json::from_slice(body)
+fn parse(body: &[u8]) -> Result<SettingsFor, String> {
+    let asked: SettingsFor = serde_json::from_slice(body)
         .map_err(|error| format!("the settings cannot be read: {error}"))?;
-    if settings.ttl_jitter_percent > MAX_JITTER_PERCENT {
+    if asked.settings.ttl_jitter_percent > MAX_JITTER_PERCENT {
         return Err(format!("`ttlJitterPercent` must be from 0 to {MAX_JITTER_PERCENT}"));
     }
-    Ok(settings)
+    Ok(asked)
 }

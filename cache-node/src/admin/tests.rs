@@ -214,6 +214,25 @@ async fn settings_are_changed_live_and_bad_ones_change_nothing() {
 }
 
 #[tokio::test]
+async fn settings_for_another_incarnation_change_nothing() {
+    let admin = serve_oak().await;
+    let put = async |to: &str, seconds: u32| {
+        let body = json!({ "to": to, "ttlDefaultSeconds": seconds, "ttlJitterPercent": 0 });
+        send(&admin, "PUT", "/admin/v1/settings", &body.to_string()).await
+    };
+    let in_force = || admin.node.settings.load().ttl_default_seconds;
+    for other in ["elm-0.1", "oak-0.2"] {
+        let (status, answer) = put(other, 60).await;
+        let message = format!("the settings are for {other}: `to` must be oak-0.1 here, or absent");
+        let expected = json!({ "error": { "code": "OtherIncarnation", "message": message } });
+        assert_eq!((status, serde_json::from_str(&answer).unwrap()), (409, expected));
+        assert_eq!(in_force(), 0);
+    }
+    assert_eq!(put("oak-0.1", 60).await.0, 200);
+    assert_eq!(in_force(), 60);
+}
+
+#[tokio::test]
 async fn what_no_handler_takes_is_answered_in_json() {
     let admin = serve_oak().await;
     for (method, path, status, code) in [

@@ -1,15 +1,19 @@
 //! The calls that steps are made of, and what they must say to be harmless.
 
-use ringcache_api::admin::Settings;
+use std::time::Duration;
+
+use ringcache_api::Incarnation;
+use ringcache_api::admin::{Settings, SettingsFor};
 use ringcache_operator_core::{Phase, Step};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
-use super::execute;
+use super::{AT_ONCE, Execution};
 use crate::Error;
 use crate::objects::{meta, ring};
 use crate::observe::fixture::{
-    CLUSTER_PATH, FakeApi, FakeNodes, START, answer, cluster, context, document, ended, hosts, pod,
-    running, template, time,
+    CLUSTER_PATH, FakeApi, FakeNodes, HANG, START, answer, cluster, context, document, ended,
+    hosts, pod, running, template, time,
 };
 use crate::observe::{Observation, observe};
 
@@ -43,8 +47,32 @@ impl World {
     }
 
     async fn execute(&self, step: &Step) -> Result<(), Error> {
+        self.execute_all(std::slice::from_ref(step)).await.remove(0)
+    }
+
+    async fn execute_all(&self, steps: &[Step]) -> Vec<Result<(), Error>> {
         let observation = self.look().await;
-        execute(&context(&self.api, &self.nodes, hosts([])), &observation, step).await
+        let context = context(&self.api, &self.nodes, hosts([]));
+        Execution::new(&context, &observation).carry_out(steps).await
+    }
+
+    /// With so many nodes more, and the steps that give each of them the document of that epoch.
+    fn with_nodes(&self, nodes: usize, epoch: u64) -> Vec<Step> {
+        let more = (1..=nodes).map(|n| {
+            let (name, address) = (format!("web-{n}"), format!("10.0.1.{n}"));
+            self.api.put(&format!("pods/{name}"), running(&name, &address));
+            self.nodes.states.lock().unwrap().insert(address, answer(&name));
+            Step::PushDocument { uid: format!("uid-{name}"), name, epoch }
+        });
+        more.collect()
+    }
+
+    fn reads_of_the_ring(&self) -> usize {
+        let calls = self.api.calls();
+        calls
+            .iter()
+            .filter(|call| call.what.starts_with("GET") && call.what.contains("web-ring"))
+            .count()
     }
 
     /// The only write of this step.
@@ -204,15 +232,52 @@ async fn a_node_is_given_what_is_stored() {
     assert_eq!(world.nodes.pushed.lock().unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_document_that_was_just_written_is_read_back_for_the_nodes() {
+#[tokio::test(start_paused = true)]
+async fn all_nodes_are_given_what_was_just_stored_without_reading_it_again() {
     let world = World::with_ring(3);
+    let pushes = world.with_nodes(40, 4);
     let observation = world.look().await;
-    let next = ring::ring(&cluster("{}"), &document(4, &["web-0"]));
-    world.api.put("configmaps/web-ring", next);
     let context = context(&world.api, &world.nodes, hosts([]));
-    execute(&context, &observation, &push(4)).await.unwrap();
-    assert_eq!(*world.nodes.pushed.lock().unwrap(), [("10.0.0.1".to_owned(), 4)]);
+    let mut execution = Execution::new(&context, &observation);
+    // What the API server answers to the write.
+    let next = document(4, &["web-0"]);
+    world.api.put("configmaps/web-ring", ring::ring(&cluster("{}"), &next));
+    let reads = world.reads_of_the_ring();
+    execution.carry_out(&[Step::WriteDocument { document: next }]).await.remove(0).unwrap();
+    assert!(execution.carry_out(&pushes).await.iter().all(Result::is_ok));
+    assert_eq!(world.reads_of_the_ring(), reads);
+    let pushed = world.nodes.pushed.lock().unwrap();
+    assert!(pushed.len() == 40 && pushed.iter().all(|(_, epoch)| *epoch == 4), "{pushed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_hang_hold_up_no_other() {
+    let world = World::with_ring(3);
+    let pushes = world.with_nodes(60, 3);
+    world.nodes.hanging.lock().unwrap().extend((1..=5).map(|n| format!("10.0.1.{n}")));
+    let others_have_it = async {
+        while world.nodes.pushed.lock().unwrap().len() < 55 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        Instant::now()
+    };
+    let began = Instant::now();
+    let (results, others) = tokio::join!(world.execute_all(&pushes), others_have_it);
+    assert!(others - began < Duration::from_millis(100), "{:?}", others - began);
+    assert!(began.elapsed() < HANG * 2, "they are waited for at once: {:?}", began.elapsed());
+    let failed: Vec<bool> = results.iter().map(Result::is_err).collect();
+    assert_eq!(failed, [vec![true; 5], vec![false; 55]].concat(), "each result is of its step");
+    assert_eq!(world.nodes.busy.lock().unwrap().1, AT_ONCE);
+}
+
+#[tokio::test]
+async fn settings_are_addressed_to_the_run_of_the_node_that_was_observed() {
+    let settings = Settings { ttl_default_seconds: 60, ttl_jitter_percent: 0 };
+    let step = Step::Configure { name: "web-0".into(), uid: "uid-web-0".into(), settings };
+    let world = World::with_ring(3);
+    world.execute(&step).await.unwrap();
+    let expected = SettingsFor { to: Some(Incarnation::new("uid-web-0", "1")), settings };
+    assert_eq!(*world.nodes.configured.lock().unwrap(), [expected]);
 }
 
 #[tokio::test]

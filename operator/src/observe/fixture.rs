@@ -1,7 +1,8 @@
 //! A cluster, its pods, and an API server of a few lines for tests of single calls.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -11,7 +12,7 @@ use kube::Client;
 use kube::client::Body;
 use kube::runtime::reflector::store;
 use kube::runtime::watcher::Event;
-use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Settings};
+use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Settings, SettingsFor};
 use ringcache_api::cluster::parse_yaml;
 use ringcache_api::document::{ClusterRef, FORMAT_VERSION, HashRule, SlotRange};
 use ringcache_api::{CacheCluster, Document, Incarnation, Member, MemberState};
@@ -226,6 +227,10 @@ pub(crate) const CLUSTER_PATH: &str =
 /// Where the fake keeps the disruption budget.
 pub(crate) const PDB_PATH: &str = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets/web";
 
+/// How long a node takes that answers, and how long one is waited for that does not.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
+pub(crate) const HANG: Duration = Duration::from_secs(5);
+
 /// Cache nodes that answer by their address, and remember what they were given.
 #[derive(Clone, Default)]
 pub(crate) struct FakeNodes {
@@ -233,6 +238,11 @@ pub(crate) struct FakeNodes {
     /// What they say when they are asked again.
     pub(crate) next: Arc<Mutex<HashMap<String, NodeState>>>,
     pub(crate) pushed: Arc<Mutex<Vec<(String, u64)>>>,
+    pub(crate) configured: Arc<Mutex<Vec<SettingsFor>>>,
+    /// Addresses at which nobody answers a push before its time is over.
+    pub(crate) hanging: Arc<Mutex<HashSet<String>>>,
+    /// How many are being given a document, and how many were at most.
+    pub(crate) busy: Arc<Mutex<(usize, usize)>>,
 }
 
 impl Nodes for FakeNodes {
@@ -244,11 +254,22 @@ impl Nodes for FakeNodes {
     }
 
     async fn push(&self, host: &str, _: u16, document: &Document) -> Result<(), NodeError> {
+        {
+            let mut busy = self.busy.lock().unwrap();
+            *busy = (busy.0 + 1, busy.1.max(busy.0 + 1));
+        }
+        let hangs = self.hanging.lock().unwrap().contains(host);
+        tokio::time::sleep(if hangs { HANG } else { ROUND_TRIP }).await;
+        self.busy.lock().unwrap().0 -= 1;
+        if hangs {
+            return Err(NodeError::Timeout(HANG));
+        }
         self.pushed.lock().unwrap().push((host.to_owned(), document.epoch));
         Ok(())
     }
 
-    async fn configure(&self, _: &str, _: u16, _: &Settings) -> Result<(), NodeError> {
+    async fn configure(&self, _: &str, _: u16, asked: &SettingsFor) -> Result<(), NodeError> {
+        self.configured.lock().unwrap().push(asked.clone());
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::Document;
-use ringcache_api::admin::{NodeState, Settings};
+use ringcache_api::admin::{NodeState, SettingsFor};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -35,7 +35,7 @@ impl Nodes for FakeNodes {
         Ok(())
     }
 
-    async fn configure(&self, _: &str, _: u16, _: &Settings) -> Result<(), NodeError> {
+    async fn configure(&self, _: &str, _: u16, _: &SettingsFor) -> Result<(), NodeError> {
         Ok(())
     }
 }

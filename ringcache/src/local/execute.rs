@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::Ports;
-use ringcache_api::admin::Settings;
-use ringcache_operator_core::{Step, Template};
+use ringcache_api::admin::{Settings, SettingsFor};
+use ringcache_operator_core::{Observed, Step, Template};
 use uuid::Uuid;
 
 use super::dir::{NodeRecord, StateDir};
@@ -44,11 +44,12 @@ impl Executor {
         Self { dir, admin, cluster_uid, base_port, children: HashMap::new() }
     }
 
-    /// Carries out a step; what there is to say about it. `nodes` is the number wanted, to share the cores by; a cluster
+    /// Carries out a step planned by `observed`; what there is to say about it. `nodes` is the number wanted, to share the cores by; a cluster
     /// that is being `deleted` has nobody to hand slots over to, so its nodes end at once.
     pub(super) async fn execute(
         &mut self,
         step: &Step,
+        observed: &Observed,
         nodes: usize,
         deleted: bool,
     ) -> Result<Option<String>> {
@@ -64,7 +65,10 @@ impl Executor {
             }
             Step::Configure { name, uid, settings } => {
                 let port = self.record(name, uid)?.ports.admin;
-                let configured = self.admin.configure(HOST, port, settings).await;
+                let node = observed.nodes.iter().find(|node| node.uid == *uid);
+                let to = node.and_then(|node| node.state.as_ref()).map(|s| s.incarnation.clone());
+                let settings = SettingsFor { to, settings: *settings };
+                let configured = self.admin.configure(HOST, port, &settings).await;
                 configured.with_context(|| format!("configuring {name}"))?;
                 Ok(Some(format!("{name} has new settings")))
             }

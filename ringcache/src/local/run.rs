@@ -81,7 +81,7 @@ impl Up {
         };
         let mut pace = if plan.poll_soon() { BUSY } else { STEADY };
         for step in plan.steps() {
-            match self.executor.execute(step, intent.nodes, intent.deleting).await {
+            match self.executor.execute(step, &observed, intent.nodes, intent.deleting).await {
                 Ok(event) => {
                     pace = pace.min(SOON);
                     self.executed(step, event, &plan, &observed);

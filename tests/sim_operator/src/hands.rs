@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ringcache_api::Document;
-use ringcache_api::admin::{NodeState, Settings};
+use ringcache_api::admin::{NodeState, SettingsFor};
 use ringcache_operator::nodes::{NodeError, Nodes};
 
-use crate::plane::Plane;
+use crate::plane::{Plane, Refusal};
 use crate::tape::{PushFate, Tape};
 
 /// A round trip inside the cluster.
@@ -32,7 +32,7 @@ impl Hands {
     /// Sends something that changes the node, through the faults of the plan.
     async fn send(
         &self,
-        deliver: impl FnOnce(&mut Plane) -> Option<Result<(), NodeError>>,
+        deliver: impl FnOnce(&mut Plane) -> Option<Result<(), Refusal>>,
     ) -> Result<(), NodeError> {
         tokio::time::sleep(ROUND_TRIP).await;
         let fate = lock(&self.tape).push(&self.operator);
@@ -46,7 +46,9 @@ impl Hands {
             PushFate::Delivered => {
                 let answer = deliver(&mut lock(&self.plane));
                 match answer {
-                    Some(answer) => answer,
+                    Some(answer) => answer.map_err(|Refusal { code, message }| {
+                        NodeError::Refused { code: code.into(), message }
+                    }),
                     None => nobody().await,
                 }
             }
@@ -74,19 +76,15 @@ impl Nodes for Hands {
     }
 
     async fn push(&self, host: &str, _port: u16, document: &Document) -> Result<(), NodeError> {
-        let refuse = |r: crate::plane::Refusal| NodeError::Refused {
-            code: r.code.into(),
-            message: r.message,
-        };
-        self.send(|plane| plane.push(host, document).map(|answer| answer.map_err(refuse))).await
+        self.send(|plane| plane.push(host, document)).await
     }
 
     async fn configure(
         &self,
         host: &str,
         _port: u16,
-        settings: &Settings,
+        settings: &SettingsFor,
     ) -> Result<(), NodeError> {
-        self.send(|plane| plane.configure(host, *settings).map(Ok)).await
+        self.send(|plane| plane.configure(host, settings)).await
     }
 }

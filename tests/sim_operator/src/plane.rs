@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcache_api::admin::{Heard, NodeState, Settings, code};
+use ringcache_api::admin::{Heard, NodeState, SettingsFor, code};
 use ringcache_api::{Document, Incarnation, Member, MemberState};
 use ringcache_ring::SlotSet;
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ pub(crate) struct Plane {
     pub(crate) violations: Vec<String>,
 }
 
-/// Why a node refuses a document.
+/// Why a node refuses a document or settings.
 pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
@@ -167,11 +167,19 @@ impl Plane {
         Some(accept(node, document))
     }
 
-    /// The node at `address` is given settings.
-    pub(crate) fn configure(&mut self, address: &str, settings: Settings) -> Option<()> {
+    /// The node at `address` is given settings, and takes them if it is the one that they are for.
+    pub(crate) fn configure(
+        &mut self,
+        address: &str,
+        asked: &SettingsFor,
+    ) -> Option<Result<(), Refusal>> {
         let node = self.nodes.values_mut().find(|node| node.address == address)?;
-        node.settings = settings;
-        Some(())
+        if let Some(to) = asked.to.as_ref().filter(|to| **to != node.incarnation) {
+            let message = format!("the settings are for {to}");
+            return Some(Err(Refusal { code: code::OTHER_INCARNATION, message }));
+        }
+        node.settings = asked.settings;
+        Some(Ok(()))
     }
 
     pub(crate) fn find(&self, incarnation: &Incarnation) -> Option<&Node> {

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use ringcache_api::Document;
-use ringcache_api::admin::{ErrorBody, ErrorDetail, code};
+use ringcache_api::admin::{ErrorBody, ErrorDetail, SettingsFor, code};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -58,7 +58,7 @@ async fn answer(
         },
         (Method::PUT, "/admin/v1/ring") => ring(nodes, address, &body),
         (Method::PUT, "/admin/v1/settings") => match serde_json::from_slice(&body) {
-            Ok(settings) => {
+            Ok(SettingsFor { to: _, settings }) => {
                 nodes.configure(address, settings);
                 (StatusCode::OK, json!(settings))
             }
