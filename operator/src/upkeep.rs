@@ -3,14 +3,15 @@
 use std::fmt::{self, Debug};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::Patch;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::execute::{api, apply, create, merge};
+use crate::execute::{api, apply, create, merge, params};
 use crate::nodes::Nodes;
-use crate::objects::{meta, pdb, ring, services};
+use crate::objects::{meta, ownership, pdb, ring, services};
 use crate::observe::Observation;
 use crate::{Context, Error};
 
@@ -65,7 +66,7 @@ async fn object<K>(
     client: &Client,
     observation: &Observation,
     live: Option<&K>,
-    mut wanted: K,
+    wanted: K,
 ) -> Result<Option<Repaired>, Error>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
@@ -75,6 +76,7 @@ where
         + Serialize
         + DeserializeOwned,
 {
+    let mut wanted = ownership::marked(wanted);
     let name = wanted.name_any();
     let objects: Api<K> = api(client, observation);
     let repaired = |created| {
@@ -92,6 +94,9 @@ where
     if is_deleting || contains(&serde_json::to_value(live)?, &serde_json::to_value(&wanted)?) {
         return Ok(None);
     }
+    if let Some(claim) = ownership::claim(live.meta()) {
+        objects.patch_metadata(&name, &params(), &Patch::Merge(claim)).await?;
+    }
     wanted.meta_mut().uid.clone_from(&live.meta().uid);
     match apply(&objects, &name, &wanted).await {
         // Applied lists only grow by what is missing. An item of ours that somebody gave another key, such as a port another
@@ -101,7 +106,9 @@ where
         }
         applied => drop(applied?),
     }
-    Ok(repaired(false))
+    // What this operator renders in another way than the one before it, or by another number of nodes, nobody has damaged.
+    let is_damage = ownership::is_same_rendering(live.meta(), wanted.meta());
+    Ok(repaired(false).filter(|_| is_damage))
 }
 
 /// Whether `live` says everything that `wanted` says. What the API server or others have added does not count, so that their

@@ -1,11 +1,11 @@
 //! Server-side apply.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::api::Patch;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
-use crate::stage::{applied_by, config_map, hold, merge, post, refusal, why};
+use crate::stage::{applied_by, config_map, hold, merge, object, post, refusal, why};
 
 fn map(data: Value) -> Patch<Value> {
     Patch::Apply(json!({
@@ -179,5 +179,48 @@ fn an_item_whose_key_somebody_changed_is_put_beside_theirs() {
             both.spec.unwrap().ports.unwrap().iter().map(|p| p.port).collect();
         ports.sort_unstable();
         assert_eq!(ports, [6379, 7000]);
+    });
+}
+
+#[test]
+fn what_was_created_stays_when_it_is_not_applied_any_more_until_it_counts_as_applied() {
+    hold(async |client, namespace| {
+        let services: Api<Service> = Api::namespaced(client, &namespace);
+        let port =
+            |name: &str, number: u16| json!({"name": name, "port": number, "protocol": "TCP"});
+        let created = object(json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "a", "labels": {"kept": "1", "dropped": "1"}},
+            "spec": {"ports": [port("resp", 6379), port("http", 8080)]},
+        }));
+        let by_one = PostParams { field_manager: Some("one".to_owned()), ..post() };
+        services.create(&by_one, &created).await.unwrap();
+        let fewer = Patch::Apply(json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "a", "labels": {"kept": "1"}},
+            "spec": {"ports": [port("resp", 6379)]},
+        }));
+        let counts = |service: &Service| {
+            let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref()).map(Vec::len);
+            (service.labels().len(), ports.unwrap_or_default())
+        };
+        let params = applied_by("one").force();
+        let left = services.patch("a", &params, &fewer).await.unwrap();
+        assert_eq!(counts(&left), (2, 2), "what was created is another ownership");
+
+        let mut entries = json!(left.managed_fields());
+        let entries = entries.as_array_mut().unwrap();
+        entries.retain(|entry| entry["operation"] == "Update");
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        entries[0]["operation"] = json!("Apply");
+        let stated = json!({"metadata": {"managedFields": entries}});
+        let params_of_update =
+            PatchParams { field_manager: Some("one".into()), ..PatchParams::default() };
+        let stated = services.patch("a", &params_of_update, &Patch::Merge(stated)).await.unwrap();
+        let [entry] = stated.managed_fields() else { panic!("{:?}", stated.managed_fields()) };
+        assert_eq!(entry.operation.as_deref(), Some("Apply"));
+        let left = services.patch("a", &params, &fewer).await.unwrap();
+        assert_eq!(counts(&left), (1, 1));
+        assert_eq!(left.spec.unwrap().session_affinity.as_deref(), Some("None"), "a default again");
     });
 }

@@ -47,6 +47,11 @@ pub fn fingerprint(spec: &CacheClusterSpec) -> String {
     for (path, value) in &leaves {
         hash.update(format!("{path}={value}\n"));
     }
+    short(hash)
+}
+
+/// A name of twelve hex characters.
+pub(super) fn short(hash: Sha256) -> String {
     let digest = hash.finalize();
     digest.iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -2,6 +2,7 @@
 
 pub mod fingerprint;
 pub mod meta;
+pub mod ownership;
 pub mod pdb;
 pub mod pod;
 pub mod ring;

@@ -1,15 +1,22 @@
 //! What is missing is put back; what is right, or somebody else's, is not touched.
 
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::{Resource, ResourceExt as _};
+use ringcache_api::CacheCluster;
+use ringcache_fake_apiserver::{ApiServer, Kind, Options};
 use serde_json::{Value, json};
 
 use super::{Repaired, contains, upkeep};
-use crate::Error;
+use crate::objects::meta::FIELD_MANAGER;
+use crate::objects::ownership::marked;
 use crate::objects::{pdb, ring, services};
 use crate::observe::fixture::{
     CLUSTER_PATH, FakeApi, FakeNodes, PDB_PATH, cluster, context, document, hosts, running,
 };
 use crate::observe::observe;
+use crate::{Context, Error};
 
 /// A cluster in order, as an API server would show it: with fields that it has added.
 fn in_order() -> FakeApi {
@@ -21,15 +28,15 @@ fn in_order() -> FakeApi {
         object["metadata"]["resourceVersion"] = json!("5");
         object
     };
-    let mut client = live(json!(services::client(&web)), "u-client");
+    let mut client = live(json!(marked(services::client(&web))), "u-client");
     client["spec"]["clusterIP"] = json!("10.96.0.7");
     client["spec"]["sessionAffinity"] = json!("None");
     for port in client["spec"]["ports"].as_array_mut().unwrap() {
         port["nodePort"] = json!(30_000);
     }
     api.put("services/web", client);
-    api.put("services/web-nodes", live(json!(services::nodes(&web)), "u-nodes"));
-    let mut budget = live(json!(pdb::pdb(&web, 1)), "u-pdb");
+    api.put("services/web-nodes", live(json!(marked(services::nodes(&web))), "u-nodes"));
+    let mut budget = live(json!(marked(pdb::pdb(&web, 1))), "u-pdb");
     budget["status"] = json!({"currentHealthy": 1, "desiredHealthy": 1, "disruptionsAllowed": 0, "expectedPods": 1});
     api.put(PDB_PATH, budget);
     api.put(
@@ -183,4 +190,120 @@ fn additions_of_others_are_contained_and_omissions_are_not() {
     assert!(!contains(&wanted, &live));
     let typed: Service = serde_json::from_value(live).unwrap();
     assert!(contains(&json!(typed), &wanted));
+}
+
+/// An API server that keeps account of who owns which field, and a cluster there.
+async fn real(name: &str) -> (ApiServer, Context<FakeNodes>, CacheCluster) {
+    let api = ApiServer::new(Options { namespaces: vec!["shop".into()], ..Options::default() });
+    let unused = context(&FakeApi::default(), &FakeNodes::default(), hosts([]));
+    let context = Context { client: api.client("operator"), ..unused };
+    let clusters: Api<CacheCluster> = Api::namespaced(context.client.clone(), "shop");
+    let mut cluster = cluster("{nodes: 1}");
+    cluster.metadata.name = Some(name.to_owned());
+    cluster.metadata.uid = None;
+    cluster.metadata.generation = None;
+    let cluster = clusters.create(&PostParams::default(), &cluster).await.unwrap();
+    (api, context, cluster)
+}
+
+async fn pass(context: &Context<FakeNodes>) -> Vec<Repaired> {
+    let observation = observe(context, "shop", "web").await.unwrap().unwrap();
+    upkeep(context, &observation).await.unwrap()
+}
+
+/// As an operator of before created it.
+async fn created<K>(context: &Context<FakeNodes>, object: Value) -> K
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(context.client.clone(), "shop");
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false };
+    api.create(&params, &serde_json::from_value(object).unwrap()).await.unwrap()
+}
+
+/// What of an object is the operator's choice.
+fn chosen(api: &ApiServer, kind: Kind, name: &str) -> Value {
+    let mut object = api.get(kind, "shop", name).unwrap();
+    for address in ["clusterIP", "clusterIPs"] {
+        object["spec"].as_object_mut().unwrap().remove(address);
+    }
+    let metadata = &object["metadata"];
+    json!([
+        metadata["labels"],
+        metadata["annotations"],
+        metadata["ownerReferences"],
+        object["spec"]
+    ])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_operator_does_not_render_any_more_is_removed() {
+    let (api, context, web) = real("web").await;
+    let mut older =
+        [json!(services::client(&web)), json!(services::nodes(&web)), json!(pdb::pdb(&web, 1))];
+    for object in &mut older {
+        object["metadata"]["labels"]["ringcache.dev/dropped"] = json!("x");
+        if let Some(ports) = object["spec"]["ports"].as_array_mut() {
+            ports.push(json!({ "name": "dropped", "port": 7000, "protocol": "TCP" }));
+        }
+    }
+    older[2]["spec"]["minAvailable"] = json!(0);
+    let [client, nodes, budget] = older;
+    let client: Service = created(&context, client).await;
+    created::<Service>(&context, nodes).await;
+    created::<PodDisruptionBudget>(&context, budget).await;
+    // One of them has been applied since, too: its port is the POST's and the apply's.
+    let services: Api<Service> = Api::namespaced(context.client.clone(), "shop");
+    let mut applied = services::client(&web);
+    applied.labels_mut().insert("ringcache.dev/applied".into(), "x".into());
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    services.patch(&client.name_any(), &params, &Patch::Apply(&applied)).await.unwrap();
+    let theirs = json!({ "metadata": { "labels": { "theirs": "x" } } });
+    services.patch("web", &PatchParams::default(), &Patch::Merge(theirs)).await.unwrap();
+
+    assert_eq!(pass(&context).await, [], "nobody has damaged anything");
+    let live = services.get("web").await.unwrap();
+    assert_eq!(live.labels().get("theirs").map(String::as_str), Some("x"));
+    let gone = json!({ "metadata": { "labels": { "theirs": null } } });
+    services.patch("web", &PatchParams::default(), &Patch::Merge(gone)).await.unwrap();
+    let objects =
+        [(Kind::Service, "web"), (Kind::Service, "web-nodes"), (Kind::PodDisruptionBudget, "web")];
+    let upgraded = objects.map(|(kind, name)| chosen(&api, kind, name));
+    for (kind, name) in objects {
+        let object = api.get(kind, "shop", name).unwrap().to_string();
+        assert!(!object.contains("dropped") && !object.contains("applied"), "{object}");
+    }
+    let revision = api.revision();
+    assert_eq!(pass(&context).await, []);
+    assert_eq!(api.revision(), revision, "at rest");
+
+    // As new ones of this operator.
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(context.client.clone(), "shop");
+    for name in ["web", "web-nodes"] {
+        services.delete(name, &kube::api::DeleteParams::default()).await.unwrap();
+    }
+    budgets.delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+    assert_eq!(pass(&context).await.len(), 3);
+    assert_eq!(objects.map(|(kind, name)| chosen(&api, kind, name)), upgraded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_number_of_nodes_is_no_damage_and_a_hand_is() {
+    let (api, context, _) = real("web").await;
+    assert_eq!(pass(&context).await.len(), 3);
+    let clusters: Api<CacheCluster> = Api::namespaced(context.client.clone(), "shop");
+    let more = Patch::Merge(json!({ "spec": { "nodes": 3 } }));
+    clusters.patch("web", &PatchParams::default(), &more).await.unwrap();
+    assert_eq!(pass(&context).await, []);
+    let budget = api.get(Kind::PodDisruptionBudget, "shop", "web").unwrap();
+    assert_eq!(budget["spec"]["minAvailable"], 3);
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(context.client.clone(), "shop");
+    let by_hand = Patch::Merge(json!({ "spec": { "minAvailable": 0 } }));
+    budgets.patch("web", &PatchParams::default(), &by_hand).await.unwrap();
+    let expected = Repaired { kind: "PodDisruptionBudget", name: "web".to_owned(), created: false };
+    assert_eq!(pass(&context).await, [expected]);
 }

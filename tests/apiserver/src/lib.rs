@@ -12,6 +12,7 @@ mod fields;
 mod handle;
 mod kind;
 mod list;
+mod managed;
 mod object;
 mod patch;
 mod platform;

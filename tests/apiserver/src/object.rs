@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fields::Managers;
 use crate::kind::Kind;
+use crate::managed;
 
 /// One version of an object. Never changes; the next version is another one.
 #[derive(Debug)]
@@ -51,25 +52,8 @@ impl Object {
         self.partial.get_or_init(|| self.render(metadata())).clone()
     }
 
-    /// Ownership is rendered without the field sets: whoever wants to know them asks by applying.
     fn render(&self, mut value: Value) -> Bytes {
-        let entries: Vec<Value> = self
-            .managers
-            .keys()
-            .map(|owner| {
-                let mut entry = json!({
-                    "manager": owner.name,
-                    "operation": owner.operation.name(),
-                    "apiVersion": self.value["apiVersion"],
-                    "fieldsType": "FieldsV1",
-                    "fieldsV1": {},
-                });
-                if let Some(part) = owner.subresource {
-                    entry["subresource"] = part.into();
-                }
-                entry
-            })
-            .collect();
+        let entries = managed::render(&self.managers, &self.value["apiVersion"]);
         if !entries.is_empty() {
             value["metadata"]["managedFields"] = entries.into();
         }

@@ -8,6 +8,7 @@ use crate::admission;
 use crate::apply;
 use crate::fields::{Managers, Owner};
 use crate::kind::Kind;
+use crate::managed;
 use crate::object::{
     Object, copy_member, deletion_grace, finalizers, is_deleting, metadata_mut, set_type, text,
     uid, version,
@@ -97,11 +98,12 @@ pub(crate) fn create(
     if let Some(existing) = store.get(&key) {
         return Err(already_exists(kind, &name, is_deleting(existing.value())));
     }
-    fill_in(store, kind, &mut object);
+    // Before the server fills in what it decides itself: that is nobody's. Its defaults are the creator's.
     let managers = match claim {
         Claim::Changes(owner) => apply::after_update(None, &object, &owner, shape::of(kind)),
         Claim::Applied(managers) => managers,
     };
+    fill_in(store, kind, &mut object);
     Ok(store.put(&key, object, managers))
 }
 
@@ -181,6 +183,8 @@ pub(crate) fn update(
     if Kind::of(&new) != Some(key.kind) || text(&new, "/metadata/name") != key.name {
         return Err(bad_request("the kind or the name of the object does not match the request"));
     }
+    // Who writes a part of an object cannot say who owns the rest.
+    let stated = managed::read(&new).filter(|_| subresource.is_none());
     isolate(key.kind, &mut new, old, subresource);
     admission::complete(key.kind, &mut new);
     admission::check(key.kind, &new, Some(old))?;
@@ -190,7 +194,8 @@ pub(crate) fn update(
     }
     let managers = match claim {
         Claim::Changes(owner) => {
-            apply::after_update(Some(&live), &new, &owner, shape::of(key.kind))
+            let before = Object::new(old.clone(), stated.unwrap_or_else(|| live.managers.clone()));
+            apply::after_update(Some(&before), &new, &owner, shape::of(key.kind))
         }
         Claim::Applied(managers) => managers,
     };
