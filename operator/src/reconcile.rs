@@ -190,7 +190,9 @@ impl<N: Nodes> Reconciler<N> {
         let mut execution = Execution::new(&self.context, observation);
         let stretches = plan.steps().chunk_by(|one, next| tells_a_node(one) && tells_a_node(next));
         for steps in stretches {
-            steps.iter().for_each(|step| self.announce(key, observation, step));
+            for step in steps {
+                self.announce(key, observation, step);
+            }
             let results = execution.carry_out(steps).await;
             for (step, result) in steps.iter().zip(results) {
                 self.carried_out(observation, plan, step, result)?;

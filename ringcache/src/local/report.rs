@@ -8,9 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::{CacheClusterStatus, condition};
-use ringcache_operator_core::{
-    Checked, Observed, ObservedNode, Outcome, Phase, Plan, Violation, status,
-};
+use ringcache_operator_core::{Checked, Observed, ObservedNode, Outcome, Plan, Violation, status};
 
 use super::dir::StateDir;
 use crate::clock;

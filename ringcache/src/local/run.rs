@@ -168,7 +168,7 @@ impl Up {
             self.screen
                 .event(&format!("epoch {epoch}: {}, {operation}: {moves}", operation.kind()));
             for note in plan.notes() {
-                self.screen.event(note);
+                self.screen.event(&note.to_string());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Who reaches whom under the NetworkPolicies of the chart and of the docs.
+//! Who reaches whom under the `NetworkPolicy` objects of the chart and of the docs.
 
 use anyhow::{Context, Result, ensure};
 use ringcache_tests::tool;
