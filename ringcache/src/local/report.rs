@@ -133,6 +133,8 @@ pub(super) fn endpoints(node: &ObservedNode, program: &str, spec: &Path) -> Stri
 
 #[cfg(test)]
 mod tests {
+    use ringcache_operator_core::Phase;
+
     use super::super::fixture::{node, observed};
     use super::*;
 

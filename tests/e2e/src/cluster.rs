@@ -105,6 +105,17 @@ impl<'a> Cluster<'a> {
         Ok(view)
     }
 
+    /// Warnings of the operator about it so far, as `reason: note`.
+    pub fn warnings(&self) -> Result<Vec<String>> {
+        let selector = format!(
+            "--field-selector=type=Warning,involvedObject.kind=CacheCluster,involvedObject.name={}",
+            self.name
+        );
+        let format = r#"--output=jsonpath={range .items[*]}{.reason}{": "}{.message}{"\n"}{end}"#;
+        let told = self.namespace.kubectl(&["get", "events", &selector, format])?;
+        Ok(told.lines().map(str::to_owned).collect())
+    }
+
     /// Its ring document, as it is stored.
     pub fn document(&self) -> Result<Document> {
         let world = self.world();

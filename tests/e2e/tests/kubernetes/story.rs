@@ -42,6 +42,9 @@ fn the_quick_start_is_scaled_rolled_and_drained_and_its_clients_notice_nothing()
     for (_, report) in &reports {
         report.clean()?;
     }
+    // `Ready` was never false, and nothing else was to be warned of.
+    let warnings = cluster.warnings()?;
+    ensure!(warnings.is_empty(), "{warnings:#?}");
     namespace.finish()
 }
 
