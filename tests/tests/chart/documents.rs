@@ -29,6 +29,18 @@ fn chart_and_dockerfile_have_the_version_of_the_programs() -> Result<()> {
 }
 
 #[test]
+fn images_run_as_a_user_whom_the_kubelet_can_tell_from_root() -> Result<()> {
+    // Pods name none: they only insist that it is not root, which a name does not show.
+    let dockerfile = read("Dockerfile")?;
+    let users: Vec<&str> =
+        dockerfile.lines().filter_map(|line| line.strip_prefix("USER ")).collect();
+    ensure!(matches!(users[..], [user] if user.parse::<u32>()? > 0), "{users:?}");
+    let of_archives = read("xtask/src/images/root.rs")?;
+    ensure!(of_archives.contains(&format!("USER: &str = \"{}\";", users[0])), "{users:?}");
+    Ok(())
+}
+
+#[test]
 fn annotations_of_the_chart_are_lists_of_what_they_say() -> Result<()> {
     let about: Value =
         serde_saphyr::from_str(&std::fs::read_to_string(chart().join("Chart.yaml"))?)?;
