@@ -18,10 +18,14 @@ use super::meta::FIELD_MANAGER;
 pub const RENDERED: &str = "ringcache.dev/rendered";
 
 /// The rendered object with its mark.
-pub fn marked<K: Resource + Serialize>(mut object: K) -> K {
+pub fn marked<K: Resource + Clone + Serialize>(mut object: K) -> K {
+    // Of a rendering, whoever owns it: the uid says nothing about how an object looks.
+    let mut anonymous = object.clone();
+    for owner in anonymous.owner_references_mut() {
+        owner.uid.clear();
+    }
     // By way of a value, whose keys are sorted.
-    let text = json!(object).to_string();
-    let mark = short(Sha256::new().chain_update(text));
+    let mark = short(Sha256::new().chain_update(json!(anonymous).to_string()));
     object.annotations_mut().insert(RENDERED.to_owned(), mark);
     object
 }
