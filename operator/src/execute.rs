@@ -215,8 +215,10 @@ async fn stop<N: Nodes>(
 ) -> Result<(), Error> {
     let node = node(observation, name, uid)?;
     // Nothing runs in an exited pod, so nothing needs time to end. A lost one gets it: if its host comes back, its kubelet
-    // must still find the pod and end the node.
-    let grace = (node.phase == Phase::Exited).then_some(0);
+    // must still find the pod and end the node. One whose host was declared to be off would wait for a kubelet for ever.
+    let nothing_runs = node.phase == Phase::Exited
+        || node.phase == Phase::Lost && is_out_of_service(context, observation, uid);
+    let grace = nothing_runs.then_some(0);
     if node.stopping && (grace.is_none() || has_no_grace_left(observation, uid)) {
         return Ok(());
     }
@@ -228,6 +230,14 @@ async fn stop<N: Nodes>(
     };
     let pods: Api<Pod> = api(&context.client, observation);
     already_gone(pods.delete(name, &params).await.map(drop))
+}
+
+/// Whether the pod's host was declared to be off.
+fn is_out_of_service<N: Nodes>(context: &Context<N>, observation: &Observation, uid: &str) -> bool {
+    let mut pods = observation.children.pods.iter();
+    let pod = pods.find(|pod| pod.metadata.uid.as_deref() == Some(uid));
+    let host = pod.and_then(|pod| pod.spec.as_ref()?.node_name.as_deref());
+    host.and_then(|host| context.hosts.standing(host)).is_some_and(|host| host.out_of_service)
 }
 
 /// Asking again would be a write that changes nothing, at every look, for as long as a finalizer holds the pod.

@@ -14,6 +14,9 @@ use tokio::time::{Instant, timeout_at};
 /// want it to see hosts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Who sets this taint has made sure that the host is off: Kubernetes, too, then removes its pods by force.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
 /// A `Node` object without what nobody here reads: a real one has kilobytes of images and addresses, and the store keeps
 /// all of them.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,11 +33,21 @@ pub struct Host {
 }
 
 /// What is wanted of a host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HostSpec {
     /// Cordoned: whoever did it is about to take the host away.
     pub unschedulable: bool,
+    /// What keeps pods away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<HostTaint>,
+}
+
+/// A taint of a host, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTaint {
+    /// Who set it, and why.
+    pub key: String,
 }
 
 /// How a host is.
@@ -60,9 +73,11 @@ impl Host {
     pub fn standing(&self) -> Standing {
         let ready =
             |condition: &HostCondition| condition.type_ == "Ready" && condition.status == "True";
+        let ready = self.status.conditions.iter().any(ready);
         Standing {
-            ready: self.status.conditions.iter().any(ready),
+            ready,
             cordoned: self.spec.unschedulable,
+            out_of_service: !ready && self.spec.taints.iter().any(|t| t.key == OUT_OF_SERVICE),
         }
     }
 }
@@ -74,12 +89,15 @@ pub struct Standing {
     pub ready: bool,
     /// It takes no new pods: those on it are to go elsewhere.
     pub cordoned: bool,
+    /// Somebody who knows has said that nothing runs on it any more, and its kubelet does not say otherwise.
+    pub out_of_service: bool,
 }
 
 /// Takes out of a watched host what is not needed.
 pub fn prune(host: &mut Host) {
     let ObjectMeta { name, uid, resource_version, .. } = std::mem::take(&mut host.metadata);
     host.metadata = ObjectMeta { name, uid, resource_version, ..ObjectMeta::default() };
+    host.spec.taints.retain(|taint| taint.key == OUT_OF_SERVICE);
     host.status.conditions.retain(|condition| condition.type_ == "Ready");
 }
 
@@ -131,10 +149,17 @@ mod tests {
         let ready = json!({"metadata": {"name": "a"}, "status": {"conditions": [
             condition("DiskPressure", "False"), condition("Ready", "True"),
         ]}});
-        assert_eq!(host(ready), Standing { ready: true, cordoned: false });
+        assert_eq!(host(ready.clone()), Standing { ready: true, ..Standing::default() });
+        let mut tainted = ready;
+        tainted["spec"] = json!({"taints": [
+            {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"},
+        ]});
+        assert!(!host(tainted.clone()).out_of_service, "it is back, and the taint was forgotten");
+        tainted["status"] = json!({});
+        assert!(host(tainted).out_of_service);
         let cordoned = json!({"metadata": {"name": "a"}, "spec": {"unschedulable": true, "podCIDR": "x"},
             "status": {"conditions": [condition("Ready", "Unknown")]}});
-        assert_eq!(host(cordoned), Standing { ready: false, cordoned: true });
+        assert_eq!(host(cordoned), Standing { cordoned: true, ..Standing::default() });
         let bare = serde_json::to_value(Node::default()).unwrap();
         assert_eq!(host(bare), Standing::default(), "it has not reported yet");
     }
@@ -143,7 +168,7 @@ mod tests {
     fn pruning_keeps_how_a_host_stands_and_drops_the_rest() {
         let mut host: Host = serde_json::from_value(json!({
             "metadata": {"name": "a", "uid": "u", "labels": {"a": "b"}, "managedFields": [{}]},
-            "spec": {"unschedulable": true},
+            "spec": {"unschedulable": true, "taints": [{"key": "a", "effect": "NoSchedule"}]},
             "status": {"conditions": [
                 {"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"},
             ]},

@@ -231,12 +231,18 @@ fn lost<N: Nodes>(
         .filter(|(pod, answer)| !may_be_lost(pod) && takes_part(pod, *answer))
         .map(|(_, answer)| answer)
         .collect();
-    let silent: Vec<String> = pods.iter().filter(|pod| may_be_lost(pod)).map(uid).collect();
+    // Who has declared that a host is off knows more than any witness.
+    let is_off =
+        |pod: &&Pod| standing(context, pod).is_some_and(|standing| standing.out_of_service);
+    let (off, silent): (Vec<&Pod>, Vec<&Pod>) =
+        pods.iter().filter(|pod| may_be_lost(pod)).partition(is_off);
+    let silent: Vec<String> = silent.into_iter().map(uid).collect();
     // Those who may be lost may hear each other: a minority of witnesses may be the part that is cut off, with us.
     let in_doubt = silent.iter().filter(|uid| !gone(uid)).count();
     let is_unheard = |uid: &str| in_doubt <= witnesses.len() && phase::is_unheard(uid, &witnesses);
     // What the document states has been proven; nobody listens for the gone any more.
-    silent.iter().filter(|uid| gone(uid) || is_unheard(uid)).cloned().collect()
+    let proven = silent.iter().filter(|uid| gone(uid) || is_unheard(uid)).cloned();
+    proven.chain(off.into_iter().map(uid)).collect()
 }
 
 fn standing<N: Nodes>(context: &Context<N>, pod: &Pod) -> Option<Standing> {

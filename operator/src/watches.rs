@@ -223,7 +223,7 @@ fn pod_digest(pod: &Pod) -> u64 {
 /// What of a host matters: that it exists, and how it stands.
 fn host_digest(host: &Host) -> u64 {
     let standing = host.standing();
-    digest((&host.metadata.uid, standing.ready, standing.cordoned))
+    digest((&host.metadata.uid, standing.ready, standing.cordoned, standing.out_of_service))
 }
 
 /// Leaves of an object what finds its cluster.

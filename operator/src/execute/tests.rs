@@ -12,8 +12,8 @@ use super::{AT_ONCE, Execution};
 use crate::Error;
 use crate::objects::{meta, ring};
 use crate::observe::fixture::{
-    CLUSTER_PATH, FakeApi, FakeNodes, HANG, START, answer, cluster, context, document, ended,
-    hosts, pod, running, template, time,
+    CLUSTER_PATH, FakeApi, FakeNodes, HANG, START, answer, cluster, context, document, ended, host,
+    hosts, off, pod, running, template, time,
 };
 use crate::observe::{Observation, observe};
 
@@ -159,6 +159,21 @@ async fn what_is_left_of_a_pod_that_has_ended_goes_at_once() {
     world.api.put("pods/web-0", pod("web-0", ended(START, START)));
     let (_, body) = world.write(&stop("web-0")).await;
     assert_eq!(body, json!({"gracePeriodSeconds": 0, "preconditions": {"uid": "uid-web-0"}}));
+}
+
+#[tokio::test]
+async fn the_pod_of_a_lost_node_waits_for_its_kubelet_unless_its_host_was_declared_to_be_off() {
+    for (host, grace) in
+        [(host("host-1", "Unknown", false), None), (off("host-1", "Unknown"), Some(0))]
+    {
+        let world = World::new();
+        let context = context(&world.api, &world.nodes, hosts([host]));
+        let mut observation = observe(&context, "shop", "web").await.unwrap().unwrap();
+        observation.observed.nodes[0].phase = Phase::Lost;
+        let mut execution = Execution::new(&context, &observation);
+        execution.carry_out(&[stop("web-0")]).await.remove(0).unwrap();
+        assert_eq!(world.api.writes()[0].body["gracePeriodSeconds"], json!(grace));
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use ringcache_operator_core::Template;
 use serde_json::{Value, json};
 use tower::service_fn;
 
-use crate::hosts::{Host, HostCondition, HostSpec, HostStatus, Hosts};
+use crate::hosts::{Host, HostCondition, HostSpec, HostStatus, HostTaint, Hosts};
 use crate::nodes::{NodeError, Nodes};
 use crate::objects::pod::PORTS;
 use crate::reach::Reach;
@@ -277,13 +277,20 @@ impl Nodes for FakeNodes {
 /// A host of that name.
 pub(crate) fn host(name: &str, ready: &str, unschedulable: bool) -> Host {
     let mut host = Host {
-        spec: HostSpec { unschedulable },
+        spec: HostSpec { unschedulable, ..HostSpec::default() },
         status: HostStatus {
             conditions: vec![HostCondition { type_: "Ready".to_owned(), status: ready.to_owned() }],
         },
         ..Host::default()
     };
     host.metadata.name = Some(name.to_owned());
+    host
+}
+
+/// A host that somebody has declared to be off.
+pub(crate) fn off(name: &str, ready: &str) -> Host {
+    let mut host = host(name, ready, false);
+    host.spec.taints = vec![HostTaint { key: "node.kubernetes.io/out-of-service".to_owned() }];
     host
 }
 

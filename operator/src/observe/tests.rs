@@ -10,7 +10,7 @@ use tokio::time::advance;
 
 use super::fixture::{
     CLUSTER_PATH, CLUSTER_UID, FakeApi, FakeNodes, PDB_PATH, START, answer, cluster, context,
-    document, ended, host, hosts, pod, running, time,
+    document, ended, host, hosts, off, pod, running, time,
 };
 use super::{Observation, observe};
 use crate::objects::{meta, ring};
@@ -227,6 +227,25 @@ async fn none_of_the_three_signs_of_loss_is_enough_without_the_others() {
     let (reader, _writer) = kube::runtime::reflector::store();
     let unknown = crate::hosts::Hosts::new(reader);
     assert_eq!(after(&context(&api, &nodes, unknown), 60_000).await, kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_lost_without_any_witness_when_its_host_was_declared_to_be_off() {
+    // The only witness does not know it.
+    let (api, nodes) = one_silent(None);
+    let declared = |ready| hosts([off("host-1", ready)]);
+    let lost = [Phase::Running, Phase::Lost];
+    assert_eq!(after(&context(&api, &nodes, declared("Unknown")), 10_000).await, lost);
+    let too_soon = after(&context(&api, &nodes, declared("Unknown")), 9_999).await;
+    assert_eq!(too_soon, [Phase::Running; 2], "one answer that came too late proves nothing");
+    // There is no other node.
+    nodes.states.lock().unwrap().clear();
+    assert_eq!(after(&context(&api, &nodes, declared("Unknown")), 10_000).await, lost);
+    let kept = after(&context(&api, &nodes, declared("True")), 10_000).await;
+    assert_eq!(kept, [Phase::Running; 2], "its kubelet is heard of, and the taint was forgotten");
+    nodes.states.lock().unwrap().insert("10.0.0.2".to_owned(), answer("web-1"));
+    let answers = after(&context(&api, &nodes, declared("Unknown")), 10_000).await;
+    assert_eq!(answers, [Phase::Running; 2], "it answers");
 }
 
 #[tokio::test(start_paused = true)]
