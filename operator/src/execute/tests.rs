@@ -261,8 +261,8 @@ async fn all_nodes_are_given_what_was_just_stored_without_reading_it_again() {
     execution.carry_out(&[Step::WriteDocument { document: next }]).await.remove(0).unwrap();
     assert!(execution.carry_out(&pushes).await.iter().all(Result::is_ok));
     assert_eq!(world.reads_of_the_ring(), reads);
-    let pushed = world.nodes.pushed.lock().unwrap();
-    assert!(pushed.len() == 40 && pushed.iter().all(|(_, epoch)| *epoch == 4), "{pushed:?}");
+    let given = world.nodes.pushed.lock().unwrap();
+    assert!(given.len() == 40 && given.iter().all(|(_, epoch)| *epoch == 4), "{given:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,7 +72,7 @@ fn unite(fields: &mut Value, more: &Value) {
 mod tests {
     use super::*;
 
-    fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+    fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
         json!({
             "manager": manager, "operation": operation, "apiVersion": "v1",
             "fieldsType": "FieldsV1", "fieldsV1": fields,
@@ -88,25 +88,25 @@ mod tests {
 
     #[test]
     fn what_was_created_and_what_was_applied_become_one() {
-        let theirs = entry("kubectl", "Update", json!({"f:spec": {"f:c": {}}}));
+        let theirs = entry("kubectl", "Update", &json!({"f:spec": {"f:c": {}}}));
         let live = live(&[
-            entry(FIELD_MANAGER, "Apply", json!({"f:spec": {"f:a": {}, "f:b": {".": {}}}})),
+            entry(FIELD_MANAGER, "Apply", &json!({"f:spec": {"f:a": {}, "f:b": {".": {}}}})),
             theirs.clone(),
-            entry(FIELD_MANAGER, "Update", json!({"f:spec": {"f:b": {"f:x": {}}, "f:d": {}}})),
+            entry(FIELD_MANAGER, "Update", &json!({"f:spec": {"f:b": {"f:x": {}}, "f:d": {}}})),
         ]);
         let fields = json!({"f:spec": {"f:a": {}, "f:b": {".": {}, "f:x": {}}, "f:d": {}}});
         let expected = json!({"metadata": {
             "uid": "u", "resourceVersion": "7",
-            "managedFields": [theirs, entry(FIELD_MANAGER, "Apply", fields)],
+            "managedFields": [theirs, entry(FIELD_MANAGER, "Apply", &fields)],
         }});
         assert_eq!(claim(&live), Some(expected));
     }
 
     #[test]
     fn who_has_only_applied_claims_nothing() {
-        let mut status = entry(FIELD_MANAGER, "Update", json!({"f:status": {}}));
+        let mut status = entry(FIELD_MANAGER, "Update", &json!({"f:status": {}}));
         status["subresource"] = json!("status");
-        let applied = entry(FIELD_MANAGER, "Apply", json!({"f:spec": {}}));
+        let applied = entry(FIELD_MANAGER, "Apply", &json!({"f:spec": {}}));
         assert_eq!(claim(&live(&[applied, status])), None);
         assert_eq!(claim(&ObjectMeta::default()), None);
     }
