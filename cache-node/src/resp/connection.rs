@@ -216,7 +216,10 @@ impl Connection<'_> {
                         Ok(self.executor.meanwhile(self.memory.wait_for(held)).await)
                     };
                     match is_granted {
-                        Ok(true) => self.parser.grant(bytes),
+                        Ok(true) => {
+                            self.parser.grant(bytes);
+                            now = self.executor.worker.node().clock.unix_ms();
+                        }
                         Ok(false) if !self.client.is_closing() => {
                             self.executor.overloaded();
                             break Stop::Close;

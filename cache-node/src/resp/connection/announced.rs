@@ -12,7 +12,7 @@ use crate::resp::commands::transaction::MAX_QUEUED_BYTES;
 use crate::resp::dispatch::SHORT;
 use crate::resp::forward::{self, Announcement};
 
-/// The error for what the largest client of this node may not send.
+/// The error for what no client of this node could send, or queue in a transaction.
 const TOO_LARGE: &str = "ERR request is too large for the owner of its slot";
 /// How often a link that waits for memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);

@@ -212,6 +212,28 @@ fn a_request_that_waits_for_room_leaves_its_thread_to_others() {
 }
 
 #[test]
+fn a_request_that_has_waited_for_room_does_not_find_what_has_expired_meanwhile() {
+    let server = small();
+    let mut reply = String::new();
+    // It may wait too long on a slow machine.
+    eventually("there is room in time", || {
+        let mut client = server.connect();
+        for _ in 0..4 {
+            // Its buffer then takes the request at one time.
+            assert_eq!(client.ask_words(&[b"SET", b"large", &vec![b'v'; 60 << 10]]), OK);
+        }
+        server.connect().check(&[("SET k v PX 300", OK)]);
+        let all = take_all(&server);
+        client.send(&[&b"*1200\r\n$6\r\nEXISTS\r\n"[..], &b"$1\r\nk\r\n".repeat(1199)].concat());
+        std::thread::sleep(Duration::from_millis(400));
+        drop(all);
+        reply = String::from_utf8(client.receive()).unwrap();
+        !reply.starts_with("-OVERLOADED")
+    });
+    assert_eq!(reply, ":0\r\n");
+}
+
+#[test]
 fn a_scan_needs_room_for_its_reply_once() {
     let server = Server::start_with(|args| args.memory_bytes = 128 << 20);
     let mut client = server.connect();
