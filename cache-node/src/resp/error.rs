@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use ringcache_store::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use ringcache_wire::request::Args;
 
+use super::commands::MAX_PATTERN_BYTES;
+
 /// A refused command. The text is the whole error reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
@@ -47,6 +49,9 @@ pub(super) enum CommandError {
     /// A value beyond the limit.
     #[error("ERR value is longer than {MAX_VALUE_BYTES} bytes")]
     ValueTooLong,
+    /// A pattern beyond the limit.
+    #[error("ERR pattern is longer than {MAX_PATTERN_BYTES} bytes")]
+    PatternTooLong,
     /// A reply beyond the limit.
     #[error("ERR reply is longer than {0} bytes; ask for fewer keys at a time")]
     ReplyTooLong(usize),

@@ -191,22 +191,22 @@ impl<'a> SlotGuard<'a> {
         self.slot().bytes()
     }
 
-    /// Reports live keys in ascending order of their *position*, a number of
+    /// Reports live keys with their *positions* in ascending order of these. A position is a number of
     /// [`crate::SCAN_POSITION_BITS`] bits, at least 1, that a key has for as long as the store exists.
     ///
     /// `after` is the position to go on behind, `None` the beginning. The result is the next `after`,
     /// `None` at the end. A key that is there during the whole walk is reported exactly once,
-    /// one that comes or goes meanwhile at most once. `count` is a hint as in `SCAN`: keys of equal
-    /// position stay together, and of a large slot at least 1/256 is reported at a time, since each
-    /// call has to look at the whole slot.
+    /// one that comes or goes meanwhile at most once. No more than `count` entries are passed, but that
+    /// keys of equal position stay together, which are rarely two. However large the slot is, the work is
+    /// in proportion to `count` and to at most 1024 entries more.
     pub fn scan(
         &self,
         after: Option<u64>,
         count: usize,
         now: Millis,
-        visit: &mut dyn FnMut(&[u8]),
+        visit: &mut dyn FnMut(u64, &[u8]),
     ) -> Option<u64> {
-        scan::scan(self.slot().items(), after, count, now, visit)
+        scan::scan(self.slot(), after, count, now, visit)
     }
 
     fn index(&self) -> usize {

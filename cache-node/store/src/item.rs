@@ -1,6 +1,7 @@
 //! One entry as it lies in its slot's slab: a block with key and value, and fixed-size fields.
 
 use crate::recency::{Links, Stamp};
+use crate::scan::SCAN_POSITION_BITS;
 use crate::size_class::allocated_bytes;
 use crate::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Millis};
 
@@ -72,6 +73,11 @@ impl Item {
     /// What the allocator takes for the block.
     pub(crate) fn block_bytes(&self) -> usize {
         allocated_bytes(self.block.len())
+    }
+
+    /// Where walks over the slot meet the entry. Positions begin at 1, so that a cursor of 0 can mean the beginning.
+    pub(crate) fn position(&self) -> u64 {
+        (self.hash >> (u64::BITS - SCAN_POSITION_BITS)).max(1)
     }
 
     pub(crate) fn is_dead(&self, now: Millis) -> bool {

@@ -13,6 +13,7 @@ mod guard;
 mod handover;
 mod item;
 mod journal;
+mod ordered;
 mod recency;
 mod reclaim;
 mod record;

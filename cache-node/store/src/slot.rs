@@ -5,10 +5,14 @@ use hashbrown::HashTable;
 use crate::Millis;
 use crate::item::{Content, Item, NEVER};
 use crate::journal::Journal;
+use crate::ordered::Ordered;
 use crate::recency::{Recency, Stamp};
 use crate::record::Record;
 use crate::size_class::allocated_bytes;
 use crate::tracking::Tracked;
+
+/// A slot with more entries keeps their order: a walk over it would hold its lock for too long if it looked at all of them.
+const LARGE: usize = 1024;
 
 /// May requests run on a slot? Kept beside the data, so that a request reads both under one lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +34,7 @@ pub enum Access {
 pub struct Cleared {
     _index: HashTable<u32>,
     _items: Vec<Item>,
+    _ordered: Option<Box<Ordered>>,
 }
 
 /// An empty slot allocates nothing, and all 16384 of them fit in 2 MiB.
@@ -38,6 +43,8 @@ pub(crate) struct Slot {
     /// Dense: removing an entry moves the last one to its place, so that a slab never has holes and
     /// gives its memory back as it shrinks.
     items: Vec<Item>,
+    /// `None` while the slot is not [`LARGE`].
+    ordered: Option<Box<Ordered>>,
     recency: Recency,
     /// Sum of [`Item::block_bytes`].
     block_bytes: usize,
@@ -62,6 +69,7 @@ impl Default for Slot {
         Self {
             index: HashTable::new(),
             items: Vec::new(),
+            ordered: None,
             recency: Recency::default(),
             block_bytes: 0,
             earliest: NEVER,
@@ -147,6 +155,11 @@ impl Slot {
         self.items.push(item);
         let items = &self.items;
         self.index.insert_unique(content.hash, at, |&at| items[at as usize].hash);
+        if let Some(ordered) = &mut self.ordered {
+            ordered.insert(items, at);
+        } else if items.len() > LARGE {
+            self.ordered = Some(Box::new(Ordered::of(items)));
+        }
         at
     }
 
@@ -185,7 +198,12 @@ impl Slot {
                 *place = at;
             }
         }
+        let moved = self.items[last as usize].position();
         let item = self.items.swap_remove(at as usize);
+        if let Some(ordered) = &mut self.ordered {
+            ordered.remove(item.position(), at);
+            ordered.moved(moved, last, at);
+        }
         self.block_bytes -= item.block_bytes();
         if let Some(tracked) = &mut self.tracked {
             tracked.end(item.hash, item.key());
@@ -209,6 +227,10 @@ impl Slot {
         if len == 0 {
             drop(self.take());
         }
+        // With some slack: a slot of about this size would build it again and again.
+        if len < LARGE / 2 {
+            self.ordered = None;
+        }
         if self.items.capacity() > 16 && self.items.capacity() / 4 > len {
             self.items.shrink_to(len * 2);
         }
@@ -220,12 +242,13 @@ impl Slot {
 
     /// Empties the slot; access, journal and tracked keys stay.
     pub(crate) fn take(&mut self) -> Cleared {
-        let Self { index, items, recency, block_bytes, earliest, unswept, .. } = self;
+        let Self { index, items, ordered, recency, block_bytes, earliest, unswept, .. } = self;
         *recency = Recency::default();
         *block_bytes = 0;
         *earliest = NEVER;
         *unswept = 0;
-        Cleared { _index: std::mem::take(index), _items: std::mem::take(items) }
+        let (index, items) = (std::mem::take(index), std::mem::take(items));
+        Cleared { _index: index, _items: items, _ordered: ordered.take() }
     }
 
     /// The entry to evict first.
@@ -233,11 +256,28 @@ impl Slot {
         (!self.items.is_empty()).then(|| self.recency.coldest())
     }
 
+    /// Entries at a position or behind it, those of the lowest positions among them: `count` or some more, if there are so many.
+    pub(crate) fn at_or_behind(&self, position: u64, count: usize) -> Vec<&Item> {
+        let is_ahead = |item: &&Item| item.position() >= position;
+        let Some(ordered) = &self.ordered else {
+            return self.items.iter().filter(is_ahead).collect();
+        };
+        let mut ahead = Vec::new();
+        for leaf in ordered.leaves_from(position) {
+            ahead.extend(leaf.iter().map(|&at| self.item(at)).filter(is_ahead));
+            if ahead.len() >= count {
+                break;
+            }
+        }
+        ahead
+    }
+
     /// What the allocator takes for the entries, slab and index included.
     pub(crate) fn bytes(&self) -> usize {
         self.block_bytes
             + allocated_bytes(self.items.capacity() * size_of::<Item>())
             + allocated_bytes(self.index.allocation_size())
+            + self.ordered.as_ref().map_or(0, |ordered| ordered.bytes())
     }
 
     /// What the allocator takes for all of the slot: entries, journal and tracked keys.

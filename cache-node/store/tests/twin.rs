@@ -87,7 +87,7 @@ fn keys_by_scan(store: &Store, slot: u16, count: usize, now: u64) -> Vec<Vec<u8>
     let (mut keys, mut after) = (Vec::new(), None);
     loop {
         let guard = store.lock(slot);
-        after = guard.scan(after, count, now, &mut |key| keys.push(key.to_vec()));
+        after = guard.scan(after, count, now, &mut |_, key| keys.push(key.to_vec()));
         if after.is_none() {
             keys.sort_unstable();
             return keys;
@@ -132,7 +132,7 @@ proptest! {
         }
         let (mut seen, mut after, mut churn) = (Vec::new(), None, churn.into_iter());
         loop {
-            after = guard.scan(after, count, START, &mut |key| seen.push(key.to_vec()));
+            after = guard.scan(after, count, START, &mut |_, key| seen.push(key.to_vec()));
             for (key, insert) in churn.by_ref().take(10) {
                 if insert {
                     guard.set(&key.to_le_bytes(), b"comes", None, START);
@@ -150,6 +150,41 @@ proptest! {
             prop_assert!(seen.binary_search(&key.to_le_bytes().to_vec()).is_ok(), "{} is missing", key);
         }
     }
+}
+
+#[test]
+fn a_key_that_stays_is_scanned_once_while_its_slot_becomes_large_and_small_again() {
+    let store = unlimited();
+    let mut guard = store.lock(5);
+    let staying: Vec<Vec<u8>> = (0..400_u32).map(|key| key.to_le_bytes().to_vec()).collect();
+    for key in &staying {
+        guard.set(key, b"stays", None, START);
+    }
+    let (mut seen, mut after, mut step) = (Vec::new(), None, 0_u32);
+    loop {
+        after = guard.scan(after, 3, START, &mut |_, key| {
+            if staying.iter().any(|staying| staying == key) {
+                seen.push(key.to_vec());
+            }
+        });
+        for key in (0..4000_u32).skip(step as usize % 13).step_by(13) {
+            let key = (1000 + key).to_le_bytes();
+            if step / 13 % 2 == 0 {
+                guard.set(&key, b"comes", None, START);
+            } else {
+                guard.remove(&key, START);
+            }
+        }
+        step += 1;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(step > 26, "it has grown and shrunk within {step} steps");
+    seen.sort_unstable();
+    let mut expected = staying;
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
 }
 
 #[test]

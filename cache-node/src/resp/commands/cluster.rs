@@ -5,6 +5,7 @@ use ringcache_store::Access;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::table::Command;
 
+use super::slice::Slice;
 use super::subcommand;
 use crate::resp::dispatch::{Call, Outcome};
 use crate::resp::error::CommandError;
@@ -51,7 +52,7 @@ fn slot(text: &[u8]) -> Result<u16, CommandError> {
     slot.filter(|slot| *slot < SLOTS).ok_or(CommandError::InvalidSlot)
 }
 
-/// Keys reported at a time: a slot is locked while they are collected.
+/// Keys reported at a time, whatever the client asks for: it holds up the other clients of its thread.
 const MAX_KEYS: usize = 10_000;
 
 fn get_keys_in_slot(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -59,22 +60,24 @@ fn get_keys_in_slot(call: &mut Call<'_>) -> Result<(), CommandError> {
     let slot = slot(&args[2])?;
     let max = parse_i64(&args[3]).and_then(|max| usize::try_from(max).ok());
     let max = max.ok_or(CommandError::Other("ERR Invalid number of keys"))?.min(MAX_KEYS);
-    let mut keys: Vec<Vec<u8>> = Vec::new();
-    let guard = call.node().store.lock(slot);
-    if guard.access() == Access::Open && max > 0 {
-        let mut keep = |key: &[u8]| {
-            if keys.len() < max {
-                keys.push(key.to_vec());
-            }
-        };
-        guard.scan(None, max, call.now, &mut keep);
+    let mark = call.out.len();
+    let (mut keys, mut after) = (0, None);
+    while keys < max && !call.out.exceeds_room() {
+        let slice = Slice::of(call.node(), slot, after, max - keys, call.now);
+        let Some(slice) = slice else { break };
+        for (_, key) in slice.keys().take(max - keys) {
+            keys += 1;
+            call.reply().bulk(key);
+        }
+        after = slice.next;
+        if after.is_none() {
+            break;
+        }
     }
-    drop(guard);
-    let mut reply = call.reply();
-    reply.array(keys.len());
-    for key in &keys {
-        reply.bulk(key);
-    }
+    // Only now is it known what stands before the keys.
+    let end = call.out.len();
+    call.reply().array(keys);
+    call.out.bring_forward(end, mark);
     Ok(())
 }
 

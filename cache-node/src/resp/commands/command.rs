@@ -135,7 +135,8 @@ fn filter(args: Args<'_>) -> Result<Filter<'_>, CommandError> {
             })
         })),
         kind if kind.eq_ignore_ascii_case(b"PATTERN") => {
-            Ok(Box::new(move |spec| glob::matches(text, spec.name.as_bytes())))
+            let pattern = glob::checked(text)?;
+            Ok(Box::new(move |spec| glob::matches(pattern, spec.name.as_bytes())))
         }
         _ => Err(CommandError::Syntax),
     }

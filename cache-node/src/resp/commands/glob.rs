@@ -1,5 +1,17 @@
 //! Glob patterns as in Redis: `*`, `?`, `[abc]`, `[^a-z]`, and `\` before a byte that means itself.
 
+use ringcache_store::MAX_KEY_BYTES;
+
+use crate::resp::error::CommandError;
+
+/// Longest pattern: as long as the longest key.
+pub(in crate::resp) const MAX_PATTERN_BYTES: usize = MAX_KEY_BYTES;
+
+/// A client's pattern, if it is not too long: matching it takes time in proportion to its length, for every text.
+pub(super) fn checked(pattern: &[u8]) -> Result<&[u8], CommandError> {
+    if pattern.len() > MAX_PATTERN_BYTES { Err(CommandError::PatternTooLong) } else { Ok(pattern) }
+}
+
 /// Whether the whole text matches. Needs time proportional to the product of the lengths at most: on a mismatch only
 /// the last `*` takes one byte more, so no pattern can make it exponential.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {

@@ -20,6 +20,7 @@ mod keys;
 mod scan;
 mod server;
 mod set;
+mod slice;
 mod strings;
 mod time_to_live;
 mod tracking;
@@ -31,6 +32,7 @@ use ringcache_wire::table::{Command, CommandSpec};
 use super::dispatch::{Call, Keyed, Outcome};
 use super::error::{CommandError, quote};
 use super::parts::Each;
+pub(super) use glob::MAX_PATTERN_BYTES;
 
 /// Runs a command for keys of one slot, which is locked meanwhile. What it wrote before an error is taken back.
 pub(super) type KeyedFn = fn(&mut Keyed<'_, '_>) -> Result<(), CommandError>;

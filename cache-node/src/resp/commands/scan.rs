@@ -3,23 +3,19 @@
 //! A cursor is a position in a slot in its lower [`SCAN_POSITION_BITS`] bits and the slot above; 0 is beginning and end.
 
 use ringcache_ring::SLOTS;
-use ringcache_store::{Access, MAX_KEY_BYTES, SCAN_POSITION_BITS};
+use ringcache_store::SCAN_POSITION_BITS;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 
 use super::glob;
-use crate::node::Node;
+use super::slice::Slice;
 use crate::resp::dispatch::{Call, Outcome};
 use crate::resp::error::CommandError;
 
 const DEFAULT_COUNT: usize = 10;
 /// Keys looked at in one call, whatever the client asks for: it holds up the other clients of its thread.
 const MAX_COUNT: usize = 10_000;
-/// Keys copied under one lock: others wait for its slots.
-const MAX_LOCKED: usize = 64;
-/// Longest pattern: as long as the longest key.
-const MAX_PATTERN_BYTES: usize = MAX_KEY_BYTES;
 /// A call ends early when its pattern may have taken so many steps, some milliseconds: with a pattern of 1000 bytes over keys
 /// of 1000 bytes, a single key takes up to a million.
 const MAX_STEPS: usize = 4_000_000;
@@ -52,20 +48,27 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         if looked_at >= count || steps > MAX_STEPS || slot - first >= MAX_SLOTS {
             break here | after.unwrap_or(0);
         }
-        let Some(slice) = slice(call.node(), slot, after, count - looked_at, call.now) else {
+        let asked = count - looked_at;
+        let Some(slice) = Slice::of(call.node(), slot, after, asked, call.now) else {
             // Skipping a slot between two owners would skip keys that are there all the time.
             call.out.truncate(mark);
             return Ok(Outcome::Wait(slot));
         };
-        for key in slice.keys() {
-            looked_at += 1;
+        let mut last = after;
+        for (position, key) in slice.keys() {
+            // A cursor cannot point between two keys of one position.
+            if steps > MAX_STEPS && last.is_some_and(|last| last < position) {
+                break;
+            }
+            last = Some(position);
             steps += pattern.map_or(1, |pattern| pattern.len() * key.len());
             if has_type && pattern.is_none_or(|pattern| glob::matches(pattern, key)) {
                 keys += 1;
                 ReplyWriter::new(call.out, proto).bulk(key);
             }
         }
-        after = slice.next;
+        looked_at += slice.passed;
+        after = if steps > MAX_STEPS { last } else { slice.next };
         slot += u16::from(after.is_none());
     };
     // Only now is it known what stands before the keys.
@@ -78,50 +81,13 @@ pub(super) fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     Ok(Outcome::Done)
 }
 
-/// Some keys of a slot, copied while it was locked: patterns are matched when it is not.
-#[derive(Default)]
-struct Slice {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    /// Position to go on behind; `None` at the slot's end.
-    next: Option<u64>,
-}
-
-impl Slice {
-    fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
-    }
-}
-
-/// The next keys of a slot, none if it is another node's; `None` while it is between two owners.
-fn slice(node: &Node, slot: u16, after: Option<u64>, count: usize, now: u64) -> Option<Slice> {
-    let mut slice = Slice::default();
-    let guard = node.store.lock(slot);
-    match guard.access() {
-        Access::Open if guard.is_empty() => {}
-        Access::Open => {
-            slice.next = guard.scan(after, count.min(MAX_LOCKED), now, &mut |key| {
-                slice.bytes.extend_from_slice(key);
-                slice.ends.push(slice.bytes.len());
-            });
-        }
-        Access::Parked => return None,
-        Access::Closed | Access::Away => {}
-    }
-    Some(slice)
-}
-
 fn parse(args: Args<'_>) -> Result<Options<'_>, CommandError> {
     let mut options = Options { pattern: None, count: DEFAULT_COUNT, has_type: true };
     for position in (2..args.len()).step_by(2) {
         let option = args.get(position).unwrap_or_default();
         let value = args.get(position + 1).ok_or(CommandError::Syntax)?;
         if option.eq_ignore_ascii_case(b"MATCH") {
-            if value.len() > MAX_PATTERN_BYTES {
-                return Err(CommandError::Other("ERR pattern is longer than 1024 bytes"));
-            }
-            options.pattern = Some(value);
+            options.pattern = Some(glob::checked(value)?);
         } else if option.eq_ignore_ascii_case(b"COUNT") {
             let count = parse_i64(value).ok_or(CommandError::NotAnInteger)?;
             let count = usize::try_from(count).ok().filter(|count| *count > 0);

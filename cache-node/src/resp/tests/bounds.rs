@@ -1,5 +1,7 @@
 //! What a single request may cost the others: bounded error lines, steps and arguments.
 
+use std::slice::from_ref;
+
 use ringcache_wire::table::COMMANDS;
 
 use super::{Client, Server};
@@ -95,4 +97,32 @@ fn no_error_within_a_transaction_is_longer_than_what_was_reserved_for_it() {
         }
     }
     assert!(seen > 50, "{seen} errors");
+}
+
+/// Matching takes time in proportion to the pattern's length, for every text that it is matched against.
+#[test]
+fn patterns_are_taken_up_to_their_limits_and_not_beyond() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut ask = |words: &[&[u8]], patterns: &[Vec<u8>]| {
+        let patterns = patterns.iter().map(Vec::as_slice);
+        client.ask_words(&words.iter().copied().chain(patterns).collect::<Vec<_>>())
+    };
+    let (longest, longer) = (vec![b'*'; 1024], vec![b'*'; 1025]);
+    let too_long = "-ERR pattern is longer than 1024 bytes\r\n";
+    let list: &[&[u8]] = &[b"COMMAND", b"LIST", b"FILTERBY", b"PATTERN"];
+    let config: &[&[u8]] = &[b"CONFIG", b"GET"];
+    for (command, begins) in [(list, "*"), (config, "*22\r\n")] {
+        assert!(ask(command, from_ref(&longest)).starts_with(begins));
+        assert_eq!(ask(command, from_ref(&longer)), too_long);
+    }
+    assert_eq!(ask(config, &[b"none".to_vec(), longer]), too_long);
+    assert!(ask(config, &vec![b"PO*".to_vec(); 1024]).starts_with("*2\r\n$4\r\nport\r\n"));
+    let too_many = "-ERR more than 1024 patterns at a time\r\n";
+    assert_eq!(ask(config, &vec![b"PO*".to_vec(); 1025]), too_many);
+    let mut most = vec![longest; 32];
+    assert!(ask(config, &most).starts_with("*22\r\n"));
+    most.push(b"x".to_vec());
+    let too_long = "-ERR patterns are longer than 32768 bytes together\r\n";
+    assert_eq!(ask(config, &most), too_long);
 }

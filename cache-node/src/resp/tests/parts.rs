@@ -1,11 +1,11 @@
-//! Commands with many keys run in parts, and nobody can tell from their replies.
+//! Commands with many keys: what is done at once, and what in parts between which others have their turn.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use ringcache_ring::key_slot;
-use ringcache_store::Access;
+use ringcache_store::{Access, SCAN_POSITION_BITS};
 
 use super::{Client, Server};
 use crate::resp::parts::PART;
@@ -81,4 +81,59 @@ fn a_deletion_that_has_to_wait_half_way_counts_every_key_once() {
     });
     let waited = server.node.counters.waited.load(Ordering::Relaxed);
     assert!(waited > 0, "it never had to wait");
+}
+
+/// Stores so many keys of one slot without a client.
+fn fill(server: &Server, names: &[Vec<u8>]) {
+    let now = server.node.clock.unix_ms();
+    for part in names.chunks(1000) {
+        let mut guard = server.node.store.lock(key_slot(b"{t}"));
+        for name in part {
+            guard.set(name, b"v", None, now);
+        }
+    }
+}
+
+#[test]
+fn a_scan_takes_no_more_than_it_is_asked_for_of_a_large_slot() {
+    let server = Server::start();
+    let mut client = server.connect();
+    fill(&server, &names(100_000));
+    let slot = key_slot(b"{t}");
+    let cursor = u64::from(slot) << SCAN_POSITION_BITS;
+    for (count, most) in [(1, 2), (10, 11), (64, 65), (1000, 1000 + 16)] {
+        let reply = client.ask(&format!("SCAN {cursor} COUNT {count}"));
+        let keys = reply.matches("{t}").count();
+        assert!((count..=most).contains(&keys), "COUNT {count}: {keys} keys");
+        let reply = client.ask(&format!("CLUSTER GETKEYSINSLOT {slot} {count}"));
+        assert_eq!(reply.matches("{t}").count(), count);
+        assert!(reply.starts_with(&format!("*{count}\r\n")));
+    }
+    let reply = client.ask(&format!("CLUSTER GETKEYSINSLOT {slot} 1000000"));
+    assert!(reply.starts_with("*10000\r\n"));
+}
+
+/// A call ends early when its pattern has taken many steps, also between the keys of one look at the slot.
+#[test]
+fn a_scan_with_an_expensive_pattern_ends_early_and_misses_no_key() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut expected: Vec<_> =
+        (0..200).map(|n| format!("{{t}}{}{n:04}", "b".repeat(990)).into_bytes()).collect();
+    write(&mut client, &expected);
+    let slot = u64::from(key_slot(b"{t}"));
+    let (mut cursor, mut found) = (slot << SCAN_POSITION_BITS, Vec::new());
+    while cursor >> SCAN_POSITION_BITS == slot {
+        let pattern = format!("*{}*", "b".repeat(900));
+        let reply = client.ask(&format!("SCAN {cursor} MATCH {pattern} COUNT 64"));
+        let mut lines = reply.lines().filter(|line| !line.starts_with(['*', '$']));
+        cursor = lines.next().unwrap().parse().unwrap();
+        let keys: Vec<_> = lines.map(|key| key.as_bytes().to_vec()).collect();
+        // Five keys take the four million steps after which a call is to end.
+        assert!(keys.len() <= 5, "{} keys", keys.len());
+        found.extend(keys);
+    }
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::Slot;
+use super::{LARGE, Slot};
 use crate::Millis;
 use crate::item::{Content, Item, NEVER};
 use crate::recency::{MAX_WALK, Stamp};
@@ -29,7 +29,13 @@ impl Slot {
             .map(|item| allocated_bytes(item.key().len() + item.value().len()))
             .sum();
         let slab = allocated_bytes(self.items.capacity() * size_of::<Item>());
-        assert_eq!(self.bytes(), blocks + slab + allocated_bytes(self.index.allocation_size()));
+        let index = allocated_bytes(self.index.allocation_size());
+        let order = self.ordered.as_ref().map_or(0, |ordered| ordered.bytes());
+        assert_eq!(self.bytes(), blocks + slab + index + order);
+        assert!(self.ordered.is_some() || self.items.len() <= LARGE);
+        if let Some(ordered) = &self.ordered {
+            ordered.check(&self.items);
+        }
         let room = self.items.len().max(4) * 4 + 3;
         assert!(self.items.capacity() <= room, "slab of {} kept", self.items.capacity());
         if self.items.is_empty() {
@@ -214,6 +220,9 @@ fn a_slot_that_lost_most_entries_gives_its_memory_back() {
     let full = slot.bytes();
     while slot.items().len() > 100 {
         slot.remove(slot.coldest().expect("not empty"));
+        if slot.items().len().is_multiple_of(499) {
+            slot.check();
+        }
     }
     slot.check();
     assert!(slot.bytes() < full / 20, "{} of {full} bytes are still held", slot.bytes());
