@@ -9,7 +9,7 @@ use ringcache_wire::table::{Command, CommandSpec, lookup};
 
 use super::commands::{self, Handler, KeyedFn, transaction};
 use super::error::{CommandError, unknown_command};
-use super::parts;
+use super::parts::{self, Progress};
 use super::session::Session;
 use super::workers::Worker;
 use crate::node::{Admission, Node};
@@ -30,6 +30,8 @@ pub(super) enum Outcome {
     Done,
     /// The reply is written; the connection is to be closed.
     Close,
+    /// A part was done, so that others get their turn. Dispatched again, the command goes on.
+    Unfinished,
     /// Nothing was done: the slot is between two owners.
     Wait(u16),
     /// Nothing was done: there is no memory for what the request stores in that slot.
@@ -134,14 +136,14 @@ pub(super) fn dispatch(
     now: Millis,
     out: &mut Output,
 ) -> Outcome {
-    let mark = out.len();
+    let mark = out.len() - session.progress.as_ref().map_or(0, Progress::reply_bytes);
     let max_bytes = worker.max_message_bytes();
     out.set_room(mark + max_bytes);
-    if !out.reserve(SHORT) {
+    if session.progress.is_none() && !out.reserve(SHORT) {
         return Outcome::NoRoom(SHORT);
     }
     let outcome = answer(worker, session, args, now, out);
-    if out.is_full() {
+    if out.is_full() && outcome != Outcome::Unfinished {
         let needed = out.needed() - mark;
         let is_too_long = out.exceeds_room();
         out.truncate(mark);

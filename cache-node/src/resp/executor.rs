@@ -60,11 +60,12 @@ impl Executor<'_> {
         let replies = self.session.replies;
         self.session.commands += 1;
         self.session.counted = 0;
+        self.session.progress = None;
         self.session.flush = None;
         let close = if self.session.client.is_peer {
-            self.answer_peer(args, *now)
+            self.answer_peer(args, now).await
         } else {
-            match dispatch(self.worker, &mut self.session, args, *now, &mut self.out) {
+            match self.dispatch(args, *now) {
                 Outcome::Done => false,
                 Outcome::Close => true,
                 unserved => {
@@ -87,8 +88,19 @@ impl Executor<'_> {
         close || self.out.is_full()
     }
 
+    fn dispatch(&mut self, args: Args<'_>, now: Millis) -> Outcome {
+        dispatch(self.worker, &mut self.session, args, now, &mut self.out)
+    }
+
+    /// Lets others have their turn, and runs the request at hand on.
+    async fn go_on(&mut self, args: Args<'_>, now: &mut Millis) -> Outcome {
+        self.meanwhile(tokio::task::yield_now()).await;
+        *now = self.worker.node().clock.unix_ms();
+        self.dispatch(args, *now)
+    }
+
     /// Answers a request that another node forwards, at once: others wait behind it.
-    fn answer_peer(&mut self, args: Args<'_>, now: Millis) -> bool {
+    async fn answer_peer(&mut self, args: Args<'_>, now: &mut Millis) -> bool {
         let forwarded = forward::unwrap(args, || self.session.client.holding.lease());
         let answer = match forwarded {
             Err(Refused::Malformed) => {
@@ -98,10 +110,13 @@ impl Executor<'_> {
             Err(Refused::NoRoom) => Answer::Wait(0),
             Ok(Forwarded { request, transaction }) => {
                 self.session.transaction = transaction;
-                let outcome = dispatch(self.worker, &mut self.session, request, now, &mut self.out);
+                let mut outcome = self.dispatch(request, *now);
+                while outcome == Outcome::Unfinished {
+                    outcome = self.go_on(request, now).await;
+                }
                 let counted = self.session.counted;
                 match outcome {
-                    Outcome::Done => return false,
+                    Outcome::Done | Outcome::Unfinished => return false,
                     Outcome::Close => return true,
                     Outcome::NoMemory(_) => Answer::NoMemory,
                     Outcome::Wait(_) | Outcome::FlushAtOwners(_) => {
@@ -183,13 +198,19 @@ impl Executor<'_> {
     /// Answers a request that could not be run at once.
     async fn answer_later(&mut self, args: Args<'_>, unserved: Outcome, now: &mut Millis) {
         let node = self.worker.node();
-        let started_ms = node.clock.monotonic_ms();
+        let mut started_ms = node.clock.monotonic_ms();
         let mut outcome = unserved;
         let (mut has_waited, mut lacked_room) = (false, false);
         loop {
             let waited = Duration::from_millis(node.clock.monotonic_ms() - started_ms);
             let (slot, lacks_memory) = match outcome {
                 Outcome::Done | Outcome::Close => return,
+                Outcome::Unfinished => {
+                    outcome = self.go_on(args, now).await;
+                    // It is served: what it waits for from now on is something else.
+                    started_ms = node.clock.monotonic_ms();
+                    continue;
+                }
                 Outcome::Wait(slot) => (slot, false),
                 Outcome::FlushAtOwners(slot) => {
                     if !self.flush_at_owners(waited).await {
@@ -223,7 +244,7 @@ impl Executor<'_> {
                         return;
                     }
                     *now = node.clock.unix_ms();
-                    outcome = dispatch(self.worker, &mut self.session, args, *now, &mut self.out);
+                    outcome = self.dispatch(args, *now);
                     self.session.client.holding.give_back_aside();
                     continue;
                 }
@@ -250,7 +271,7 @@ impl Executor<'_> {
             }
             self.meanwhile(node.changed(slot)).await;
             *now = node.clock.unix_ms();
-            outcome = dispatch(self.worker, &mut self.session, args, *now, &mut self.out);
+            outcome = self.dispatch(args, *now);
         }
     }
 

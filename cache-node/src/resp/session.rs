@@ -9,6 +9,7 @@ use ringcache_wire::request::Args;
 use ringcache_wire::table::CommandSpec;
 
 use super::client::Client;
+use super::parts::Progress;
 use super::tracking::Tracking;
 use super::watches::Watch;
 use crate::account::Lease;
@@ -29,6 +30,8 @@ pub(super) struct Session {
     pub(super) transaction: Option<Transaction>,
     /// Keys that the command at hand has counted before it had to wait.
     pub(super) counted: usize,
+    /// How far the command at hand has come, if it has only given others their turn.
+    pub(super) progress: Option<Progress>,
     /// What a flush under way has still to clear.
     pub(super) flush: Option<Flush>,
     /// What `WATCH` watches.
@@ -55,6 +58,7 @@ impl Session {
             tracking: None,
             transaction: None,
             counted: 0,
+            progress: None,
             flush: None,
             watch: None,
             departed_requests: 0,

@@ -45,6 +45,11 @@ impl<'a> ReplyWriter<'a> {
         self.out.exceeds_room()
     }
 
+    /// The room that all that was written would have needed.
+    pub fn needed(&self) -> usize {
+        self.out.needed()
+    }
+
     /// A short text such as `OK`. CR and LF become spaces.
     pub fn simple(&mut self, text: &str) {
         self.text_line(b'+', text);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringcache_ring::key_slot;
 use ringcache_store::{Access, SCAN_POSITION_BITS};
+use ringcache_wire::encode_command;
 
 use super::{Client, Server};
 use crate::resp::parts::PART;
@@ -83,6 +84,51 @@ fn a_deletion_that_has_to_wait_half_way_counts_every_key_once() {
     assert!(waited > 0, "it never had to wait");
 }
 
+#[test]
+fn keys_that_one_mset_writes_are_not_read_half_old_by_one_mget() {
+    let server = Server::start();
+    let names = names(1000);
+    let over = AtomicBool::new(false);
+    let torn = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = server.connect();
+            for version in (0_u64..).take_while(|_| !over.load(Ordering::Relaxed)) {
+                let value = format!("{version:08}").into_bytes();
+                let pairs: Vec<&[u8]> =
+                    names.iter().flat_map(|name| [&name[..], &value[..]]).collect();
+                assert_eq!(ask(&mut writer, b"MSET", &pairs), OK);
+            }
+        });
+        // On the other worker: one for each.
+        let mut reader = server.connect();
+        let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        let torn = (0..2000).find_map(|_| {
+            let reply = ask(&mut reader, b"MGET", &words);
+            let mut values: Vec<_> = reply.lines().filter(|line| line.len() == 8).collect();
+            values.dedup();
+            (values.len() > 1).then(|| format!("{values:?}"))
+        });
+        over.store(true, Ordering::Relaxed);
+        torn
+    });
+    assert_eq!(torn, None, "one MGET saw more than one version");
+}
+
+#[test]
+fn values_of_many_megabytes_are_read_in_parts_and_whole() {
+    let server = Server::start_with(|args| args.memory_bytes = 1 << 30);
+    let mut client = server.connect();
+    let (half, names) = (vec![b'v'; 512 << 10], names(5));
+    for name in &names {
+        assert_eq!(client.ask_words(&[b"SET", name, &half]), OK);
+    }
+    let words: Vec<&[u8]> = names.iter().chain(&names).map(Vec::as_slice).collect();
+    let value = format!("${}\r\n{}\r\n", half.len(), "v".repeat(half.len()));
+    client.send(b"PING\r\n");
+    assert_eq!(client.receive(), b"+PONG\r\n");
+    assert!(ask(&mut client, b"MGET", &words) == format!("*10\r\n{}", value.repeat(10)));
+}
+
 /// Stores so many keys of one slot without a client.
 fn fill(server: &Server, names: &[Vec<u8>]) {
     let now = server.node.clock.unix_ms();
@@ -92,6 +138,27 @@ fn fill(server: &Server, names: &[Vec<u8>]) {
             guard.set(name, b"v", None, now);
         }
     }
+}
+
+/// With one thread, nobody else could see a deletion half done if it kept the thread.
+#[test]
+fn a_deletion_of_many_keys_leaves_turns_to_others() {
+    let server = Server::start_with(|args| (args.threads, args.memory_bytes) = (1, 1 << 30));
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let names = names(50_000);
+    let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    let mut request = Vec::new();
+    encode_command(&mut request, &[&[&b"DEL"[..]], &words[..]].concat());
+    let (first, last) = (&names[0][..], &names[names.len() - 1][..]);
+    let sees_half = (0..50).any(|_| {
+        fill(&server, &names);
+        client.send(&request);
+        let counts = std::iter::repeat_with(|| ask(&mut other, b"EXISTS", &[first, last]));
+        let counted = counts.into_iter().find(|count| count != ":2\r\n");
+        assert_eq!(client.receive(), b":50000\r\n");
+        counted.as_deref() == Some(":1\r\n")
+    });
+    assert!(sees_half, "nobody was served meanwhile");
 }
 
 #[test]
