@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BufMut as _;
+use ringcache_store::Millis;
 use ringcache_wire::output::Output;
 use ringcache_wire::reply::Proto;
 use ringcache_wire::request::{Limits, Parsed, RequestParser};
@@ -29,6 +30,10 @@ use announced::Announced;
 /// Bytes of one read: the least, and the most while a client keeps the connection full.
 const MIN_READ: usize = 4 << 10;
 const MAX_READ: usize = 64 << 10;
+/// Others of the thread have their turn after so many milliseconds.
+const TURN_MS: u64 = 1;
+/// Most requests that are run between two looks at the clock, each of which costs a tenth of a short request.
+const MAX_UNTIMED: u32 = 32;
 /// Replies of so many bytes are written before the next request is run.
 const HIGH_MARK: usize = 64 << 10;
 /// A client that takes less than 4 KiB of its replies for so long is gone.
@@ -95,6 +100,7 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
         consumed: 0,
         need: 1,
         read_bytes: MIN_READ,
+        turn_began: None,
     }
     .run()
     .await;
@@ -141,6 +147,8 @@ struct Connection<'a> {
     need: usize,
     /// Size of the next read.
     read_bytes: usize,
+    /// Since when others have had no turn; `None` if they have just had one.
+    turn_began: Option<Millis>,
 }
 
 /// Why a connection stops running requests.
@@ -183,6 +191,25 @@ impl Connection<'_> {
         }
     }
 
+    /// Gives others their turn if it is time: a client that always has requests ready would keep them waiting for ever. Returns
+    /// the time.
+    async fn give_way(&mut self) -> Millis {
+        let clock = self.executor.worker.node().clock;
+        let now = clock.unix_ms();
+        if !self.is_turn_over(now) {
+            return now;
+        }
+        tokio::task::yield_now().await;
+        let now = clock.unix_ms();
+        self.turn_began = Some(now);
+        now
+    }
+
+    fn is_turn_over(&mut self, now: Millis) -> bool {
+        // The clock may be set back meanwhile.
+        self.turn_began.get_or_insert(now).abs_diff(now) > TURN_MS
+    }
+
     /// Runs the requests that are there, writes the replies, and reads if no complete request is left.
     async fn turn(&mut self) -> Result<(), End> {
         let stop = self.execute().await;
@@ -195,12 +222,21 @@ impl Connection<'_> {
 
     /// Runs complete requests in the order they came.
     async fn execute(&mut self) -> Stop {
-        let mut now = self.executor.worker.node().clock.unix_ms();
+        let clock = self.executor.worker.node().clock;
+        let mut now = self.give_way().await;
+        let (mut untimed, mut until_timed) = (0, 1);
         let stop = loop {
             if self.executor.out.len() >= HIGH_MARK {
                 break Stop::Write;
             }
             self.drop_refused();
+            if untimed == until_timed && self.consumed < self.input.len() {
+                now = clock.unix_ms();
+                if self.is_turn_over(now) {
+                    break Stop::Write;
+                }
+                (untimed, until_timed) = (0, (2 * until_timed).min(MAX_UNTIMED));
+            }
             let input = self.input.get(self.consumed..).unwrap_or_default();
             match self.parser.parse(input) {
                 Ok(Parsed::Incomplete { need }) => {
@@ -237,6 +273,7 @@ impl Connection<'_> {
                         Some(size) => !self.expect(size).await,
                         None => !args.is_empty() && self.executor.answer(args, &mut now).await,
                     };
+                    untimed += 1;
                     if close || self.client.is_closing() {
                         break Stop::Close;
                     }
@@ -362,6 +399,7 @@ impl Connection<'_> {
                     return Err(End::Stalled);
                 }
             }
+            self.turn_began = None;
         }
     }
 

@@ -1,13 +1,14 @@
 //! Connections: opening, order, limits, ending.
 
 use std::io::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use ringcache_wire::encode_command;
 use ringcache_wire::table::COMMANDS;
 
-use super::{Client, Server, check, eventually};
+use super::{Client, PATIENCE, Server, check, eventually};
 
 const OK: &str = "+OK\r\n";
 
@@ -287,4 +288,36 @@ fn no_command_replies_with_more_than_the_limit_whatever_its_arguments() {
     let too_long = "-ERR reply is longer than 4194304 bytes; ask for fewer keys at a time\r\n";
     assert_eq!(client.ask("MGET k k k k"), too_long);
     assert_eq!(client.ask("PING"), "+PONG\r\n");
+}
+
+/// A client that pipelines without a pause, and reads its replies, keeps the thread that serves it busy; others on the same thread
+/// must have their turns.
+#[test]
+fn a_client_that_always_has_requests_ready_leaves_turns_to_others() {
+    let server = Server::start_with(|args| args.threads = 1);
+    let mut other = server.connect();
+    other.check(&[("PING", "+PONG\r\n")]);
+    let busy = server.connect();
+    let mut replies = busy.socket.try_clone().unwrap();
+    let reader = thread::spawn(move || std::io::copy(&mut replies, &mut std::io::sink()));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut socket = &busy.socket;
+            let batch = b"*1\r\n$4\r\nPING\r\n".repeat(10_000);
+            let clock = crate::clock::Clock::start();
+            // If the other is never served, its patience ends first.
+            while !over.load(Ordering::Relaxed) && clock.elapsed() < 2 * PATIENCE {
+                socket.write_all(&batch).unwrap();
+            }
+            socket.shutdown(std::net::Shutdown::Both).unwrap();
+        });
+        let commands = &server.node.counters.commands;
+        eventually("the busy one is served", || commands.load(Ordering::Relaxed) > 10_000);
+        for _ in 0..100 {
+            other.check(&[("PING", "+PONG\r\n")]);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let _ = reader.join().unwrap();
 }

@@ -65,6 +65,9 @@ fn names_of_arguments_without_end_make_room_for_others() {
     let server = small();
     let request = [&b"*1000000\r\n"[..], &b"$1\r\nx\r\n".repeat(200_000)].concat();
     let _held: Vec<TcpStream> = (0..8).map(|_| sender(&server, &request)).collect();
+    // Until then others are served beside them.
+    let account = account(&server);
+    eventually("somebody was closed", || account.closed() > 0);
     others_are_served(&server);
 }
 
