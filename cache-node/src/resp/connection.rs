@@ -32,7 +32,7 @@ const MIN_READ: usize = 4 << 10;
 const MAX_READ: usize = 64 << 10;
 /// Others of the thread have their turn after so many milliseconds.
 const TURN_MS: u64 = 1;
-/// Most requests that are run between two looks at the clock, each of which costs a tenth of a short request.
+/// Most short requests that are run between two looks at the clock, each of which costs a tenth of one.
 const MAX_UNTIMED: u32 = 32;
 /// Replies of so many bytes are written before the next request is run.
 const HIGH_MARK: usize = 64 << 10;
@@ -230,7 +230,9 @@ impl Connection<'_> {
                 break Stop::Write;
             }
             self.drop_refused();
-            if untimed == until_timed && self.consumed < self.input.len() {
+            let is_due = untimed >= until_timed || self.executor.session.was_slow;
+            if is_due && self.consumed < self.input.len() {
+                self.executor.session.was_slow = false;
                 now = clock.unix_ms();
                 if self.is_turn_over(now) {
                     break Stop::Write;

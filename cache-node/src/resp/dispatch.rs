@@ -187,6 +187,7 @@ pub(super) fn run(call: &mut Call<'_>) -> Outcome {
         Handler::Keyed(run) => run_keyed(call, run),
         Handler::Each(each) => parts::run(call, each),
         Handler::Plain(run) => {
+            call.session.was_slow |= !call.spec.has_flag("fast");
             let mark = call.out.len();
             run(call).unwrap_or_else(|error| refuse(call, mark, &error))
         }

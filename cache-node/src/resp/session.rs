@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) departed_requests: u32,
     /// Commands since the counters were last brought up to date.
     pub(super) commands: u64,
+    /// Whether one of them may have taken long since the clock was looked at.
+    pub(super) was_slow: bool,
     /// Whether one of them asked for a key.
     pub(super) asked_for_key: bool,
     /// The command that ran last.
@@ -63,6 +65,7 @@ impl Session {
             watch: None,
             departed_requests: 0,
             commands: 0,
+            was_slow: false,
             asked_for_key: false,
             last_command: "NULL",
         }

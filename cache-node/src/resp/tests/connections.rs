@@ -321,3 +321,30 @@ fn a_client_that_always_has_requests_ready_leaves_turns_to_others() {
     });
     let _ = reader.join().unwrap();
 }
+
+/// Many cheap requests before expensive ones do not make those look cheap.
+#[test]
+fn expensive_requests_in_a_pipeline_leave_turns_to_others() {
+    let server = Server::start_with(|args| args.threads = 1);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let now = server.node.clock.unix_ms();
+    for n in 0..10_000 {
+        let key = format!("{{t}}{n}").into_bytes();
+        server.node.store.lock(ringcache_ring::key_slot(b"{t}")).set(&key, b"v", None, now);
+    }
+    let slot = u64::from(ringcache_ring::key_slot(b"{t}"));
+    let cursor = slot << ringcache_store::SCAN_POSITION_BITS;
+    let scan = format!("SCAN {cursor} MATCH none COUNT 10000\r\n");
+    let batch = "INCR c\r\n".repeat(63) + &scan.repeat(30) + "INCR c\r\n";
+    let sees_half = (0..100).any(|_| {
+        assert!(client.ask("SET c 0") == OK);
+        client.send(batch.as_bytes());
+        let count = std::iter::repeat_with(|| other.ask("GET c"))
+            .find(|count| ["$2\r\n63\r\n", "$2\r\n64\r\n"].contains(&&count[..]));
+        for _ in 0..64 + 30 {
+            client.receive();
+        }
+        count.as_deref() == Some("$2\r\n63\r\n")
+    });
+    assert!(sees_half, "nobody was served meanwhile");
+}
