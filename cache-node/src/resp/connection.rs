@@ -32,8 +32,8 @@ const MIN_READ: usize = 4 << 10;
 const MAX_READ: usize = 64 << 10;
 /// Others of the thread have their turn after so many milliseconds.
 const TURN_MS: u64 = 1;
-/// Most short requests that are run between two looks at the clock, each of which costs a tenth of one.
-const MAX_UNTIMED: u32 = 32;
+/// Short requests that are run between two looks at the clock, each of which costs a tenth of one.
+const UNTIMED: u32 = 32;
 /// Replies of so many bytes are written before the next request is run.
 const HIGH_MARK: usize = 64 << 10;
 /// A client that takes less than 4 KiB of its replies for so long is gone.
@@ -224,20 +224,20 @@ impl Connection<'_> {
     async fn execute(&mut self) -> Stop {
         let clock = self.executor.worker.node().clock;
         let mut now = self.give_way().await;
-        let (mut untimed, mut until_timed) = (0, 1);
+        let mut untimed = 0;
         let stop = loop {
             if self.executor.out.len() >= HIGH_MARK {
                 break Stop::Write;
             }
             self.drop_refused();
-            let is_due = untimed >= until_timed || self.executor.session.was_slow;
+            let is_due = untimed >= UNTIMED || self.executor.session.was_slow;
             if is_due && self.consumed < self.input.len() {
                 self.executor.session.was_slow = false;
                 now = clock.unix_ms();
                 if self.is_turn_over(now) {
                     break Stop::Write;
                 }
-                (untimed, until_timed) = (0, (2 * until_timed).min(MAX_UNTIMED));
+                untimed = 0;
             }
             let input = self.input.get(self.consumed..).unwrap_or_default();
             match self.parser.parse(input) {
