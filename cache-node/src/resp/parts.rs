@@ -39,8 +39,8 @@ impl Progress {
     }
 }
 
-/// Runs a command on its keys, or on a part of them. If it has to go on elsewhere, all of it is run there: what was counted
-/// here is remembered, and is not counted again since it is gone.
+/// Runs a command on its keys, or on a part of them. What changes something goes on where it was if it has to wait. If it has
+/// to go on elsewhere, all of it is run there: what was counted here is remembered, and is not counted again since it is gone.
 pub(super) fn run(call: &mut Call<'_>, each: Each) -> Outcome {
     call.session.asked_for_key = true;
     let progress = match call.session.progress.take() {
@@ -59,6 +59,7 @@ pub(super) fn run(call: &mut Call<'_>, each: Each) -> Outcome {
             call.out.truncate(mark);
             if effect != Effect::Reads {
                 call.session.counted += counted;
+                call.session.progress = Some(Progress { slot, next, counted: 0, reply_bytes: 0 });
             }
             return outcome;
         }

@@ -62,7 +62,7 @@ fn a_command_with_many_keys_replies_as_if_it_had_run_at_once() {
 fn a_deletion_that_has_to_wait_half_way_counts_every_key_once() {
     let server = Server::start();
     let mut client = server.connect();
-    let names = names(2000);
+    let names = names(10_000);
     let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -76,7 +76,7 @@ fn a_deletion_that_has_to_wait_half_way_counts_every_key_once() {
         });
         for _ in 0..20 {
             write(&mut client, &names);
-            assert_eq!(ask(&mut client, b"DEL", &words), ":2000\r\n");
+            assert_eq!(ask(&mut client, b"DEL", &words), ":10000\r\n");
         }
         over.store(true, Ordering::Relaxed);
     });
@@ -159,6 +159,32 @@ fn a_deletion_of_many_keys_leaves_turns_to_others() {
         counted.as_deref() == Some(":1\r\n")
     });
     assert!(sees_half, "nobody was served meanwhile");
+}
+
+#[test]
+fn a_deletion_that_waits_half_way_goes_on_where_it_was() {
+    let server = Server::start_with(|args| (args.threads, args.memory_bytes) = (1, 1 << 30));
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let names = names(50_000);
+    let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    let mut request = Vec::new();
+    encode_command(&mut request, &[&[&b"DEL"[..]], &words[..]].concat());
+    let (first, last) = (&names[0][..], &names[names.len() - 1][..]);
+    let waited = &server.node.counters.waited;
+    let has_waited = (0..50).any(|_| {
+        fill(&server, &names);
+        client.send(&request);
+        while ask(&mut other, b"EXISTS", &[first, last]) == ":2\r\n" {}
+        server.set_access(key_slot(b"{t}"), Access::Parked);
+        // Somebody writes what is deleted already.
+        fill(&server, &names[..1]);
+        thread::sleep(Duration::from_millis(2));
+        server.set_access(key_slot(b"{t}"), Access::Open);
+        assert_eq!(client.receive(), b":50000\r\n");
+        assert_eq!(ask(&mut other, b"EXISTS", &[first, last]), ":1\r\n");
+        waited.load(Ordering::Relaxed) > 0
+    });
+    assert!(has_waited, "it never had to wait");
 }
 
 #[test]
