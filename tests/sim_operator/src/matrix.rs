@@ -23,7 +23,7 @@ const ENOUGH: usize = 40;
 /// Watches stand still or break off at one call in so many: what they tell is the same for calls in a row.
 const VIEWS_EVERY: usize = 4;
 /// Of the sampled workloads, one plan in so many.
-const ONE_IN: usize = 32;
+const ONE_IN: usize = 8;
 /// Which of them follows from this number. Every run of the same number runs the same plans.
 const SEED: &str = "RINGCACHE_SEED";
 /// Set to run every plan of the sampled workloads, too.
