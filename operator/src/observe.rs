@@ -206,13 +206,16 @@ fn lost<N: Nodes>(
     silences: &HashMap<String, Duration>,
 ) -> HashSet<String> {
     let uid = |pod: &Pod| pod.uid().unwrap_or_default();
-    let may_be_lost = |pod: &Pod| {
-        silences
-            .get(&uid(pod))
-            .is_some_and(|silence| phase::may_be_lost(standing(context, pod), *silence))
-    };
     let gone = |uid: &str| {
         document.is_some_and(|document| document.gone.iter().any(|gone| gone.uid() == uid))
+    };
+    let may_be_lost = |pod: &Pod| {
+        let uid = uid(pod);
+        // An operator that has just started need not wait again for what was proven before.
+        let enough = |silence: Duration| if gone(&uid) { phase::LOST_AFTER } else { silence };
+        silences
+            .get(&uid)
+            .is_some_and(|silence| phase::may_be_lost(standing(context, pod), enough(*silence)))
     };
     // Whether the node can have heard of the others: it takes part, or nobody knows whether it does. What the gone say does
     // not count, and need not be waited for.
