@@ -94,10 +94,10 @@ pub async fn observe<N: Nodes>(
     if observed.may_be_between_answers() {
         observed = judge(ask(context, &pods).await).after(&observed);
     }
-    // An address of somebody else leads to somebody else.
-    let is_ours =
-        client.as_ref().is_some_and(|service| meta::is_owned(&service.metadata, &cluster));
-    observed.endpoints = is_ours.then(|| services::endpoints(&cluster));
+    // A Service of somebody else leads to somebody else. One that is missing is created in this pass.
+    let is_foreign =
+        client.as_ref().is_some_and(|service| !meta::is_owned(&service.metadata, &cluster));
+    observed.endpoints = (!is_foreign).then(|| services::endpoints(&cluster));
     let ring_version = ring.as_ref().and_then(ResourceExt::resource_version);
     let children = Children { pods, ring, client, nodes: nodes_service, pdb };
     Ok(Some(Observation { cluster, observed, ring_version, children }))

@@ -65,11 +65,11 @@ async fn an_observation_is_complete() {
         assert_eq!(node.template.pod, seen.observed.pod, "as the spec wants it");
         assert!(!node.draining && !node.stopping && !node.resting && node.trouble.is_none());
     }
-    assert_eq!(seen.observed.endpoints, None, "the Service is not there yet");
+    assert_eq!(seen.observed.endpoints.unwrap().client, "web.shop.svc:6379");
 }
 
 #[tokio::test]
-async fn only_an_address_of_our_own_is_given_to_clients() {
+async fn an_address_of_somebody_else_is_not_given_to_clients() {
     let (api, nodes) = two_nodes();
     let context = context(&api, &nodes, hosts([]));
     let mut service = crate::objects::services::client(&cluster("{}"));
