@@ -140,15 +140,21 @@ fn fill(server: &Server, names: &[Vec<u8>]) {
     }
 }
 
+/// Keys of one slot, and the request that deletes them.
+fn a_deletion_of_many_keys() -> (Vec<Vec<u8>>, Vec<u8>) {
+    let names = names(50_000);
+    let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    let mut request = Vec::new();
+    encode_command(&mut request, &[&[&b"DEL"[..]], &words[..]].concat());
+    (names, request)
+}
+
 /// With one thread, nobody else could see a deletion half done if it kept the thread.
 #[test]
 fn a_deletion_of_many_keys_leaves_turns_to_others() {
     let server = Server::start_with(|args| (args.threads, args.memory_bytes) = (1, 1 << 30));
     let (mut client, mut other) = (server.connect(), server.connect());
-    let names = names(50_000);
-    let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    let mut request = Vec::new();
-    encode_command(&mut request, &[&[&b"DEL"[..]], &words[..]].concat());
+    let (names, request) = a_deletion_of_many_keys();
     let (first, last) = (&names[0][..], &names[names.len() - 1][..]);
     let sees_half = (0..50).any(|_| {
         fill(&server, &names);
@@ -165,10 +171,7 @@ fn a_deletion_of_many_keys_leaves_turns_to_others() {
 fn a_deletion_that_waits_half_way_goes_on_where_it_was() {
     let server = Server::start_with(|args| (args.threads, args.memory_bytes) = (1, 1 << 30));
     let (mut client, mut other) = (server.connect(), server.connect());
-    let names = names(50_000);
-    let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    let mut request = Vec::new();
-    encode_command(&mut request, &[&[&b"DEL"[..]], &words[..]].concat());
+    let (names, request) = a_deletion_of_many_keys();
     let (first, last) = (&names[0][..], &names[names.len() - 1][..]);
     let waited = &server.node.counters.waited;
     let has_waited = (0..50).any(|_| {
