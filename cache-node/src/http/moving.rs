@@ -1,20 +1,26 @@
 //! A socket that tells how much moves over it, and takes memory for the heads of requests that are read from it.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use super::listener::MAX_HEAD_BYTES;
 use crate::account::{Holding, Lease};
 
+/// What a client still sends when the connection ends is read and thrown away for so long. To a socket with unread bytes the
+/// kernel answers with a reset, which makes the client throw away the answer that it has not read yet.
+const LINGER_TIME: Duration = Duration::from_secs(2);
 /// Heads of this size are not worth a look at the account.
 const SMALL_HEAD_BYTES: usize = 1 << 10;
 
@@ -77,12 +83,14 @@ pub(super) struct Moving {
     lease: Lease,
     /// Nothing is read while memory for what was read is waited for.
     waiting: Option<Granted>,
+    /// Runs while the connection ends.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl Moving {
     pub(super) fn new(socket: TcpStream, holding: &Arc<Holding>, unparsed: &Arc<Unparsed>) -> Self {
         let (holding, unparsed) = (Arc::clone(holding), Arc::clone(unparsed));
-        Self { socket, lease: holding.lease(), holding, unparsed, waiting: None }
+        Self { socket, lease: holding.lease(), holding, unparsed, waiting: None, linger: None }
     }
 
     /// Takes memory for what has been read, at the next read when there is none now.
@@ -113,6 +121,22 @@ impl Moving {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads until the client has ended too, or has had [`LINGER_TIME`] for it.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER_TIME)));
+        if linger.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut thrown_away = [MaybeUninit::uninit(); 8 << 10];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut thrown_away);
+            match ready!(self.socket().poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 
     fn socket(&mut self) -> Pin<&mut TcpStream> {
@@ -171,6 +195,9 @@ impl AsyncWrite for Moving {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket().poll_shutdown(cx)
+        if self.linger.is_none() {
+            ready!(self.socket().poll_shutdown(cx))?;
+        }
+        self.poll_linger(cx).map(Ok)
     }
 }
