@@ -56,6 +56,8 @@ pub(crate) struct Notes {
     written: Option<(CacheClusterStatus, Instant)>,
     /// What the last plan looked like, and since when.
     plan: Option<(u64, Instant)>,
+    /// Whether the last start of a node failed.
+    pub(crate) starts_fail: bool,
 }
 
 impl Notes {

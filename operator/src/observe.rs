@@ -122,6 +122,7 @@ fn judged<N: Nodes>(
         document: document.cloned(),
         nodes,
         seen: Vec::new(),
+        starts_fail: false,
     }
 }
 
@@ -194,7 +195,7 @@ fn nodes<N: Nodes>(
     let silences = context.reach.note(&name, silent);
     let lost = lost(context, pods, document, &answers, &silences);
     let nodes = pods.iter().zip(&answers);
-    nodes.map(|(pod, state)| node(context, pod, state.as_ref(), &lost)).collect()
+    nodes.map(|(pod, state)| node(context, pod, state.as_ref(), &lost, &silences)).collect()
 }
 
 /// The uids of the pods that are proven lost with their hosts.
@@ -258,6 +259,7 @@ fn node<N: Nodes>(
     pod: &Pod,
     state: Option<&NodeState>,
     lost: &HashSet<String>,
+    silences: &HashMap<String, Duration>,
 ) -> ObservedNode {
     let uid = pod.uid().unwrap_or_default();
     let standing = standing(context, pod);
@@ -270,6 +272,7 @@ fn node<N: Nodes>(
     };
     ObservedNode {
         name: pod.name_any(),
+        silent_seconds: silences.get(&uid).map_or(0, Duration::as_secs),
         uid,
         host: address(pod).unwrap_or_default().to_owned(),
         ports: PORTS,

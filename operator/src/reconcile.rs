@@ -123,13 +123,14 @@ impl<N: Nodes> Reconciler<N> {
     }
 
     async fn pass(&self, key: &Key) -> Result<Next, Error> {
-        let Some(observation) = observe(&self.context, &key.namespace, &key.name).await? else {
+        let Some(mut observation) = observe(&self.context, &key.namespace, &key.name).await? else {
             return Ok(Next::Gone);
         };
         // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before.
         if observation.cluster.metadata.deletion_timestamp.is_some() {
             return Ok(Next::Never);
         }
+        observation.observed.starts_fail = self.memory.of(key, |notes| notes.starts_fail);
         let observed = &observation.observed;
         let intent = match validate(&observation.cluster) {
             Ok(intent) => intent,
@@ -195,7 +196,7 @@ impl<N: Nodes> Reconciler<N> {
             }
             let results = execution.carry_out(steps).await;
             for (step, result) in steps.iter().zip(results) {
-                self.carried_out(observation, plan, step, result)?;
+                self.carried_out(key, observation, plan, step, result)?;
             }
         }
         Ok(())
@@ -204,12 +205,16 @@ impl<N: Nodes> Reconciler<N> {
     /// Counts and tells what became of a step; an error if the steps after it must not be carried out.
     fn carried_out(
         &self,
+        key: &Key,
         observation: &Observation,
         plan: &Plan<Checked>,
         step: &Step,
         result: Result<(), Error>,
     ) -> Result<(), Error> {
         let outcome = if result.is_ok() { "success" } else { "error" };
+        if matches!(step, Step::StartNode { .. }) {
+            self.memory.of(key, |notes| notes.starts_fail = result.is_err());
+        }
         self.context.metrics.steps.with_label_values(&[kind(step), outcome]).inc();
         match result {
             Ok(()) => self.tell_done(observation, step, plan),

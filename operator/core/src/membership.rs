@@ -8,6 +8,10 @@ use ringcache_api::{Document, Incarnation, Member, MemberState};
 use crate::facts::number;
 use crate::{Intent, Observed, ObservedNode, Phase, Said, Template};
 
+/// Those that are there begin without the others when these have been waited for so long, in seconds: each slot would move
+/// once if all joined at once, but one node that cannot start must not keep the others from serving.
+const PATIENCE_SECONDS: u64 = 30;
+
 /// The members of the next document, and what is needed to get further.
 pub(crate) struct Membership<'a> {
     /// Members of the next document.
@@ -148,7 +152,8 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// Too few: leaving members come back, then new nodes join, all at once so that every slot moves once.
+    /// Too few: leaving members come back, then new nodes join, all at once so that every slot moves once, unless some of them keep
+    /// the others waiting.
     fn fill(&mut self) {
         self.take_back(false);
         if self.spares.len() < self.missing() {
@@ -158,11 +163,20 @@ impl<'a> Crew<'a> {
         let missing = self.missing().min(MAX_MEMBERS.saturating_sub(self.members.len()));
         self.next.start = missing.saturating_sub(self.spares.len() + self.coming.len());
         self.next.kept.extend(self.spares.iter().chain(&self.coming).take(missing));
-        if self.spares.len() >= missing {
-            for spare in self.spares.drain(..missing).collect::<Vec<_>>() {
+        if self.spares.len() >= missing || !self.are_more_expected() {
+            let admitted = missing.min(self.spares.len());
+            for spare in self.spares.drain(..admitted).collect::<Vec<_>>() {
                 self.admit(spare);
             }
         }
+    }
+
+    /// Whether nodes that do not answer yet are likely to, soon.
+    fn are_more_expected(&self) -> bool {
+        let is_due = |node: &&ObservedNode| {
+            node.phase == Phase::Exited || node.silent_seconds >= PATIENCE_SECONDS
+        };
+        self.next.start > 0 && !self.observed.starts_fail || !self.coming.iter().all(is_due)
     }
 
     fn take_back(&mut self, to_replace: bool) {

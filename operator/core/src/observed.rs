@@ -35,6 +35,9 @@ pub struct Observed {
     /// Ranges of slots that had an owner when the nodes were asked a moment before, see [`Observed::may_be_between_answers`].
     #[serde(default)]
     pub seen: Vec<(u16, u16)>,
+    /// Whether the platform refused to start a node when it was last asked to: for a quota, say.
+    #[serde(default)]
+    pub starts_fail: bool,
 }
 
 /// One node as the platform and the node itself describe it.
@@ -65,6 +68,9 @@ pub struct ObservedNode {
     /// counts as a node that is coming.
     #[serde(default)]
     pub resting: bool,
+    /// How long it has been waited for to answer, in seconds; 0 if it answers or has ended.
+    #[serde(default)]
+    pub silent_seconds: u64,
     /// Why the platform cannot start it, in the platform's words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub trouble: Option<String>,

@@ -32,6 +32,8 @@ pub(super) struct Executor {
     base_port: u16,
     /// Nodes started by this process, by uid, until they are reaped. Adopted ones are somebody else's children.
     children: HashMap<String, Child>,
+    /// Whether the last start of a node failed.
+    pub(super) starts_fail: bool,
 }
 
 impl Executor {
@@ -41,7 +43,7 @@ impl Executor {
         cluster_uid: String,
         base_port: u16,
     ) -> Self {
-        Self { dir, admin, cluster_uid, base_port, children: HashMap::new() }
+        Self { dir, admin, cluster_uid, base_port, children: HashMap::new(), starts_fail: false }
     }
 
     /// Carries out a step planned by `observed`; what there is to say about it. `nodes` is the number wanted, to share the cores by; a cluster
@@ -73,7 +75,9 @@ impl Executor {
                 Ok(Some(format!("{name} has new settings")))
             }
             Step::StartNode { name, template, settings } => {
-                self.start(name, template, *settings, nodes).map(Some)
+                let started = self.start(name, template, *settings, nodes);
+                self.starts_fail = started.is_err();
+                started.map(Some)
             }
             Step::StopNode { name, uid, reason } => self.stop(name, uid, reason, deleted),
         }

@@ -36,6 +36,7 @@ pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> Observed
         draining: false,
         stopping: false,
         resting: false,
+        silent_seconds: 0,
         trouble: None,
     }
 }
@@ -77,5 +78,6 @@ pub(super) fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> 
         document,
         nodes,
         seen: Vec::new(),
+        starts_fail: false,
     }
 }

@@ -64,6 +64,7 @@ async fn look(dir: &StateDir, admin: &AdminClient, cluster: &CacheCluster) -> Re
         document: dir.document()?,
         nodes,
         seen: Vec::new(),
+        starts_fail: false,
     })
 }
 
@@ -72,7 +73,7 @@ fn node(
     alive: bool,
     state: Option<ringcache_api::admin::NodeState>,
 ) -> ObservedNode {
-    let NodeRecord { name, process: _, uid, ports, template, stopping_since_ms } = record;
+    let NodeRecord { name, process, uid, ports, template, stopping_since_ms } = record;
     let phase = match (alive, stopping_since_ms, &state) {
         (false, ..) => Phase::Exited,
         (true, Some(_), _) => Phase::Stopping,
@@ -84,6 +85,8 @@ fn node(
     let host = HOST.to_owned();
     let (draining, stopping) = (false, phase == Phase::Stopping);
     let (resting, trouble) = (false, None);
+    // One that answers no more is waited for from its start on: `up` remembers nothing about nodes.
+    let silent_seconds = if alive && state.is_none() { process.age_seconds() } else { 0 };
     ObservedNode {
         name,
         uid,
@@ -95,6 +98,7 @@ fn node(
         draining,
         stopping,
         resting,
+        silent_seconds,
         trouble,
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,14 @@ impl Process {
     /// Whether it has not ended.
     pub(super) fn is_alive(self) -> bool {
         Self::with_pid(self.pid) == Some(self)
+    }
+
+    /// For how many seconds it has run; 0 if that cannot be told.
+    pub(super) fn age_seconds(self) -> u64 {
+        let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+        let uptime = uptime.split('.').next().and_then(|seconds| seconds.parse::<u64>().ok());
+        let started = self.start_time / clock_ticks_per_second().max(1);
+        uptime.map_or(0, |uptime| uptime.saturating_sub(started))
     }
 
     /// Sends it a signal, and nobody else; nothing to do if it has ended.

@@ -69,6 +69,7 @@ impl Up {
         troubles.extend(self.follow_edits().err());
         troubles.extend(self.reap());
         let observed = observe(&self.dir, &self.admin, &self.cluster).await?;
+        let observed = Observed { starts_fail: self.executor.starts_fail, ..observed };
         let intent = validate(&self.cluster).map_err(|problems| anyhow!("{problems:?}"))?;
         let planned = check(plan(&intent, &observed), &intent, &observed);
         troubles.extend(self.report(&planned, &observed).err());

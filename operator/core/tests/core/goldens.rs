@@ -6,6 +6,7 @@ use insta::{assert_snapshot, with_settings};
 use ringcache_api::Incarnation;
 use ringcache_api::admin::Sealed;
 use ringcache_operator_core::{Note, Operation, Phase, Plan};
+use ringcache_ring::SlotSet;
 
 use crate::node::Node;
 use crate::world::{BAD_PROGRAM, World, checked, spec};
@@ -44,11 +45,52 @@ fn nodes_that_never_started_are_given_up_when_those_that_run_suffice() {
     let mut world = World::new(spec(8, ""));
     world.round();
     world.nodes[2..].iter_mut().for_each(|node| (node.stuck, node.phase) = (true, Phase::Pending));
-    world.full = true;
+    world.room = 2;
     world.round();
     world.edit(|spec| spec.nodes = 2);
     world.settle();
     check("create_fewer", &world.transcript.join("\n"));
+}
+
+#[test]
+fn nodes_that_run_found_the_ring_when_another_does_not_start_for_long() {
+    let mut world = World::new(spec(3, ""));
+    world.room = 2;
+    (0..6).for_each(|_| drop(world.round()));
+    assert_eq!(world.observe().served(), SlotSet::all());
+    assert!(matches!(world.plan().operation(), Operation::ScaleOut { from: 2, to: 3 }));
+    world.room = 3;
+    world.settle();
+    check("create_partly", &world.transcript.join("\n"));
+}
+
+#[test]
+fn new_nodes_that_run_join_when_others_do_not_start_for_long() {
+    let mut world = World::steady(3);
+    world.room = 4;
+    world.edit(|spec| spec.nodes = 6);
+    (0..12).for_each(|_| drop(world.round()));
+    let members = &world.stored.as_ref().unwrap().members;
+    assert_eq!(members.len(), 4);
+    assert!(world.observe().is_converged());
+    let plan = world.plan();
+    assert_eq!(plan.steps(), []);
+    check("scale_out_partly", &format!("{}\n{plan}", world.transcript.join("\n")));
+}
+
+#[test]
+fn new_nodes_that_run_join_at_once_when_the_platform_refuses_to_start_others() {
+    let mut world = World::steady(3);
+    world.edit(|spec| spec.nodes = 5);
+    // A quota: the second start fails.
+    let plan = world.plan();
+    world.execute(&plan, 1);
+    world.tick(0);
+    let mut observed = world.observe();
+    assert_eq!(checked(&world.intent(), &observed).document(), None);
+    observed.starts_fail = true;
+    let plan = checked(&world.intent(), &observed);
+    assert_eq!(plan.document().unwrap().members.len(), 4);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) stuck: bool,
     /// Ticks for which what is left of it stays as evidence.
     pub(crate) rests: u8,
+    /// Ticks, of ten seconds each, for which it has not answered.
+    pub(super) silent_ticks: u64,
     pub(crate) used_bytes: u64,
     pub(super) restarts: u32,
     pub(super) port: u16,
@@ -47,6 +49,7 @@ impl Node {
             draining: false,
             stuck: false,
             rests: 0,
+            silent_ticks: 0,
             used_bytes: 0,
             restarts: 0,
             port: 7000 + number * 4,
@@ -133,6 +136,7 @@ impl Node {
             draining: self.draining,
             stopping: self.ends_at.is_some(),
             resting: self.rests > 0,
+            silent_seconds: if self.answers() { 0 } else { self.silent_ticks * 10 },
             trouble: self.trouble().map(str::to_owned),
         }
     }

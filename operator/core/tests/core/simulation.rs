@@ -31,8 +31,8 @@ enum Event {
     Reconnect(Index),
     /// Its host is cordoned, or not any more.
     Cordon(Index, bool),
-    /// There is no room for new nodes, or again.
-    Full(bool),
+    /// There is room for so many nodes, or for any number of them.
+    Room(Option<u8>),
     /// Does not answer the operator any more, or again.
     Silence(Index, bool),
     /// The store loses the document, or an older one is restored.
@@ -63,7 +63,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<Index>().prop_map(Event::CutOff),
         1 => any::<Index>().prop_map(Event::Reconnect),
         2 => (any::<Index>(), any::<bool>()).prop_map(|(i, on)| Event::Cordon(i, on)),
-        1 => any::<bool>().prop_map(Event::Full),
+        1 => prop::option::of(0..7_u8).prop_map(Event::Room),
         2 => (any::<Index>(), any::<bool>()).prop_map(|(i, silent)| Event::Silence(i, silent)),
         1 => Just(Event::LoseDocument),
         1 => Just(Event::RestoreOldDocument),
@@ -117,7 +117,7 @@ impl History {
             Event::CutOff(_) => world.cut_off(chosen),
             Event::Reconnect(_) => world.reconnect(chosen),
             Event::Cordon(_, draining) => world.nodes[chosen].draining = draining,
-            Event::Full(full) => world.full = full,
+            Event::Room(room) => world.room = room.map_or(usize::MAX, usize::from),
             // Who was declared gone stands only in the document: hosts that come back after it was lost, too, are one fault
             // more than is promised to be survived.
             Event::LoseDocument => {
@@ -176,7 +176,7 @@ proptest! {
         }
         let mut world = history.world;
         world.edit(|spec| spec.paused = false);
-        world.full = false;
+        world.room = usize::MAX;
         if world.program == BAD_PROGRAM {
             world.program = "1.0".into();
         }

@@ -194,7 +194,7 @@ fn a_name_that_somebody_else_has_stalls_and_a_call_that_fails_is_in_progress() {
 #[test]
 fn an_operation_says_what_it_waits_for_and_what_fails() {
     let mut world = World::steady(2);
-    world.full = true;
+    world.room = world.nodes.len();
     world.edit(|spec| spec.nodes = 3);
     world.round();
     let plan = world.plan();

@@ -27,8 +27,8 @@ pub(crate) struct World {
     pub(crate) program: String,
     pub(crate) stored: Option<Document>,
     pub(crate) nodes: Vec<Node>,
-    /// Whether there is no room for new nodes.
-    pub(crate) full: bool,
+    /// How many nodes the hosts have room for.
+    pub(crate) room: usize,
     /// Slots that have changed hands, adopted ones not among them.
     pub(crate) moved: usize,
     /// The plans with steps that were executed, as text.
@@ -51,7 +51,7 @@ impl World {
             program: "1.0".into(),
             stored: None,
             nodes: Vec::new(),
-            full: false,
+            room: usize::MAX,
             moved: 0,
             transcript: Vec::new(),
             started: 0,
@@ -95,6 +95,7 @@ impl World {
             document: self.stored.clone(),
             nodes: self.nodes.iter().map(Node::observed).collect(),
             seen: Vec::new(),
+            starts_fail: false,
         }
     }
 
@@ -141,7 +142,7 @@ impl World {
                     assert!(self.nodes.iter().all(|n| n.name != *name), "{name} exists");
                     self.started += 1;
                     let node = Node::new(name, self.started, template, *settings);
-                    let stuck = self.full || template.program == BAD_PROGRAM;
+                    let stuck = !self.has_room() || template.program == BAD_PROGRAM;
                     let phase = if stuck { Phase::Pending } else { Phase::Starting };
                     self.nodes.push(Node { phase, stuck, ..node });
                 }
@@ -250,6 +251,11 @@ impl World {
         plan
     }
 
+    fn has_room(&self) -> bool {
+        let takes_room = |node: &&Node| !matches!(node.phase, Phase::Pending | Phase::Exited);
+        self.nodes.iter().filter(takes_room).count() < self.room
+    }
+
     /// Rounds until there is nothing to do.
     pub(crate) fn settle(&mut self) {
         for _ in 0..300 {
@@ -265,9 +271,12 @@ impl World {
     /// Nodes start, end, adopt and hand over. `fate` decides by its bits which messages are late.
     pub(crate) fn tick(&mut self, fate: u64) {
         self.ticks += 1;
-        for node in &mut self.nodes {
+        for i in 0..self.nodes.len() {
+            let has_room = self.has_room();
+            let node = &mut self.nodes[i];
             node.rests = node.rests.saturating_sub(1);
-            node.stuck &= self.full || node.template.program == BAD_PROGRAM;
+            node.silent_ticks = if node.answers() { 0 } else { node.silent_ticks + 1 };
+            node.stuck &= !has_room || node.template.program == BAD_PROGRAM;
             let waits = matches!(node.phase, Phase::Pending | Phase::Starting);
             if waits && !node.stuck && node.ends_at.is_none() {
                 node.phase = Phase::Running;
