@@ -107,7 +107,7 @@ pub struct CacheClusterSpec {
     )]
     pub ttl: Ttl,
 
-    /// While true the operator changes nothing; the nodes keep serving.
+    /// While true, changes of the spec wait. Nodes that die are replaced all the same, and hosts are drained.
     #[serde(default)]
     pub paused: bool,
 

@@ -1,6 +1,6 @@
 //! What the operator reports in a `CacheCluster`: numbers, members and conditions.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub struct CacheClusterStatus {
     #[schemars(with = "OperationStatus")]
     pub operation: Option<OperationStatus>,
 
-    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`.
+    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`, `Degraded`.
     #[schemars(
         length(max = 16),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
@@ -93,6 +93,7 @@ pub struct MemberStatus {
 
 /// The operation in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct OperationStatus {
     /// Its kind, such as `ScaleOut`.
     #[serde(rename = "type")]
@@ -101,6 +102,18 @@ pub struct OperationStatus {
     /// What it does, in words.
     #[schemars(length(max = 1024))]
     pub message: String,
+    /// Slots that are not where they should be yet, rounded up to a power of two; absent if it is not about slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i32", range(min = 1, max = 16384))]
+    pub slots_to_go: Option<i32>,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub started_at: Option<Time>,
+    /// When it last got any further: nodes came or went, a document was written, slots moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub progressed_at: Option<Time>,
 }
 
 /// The types of conditions. All of them are always present.
@@ -113,9 +126,11 @@ pub mod condition {
     pub const STALLED: &str = "Stalled";
     /// Every slot is owned by the node that should own it.
     pub const RING_CONVERGED: &str = "RingConverged";
+    /// It serves, or not, and is not what it should be for longer than it should take: a person should look.
+    pub const DEGRADED: &str = "Degraded";
 
     /// All of them, in the order in which they are reported.
-    pub const ALL: [&str; 4] = [READY, RECONCILING, STALLED, RING_CONVERGED];
+    pub const ALL: [&str; 5] = [READY, RECONCILING, STALLED, RING_CONVERGED, DEGRADED];
 }
 
 /// The reasons of conditions, a closed list. A condition in progress carries the operation's name instead where it says so.
@@ -136,7 +151,7 @@ pub mod reason {
     pub const MOVING: &str = "Moving";
     /// Reconciling=False: nothing to do.
     pub const STEADY: &str = "Steady";
-    /// Reconciling=False: `paused` is true.
+    /// Reconciling=False: `paused` is true, and there is nothing to repair.
     pub const PAUSED: &str = "Paused";
     /// Reconciling=True: an operation is in progress; `status.operation` names it.
     pub const OPERATION_IN_PROGRESS: &str = "OperationInProgress";
@@ -144,7 +159,11 @@ pub mod reason {
     pub const FAILING: &str = "Failing";
     /// Stalled=True: an object of somebody else has a name that the cluster needs; the message names it.
     pub const NAME_CONFLICT: &str = "NameConflict";
-    /// Stalled=False: nobody needs to do anything.
+    /// Degraded=True: fewer nodes take part than are wanted, and the others have been waited for; the message says why.
+    pub const NODES_MISSING: &str = "NodesMissing";
+    /// Degraded=True: the operation has got no further for ten minutes; the message says since when, and what it waits for.
+    pub const NO_PROGRESS: &str = "NoProgress";
+    /// Stalled=False, Degraded=False: nobody needs to do anything.
     pub const AS_EXPECTED: &str = "AsExpected";
     /// Stalled=True: the spec breaks a rule; the message names the field.
     pub const INVALID_SPEC: &str = "InvalidSpec";
@@ -152,7 +171,7 @@ pub mod reason {
     pub const PLAN_REFUSED: &str = "PlanRefused";
 
     /// All of them.
-    pub const ALL: [&str; 15] = [
+    pub const ALL: [&str; 17] = [
         SERVING,
         SLOTS_WITHOUT_OWNER,
         NO_ENDPOINT,
@@ -165,6 +184,8 @@ pub mod reason {
         OPERATION_IN_PROGRESS,
         FAILING,
         NAME_CONFLICT,
+        NODES_MISSING,
+        NO_PROGRESS,
         AS_EXPECTED,
         INVALID_SPEC,
         PLAN_REFUSED,

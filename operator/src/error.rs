@@ -1,5 +1,6 @@
 //! What may go wrong in a reconcile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringcache_operator_core::Trouble;
@@ -12,6 +13,9 @@ pub enum Error {
     /// The API server refused a call or did not answer.
     #[error("Kubernetes API: {0}")]
     Api(#[from] kube::Error),
+    /// An object could not be read that only a repair needs.
+    #[error("Kubernetes API: {0}")]
+    Unread(#[from] Arc<kube::Error>),
     /// A cache node refused a message or did not answer.
     #[error("cache node: {0}")]
     Node(#[from] NodeError),
@@ -47,8 +51,8 @@ impl Error {
     /// Its kind in one word, for metrics.
     pub fn category(&self) -> &'static str {
         match self {
-            Self::Api(kube::Error::Api(_)) => "api_refused",
-            Self::Api(_) => "api_unreachable",
+            Self::Api(error) => Self::api_category(error),
+            Self::Unread(error) => Self::api_category(error),
             Self::Node(_) => "node",
             Self::Json(_) | Self::Malformed(_) => "malformed",
             Self::Foreign(_) => "foreign",
@@ -57,6 +61,10 @@ impl Error {
             Self::Timeout(_) => "timeout",
             Self::Panic(_) => "panic",
         }
+    }
+
+    fn api_category(error: &kube::Error) -> &'static str {
+        if matches!(error, kube::Error::Api(_)) { "api_refused" } else { "api_unreachable" }
     }
 
     /// What to report of it in the status. What has failed once may be a mere conflict: it is told if it `lasts`.

@@ -41,6 +41,8 @@ pub enum EventReason {
     Serving,
     /// Some slots have no owner that answers.
     SlotsWithoutOwner,
+    /// Nodes are missing, or an operation gets no further.
+    Degraded,
     /// Objects were put right.
     Repaired,
     /// The spec breaks a rule.
@@ -72,7 +74,7 @@ const fn warning(name: &'static str, action: &'static str, meaning: &'static str
 
 impl EventReason {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OperationInitiated,
         Self::OperationCompleted,
         Self::PodCreated,
@@ -81,6 +83,7 @@ impl EventReason {
         Self::NodeLost,
         Self::Serving,
         Self::SlotsWithoutOwner,
+        Self::Degraded,
         Self::Repaired,
         Self::InvalidSpec,
         Self::NameConflict,
@@ -137,6 +140,11 @@ impl EventReason {
                 "Repair",
                 "Cache nodes died: their entries are lost, their slots go to other nodes.",
             ),
+            Self::Degraded => warning(
+                "Degraded",
+                "Operate",
+                "Nodes are missing that were waited for, or an operation has got no further for ten minutes; the note says why.",
+            ),
             Self::Serving => normal("Serving", "Serve", "Every slot has an owner that answers."),
             Self::SlotsWithoutOwner => warning(
                 "SlotsWithoutOwner",
@@ -151,7 +159,7 @@ impl EventReason {
             Self::InvalidSpec => warning(
                 "InvalidSpec",
                 "Validate",
-                "The spec breaks a rule: nothing is changed until it is corrected.",
+                "The spec breaks a rule: until it is corrected the last valid one is carried out.",
             ),
             Self::NameConflict => warning(
                 "NameConflict",

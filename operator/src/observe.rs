@@ -5,16 +5,19 @@
 //! admitted in between would be declared dead. For the same reason nothing comes from a cache of watched objects.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt};
 use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
 use ringcache_api::{CacheCluster, Document};
-use ringcache_operator_core::{Observed, ObservedNode, Phase, Said};
+use ringcache_operator_core::{
+    Held, InForce, Intent, Observed, ObservedNode, Phase, Said, in_force,
+};
 
 use crate::hosts::Standing;
 use crate::nodes::Nodes;
@@ -40,8 +43,12 @@ pub(crate) use rest::failures;
 /// One look at a cluster.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// The resource.
+    /// The resource, with the spec that is carried out.
     pub cluster: CacheCluster,
+    /// What that spec says; `None` = there is none to go by.
+    pub intent: Option<Intent>,
+    /// Why it is not the spec that the resource has.
+    pub held: Option<Held>,
     /// What the planner decides by.
     pub observed: Observed,
     /// `resourceVersion` of the ring ConfigMap: who writes the next document must have seen this one.
@@ -51,56 +58,76 @@ pub struct Observation {
 }
 
 /// The objects of a cluster, as read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Children {
     /// Its pods, by name.
     pub pods: Vec<Pod>,
     /// Whatever has the name of its ring ConfigMap.
     pub ring: Option<ConfigMap>,
     /// Whatever has the name of its client Service.
-    pub client: Option<Service>,
+    pub client: Read<Service>,
     /// Whatever has the name of its headless Service.
-    pub nodes: Option<Service>,
+    pub nodes: Read<Service>,
     /// Whatever has the name of its disruption budget.
-    pub pdb: Option<PodDisruptionBudget>,
+    pub pdb: Read<PodDisruptionBudget>,
 }
 
-/// Looks at a cluster; `None` = it does not exist.
-pub async fn observe<N: Nodes>(
+/// An object that nothing but its own repair depends on, if it could be read: a kind that the operator may not read, or whose
+/// API fails, costs that repair.
+pub type Read<K> = Result<Option<K>, Arc<kube::Error>>;
+
+/// The resource itself; `None` = it does not exist.
+pub async fn resource<N: Nodes>(
     context: &Context<N>,
     namespace: &str,
     name: &str,
-) -> Result<Option<Observation>, Error> {
+) -> Result<Option<CacheCluster>, Error> {
     context.hosts.wait().await;
-    let client = &context.client;
-    // First the cluster: everything else is judged by its uid.
-    let clusters: Api<CacheCluster> = Api::namespaced(client.clone(), namespace);
-    let Some(cluster) = clusters.get_opt(name).await? else {
+    let clusters: Api<CacheCluster> = Api::namespaced(context.client.clone(), namespace);
+    let found = clusters.get_opt(name).await?;
+    if found.is_none() {
         context.reach.note(&key(namespace, name), []);
-        return Ok(None);
-    };
+    }
+    Ok(found)
+}
+
+/// Looks at a cluster whose resource has just been read: everything else is judged by its uid.
+pub async fn observe<N: Nodes>(
+    context: &Context<N>,
+    mut cluster: CacheCluster,
+) -> Result<Observation, Error> {
+    let client = &context.client;
+    let namespace = &cluster.namespace().unwrap_or_default();
     let rings: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let ring = rings.get_opt(&ring::name(&cluster)).await?;
-    let document = ring.as_ref().filter(|ring| ring::is_ours(&cluster, ring));
-    let document = document.and_then(ring::document);
+    let ours = ring.as_ref().filter(|ring| ring::is_ours(&cluster, ring));
+    let document = ours.and_then(ring::document);
+    let (intent, held) = match in_force(&cluster, ours.and_then(ring::spec).as_ref()) {
+        Ok(InForce { spec, intent, held }) => {
+            cluster.spec = spec;
+            (Some(intent), held)
+        }
+        Err(held) => (None, Some(held)),
+    };
     // Then the pods: see above.
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let pods = pods::read(&api, &cluster, document.as_ref()).await?;
-    let (answers, fixtures) =
+    let (answers, (client, nodes_service, pdb)) =
         join(ask(context, &pods), fixtures(context, namespace, &cluster)).await;
-    let (client, nodes_service, pdb) = fixtures?;
     let judge = |answers| judged(context, &cluster, &pods, document.as_ref(), answers);
     let mut observed = judge(answers);
     if observed.may_be_between_answers() {
         observed = judge(ask(context, &pods).await).after(&observed);
     }
-    // A Service of somebody else leads to somebody else. One that is missing is created in this pass.
-    let is_foreign =
-        client.as_ref().is_some_and(|service| !meta::is_owned(&service.metadata, &cluster));
-    observed.endpoints = (!is_foreign).then(|| services::endpoints(&cluster));
+    observed.endpoints = match &client {
+        // A Service of somebody else leads to somebody else. One that is missing is created in this pass.
+        Ok(Some(service)) if !meta::is_owned(&service.metadata, &cluster) => None,
+        Ok(_) => Some(services::endpoints(&cluster)),
+        Err(_) => cluster.status.as_ref().and_then(|status| status.endpoints.clone()),
+    };
     let ring_version = ring.as_ref().and_then(ResourceExt::resource_version);
     let children = Children { pods, ring, client, nodes: nodes_service, pdb };
-    Ok(Some(Observation { cluster, observed, ring_version, children }))
+    Ok(Observation { cluster, intent, held, observed, ring_version, children })
 }
 
 /// What the planner decides by, from what was read and what the nodes answered.
@@ -143,15 +170,14 @@ async fn fixtures<N: Nodes>(
     context: &Context<N>,
     namespace: &str,
     cluster: &CacheCluster,
-) -> Result<(Option<Service>, Option<Service>, Option<PodDisruptionBudget>), Error> {
+) -> (Read<Service>, Read<Service>, Read<PodDisruptionBudget>) {
     let services: Api<Service> = Api::namespaced(context.client.clone(), namespace);
     let budgets: Api<PodDisruptionBudget> = Api::namespaced(context.client.clone(), namespace);
     let name = cluster.name_any();
-    Ok((
-        services.get_opt(&name).await?,
-        services.get_opt(&services::nodes_name(cluster)).await?,
-        budgets.get_opt(&name).await?,
-    ))
+    let nodes_name = services::nodes_name(cluster);
+    let (client, nodes, pdb) =
+        join3(services.get_opt(&name), services.get_opt(&nodes_name), budgets.get_opt(&name)).await;
+    (client.map_err(Arc::new), nodes.map_err(Arc::new), pdb.map_err(Arc::new))
 }
 
 /// What every node says of itself, in the order of the pods: all are asked at once, so that the slowest one counts.

@@ -13,8 +13,9 @@ use futures_util::FutureExt as _;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
+use ringcache_api::CacheCluster;
 use ringcache_operator_core::{
-    Checked, Intent, Observed, Outcome, Plan, Step, Trouble, check, plan, validate,
+    Checked, Observed, Outcome, Plan, Planned, Step, Trouble, check, plan,
 };
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -22,12 +23,12 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{EventReason, Notice};
-use crate::execute::{Execution, tells_a_node};
+use crate::execute::{Execution, record, tells_a_node};
 use crate::memory::{Key, Memory};
 use crate::metrics::CONTROLLER;
 use crate::nodes::Nodes;
-use crate::observe::{Observation, observe};
-use crate::report::report;
+use crate::observe::{Observation, observe, resource};
+use crate::report::{report, report_unobserved};
 use crate::upkeep::upkeep;
 use crate::watches::ClusterMeta;
 
@@ -123,38 +124,37 @@ impl<N: Nodes> Reconciler<N> {
     }
 
     async fn pass(&self, key: &Key) -> Result<Next, Error> {
-        let Some(mut observation) = observe(&self.context, &key.namespace, &key.name).await? else {
+        let Some(resource) = resource(&self.context, &key.namespace, &key.name).await? else {
             return Ok(Next::Gone);
         };
+        let observation = observe(&self.context, resource.clone()).await;
+        let mut observation = self.told(key, &resource, observation).await?;
         // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before.
         if observation.cluster.metadata.deletion_timestamp.is_some() {
             return Ok(Next::Never);
         }
         observation.observed.starts_fail = self.memory.of(key, |notes| notes.starts_fail);
-        let observed = &observation.observed;
-        let intent = match validate(&observation.cluster) {
-            Ok(intent) => intent,
-            Err(problems) => {
-                self.report(key, &observation, Outcome::Invalid(&problems)).await?;
-                return Ok(Next::Resync);
-            }
+        let (observed, held) = (&observation.observed, observation.held.as_ref());
+        let Some(intent) = &observation.intent else {
+            let outcome = Outcome { planned: Planned::Nothing, held, trouble: None };
+            self.report(key, &observation, outcome).await?;
+            return Ok(Next::Resync);
         };
-        let plan = match check(plan(&intent, observed), &intent, observed) {
+        let plan = match check(plan(intent, observed), intent, observed) {
             Ok(plan) => plan,
             Err(violations) => {
-                self.report(key, &observation, Outcome::Refused(&violations)).await?;
+                let planned = Planned::Refused(&violations);
+                self.report(key, &observation, Outcome { planned, held, trouble: None }).await?;
                 let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
                 return Err(Error::Refused(texts.join("; ")));
             }
         };
         debug!(namespace = key.namespace, name = key.name, "{plan}");
-        let done = self.carry_out(key, &observation, &plan, &intent).await;
+        let done = self.carry_out(key, &observation, &plan).await;
         let lasts = self.memory.of(key, |notes| notes.is_failing());
         let trouble = done.as_ref().err().and_then(|error| error.trouble(lasts));
-        let outcome = match &trouble {
-            Some(trouble) => Outcome::Failed(&plan, trouble),
-            None => Outcome::Planned(&plan),
-        };
+        let planned = Planned::Plan(&plan);
+        let outcome = Outcome { planned, held, trouble: trouble.as_ref() };
         let reported = self.report(key, &observation, outcome).await;
         done.and(reported)?;
         Ok(self.next(key, &plan, observed))
@@ -169,17 +169,33 @@ impl<N: Nodes> Reconciler<N> {
         report(&self.context, &self.memory, key, observation, outcome).await
     }
 
+    /// The same; what keeps the cluster from being looked at is told in its status.
+    async fn told<T>(
+        &self,
+        key: &Key,
+        cluster: &CacheCluster,
+        observed: Result<T, Error>,
+    ) -> Result<T, Error> {
+        let lasts = self.memory.of(key, |notes| notes.is_failing());
+        if let Some(trouble) = observed.as_ref().err().and_then(|error| error.trouble(lasts)) {
+            // What cannot be told now is told next time.
+            let _ = report_unobserved(&self.context, &self.memory, key, cluster, &trouble).await;
+        }
+        observed
+    }
+
     /// The plan's steps, then repairs, which do not depend on them. The first failure is given back.
     async fn carry_out(
         &self,
         key: &Key,
         observation: &Observation,
         plan: &Plan<Checked>,
-        intent: &Intent,
     ) -> Result<(), Error> {
-        let executed = self.execute(key, observation, plan).await;
-        let repaired = if intent.paused { Ok(()) } else { self.repair(key, observation).await };
-        executed.and(repaired)
+        let executed = match record(&self.context, observation).await {
+            Ok(()) => self.execute(key, observation, plan).await,
+            Err(error) => Err(error),
+        };
+        executed.and(self.repair(key, observation).await)
     }
 
     async fn execute(

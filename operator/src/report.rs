@@ -4,7 +4,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 use ringcache_api::CacheCluster;
 use ringcache_api::status::{CacheClusterStatus, condition, reason};
-use ringcache_operator_core::{Outcome, status};
+use ringcache_operator_core::{Outcome, Trouble, status, unobserved};
 use serde_json::json;
 
 use crate::context::Context;
@@ -26,16 +26,41 @@ pub(crate) async fn report<N: Nodes>(
 ) -> Result<(), Error> {
     let previous = observation.cluster.status.as_ref();
     let current = status(outcome, &observation.observed, previous, &context.clock.time());
+    publish(context, memory, key, &observation.cluster, current).await
+}
+
+/// Writes into the status that the cluster cannot be looked at, and why.
+pub(crate) async fn report_unobserved<N: Nodes>(
+    context: &Context<N>,
+    memory: &Memory,
+    key: &Key,
+    cluster: &CacheCluster,
+    trouble: &Trouble,
+) -> Result<(), Error> {
+    let previous = cluster.status.clone().unwrap_or_default();
+    let generation = cluster.metadata.generation.unwrap_or_default();
+    let current = unobserved(&previous, trouble, generation, &context.clock.time());
+    publish(context, memory, key, cluster, current).await
+}
+
+async fn publish<N: Nodes>(
+    context: &Context<N>,
+    memory: &Memory,
+    key: &Key,
+    cluster: &CacheCluster,
+    current: CacheClusterStatus,
+) -> Result<(), Error> {
+    let previous = cluster.status.as_ref();
     // An API server whose schema is older than this operator drops what it does not know: what was read would differ for ever.
     let is_said = memory.of(key, |notes| notes.has_written(&current, context.config.resync));
     if previous == Some(&current) || is_said {
         return Ok(());
     }
-    if !write(context, &observation.cluster, &current).await? {
+    if !write(context, cluster, &current).await? {
         return Ok(());
     }
     context.metrics.status_writes.with_label_values(&[CONTROLLER]).inc();
-    let regarding = observation.cluster.object_ref(&());
+    let regarding = cluster.object_ref(&());
     for notice in notices(previous, &current) {
         context.events.tell(&regarding, notice);
     }
@@ -88,6 +113,7 @@ fn notices(previous: Option<&CacheClusterStatus>, current: &CacheClusterStatus) 
         operation_notice(previous, current),
         stalled_notice(previous, current),
         ready_notice(previous, current),
+        degraded_notice(previous, current),
     ]
     .into_iter()
     .flatten()
@@ -147,6 +173,18 @@ fn ready_notice(
         }
         _ => None,
     }
+}
+
+fn degraded_notice(
+    previous: Option<&CacheClusterStatus>,
+    current: &CacheClusterStatus,
+) -> Option<Notice> {
+    let is_degraded = |status: &CacheClusterStatus| holds(status, condition::DEGRADED);
+    let now = find(Some(current), condition::DEGRADED).filter(|_| is_degraded(current))?;
+    let before = find(previous, condition::DEGRADED);
+    let is_news =
+        before.is_none_or(|before| before.status != "True" || before.reason != now.reason);
+    is_news.then(|| Notice::new(EventReason::Degraded, now.message.clone()))
 }
 
 type Condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

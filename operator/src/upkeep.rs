@@ -1,6 +1,7 @@
 //! Puts back what is missing or was changed by hand. Writes nothing when nothing differs.
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::Patch;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::execute::{api, apply, create, merge, params};
 use crate::nodes::Nodes;
 use crate::objects::{meta, ownership, pdb, ring, services};
-use crate::observe::Observation;
+use crate::observe::{Observation, Read};
 use crate::{Context, Error};
 
 #[cfg(test)]
@@ -48,9 +49,9 @@ pub async fn upkeep<N: Nodes>(
     let client = &context.client;
     let nodes = observed.nodes.iter().filter(|node| node.phase.is_up()).count();
     let outcomes = [
-        object(client, observation, children.nodes.as_ref(), services::nodes(cluster)).await,
-        object(client, observation, children.client.as_ref(), services::client(cluster)).await,
-        object(client, observation, children.pdb.as_ref(), pdb::pdb(cluster, nodes)).await,
+        object(client, observation, &children.nodes, services::nodes(cluster)).await,
+        object(client, observation, &children.client, services::client(cluster)).await,
+        object(client, observation, &children.pdb, pdb::pdb(cluster, nodes)).await,
         ring_metadata(client, observation).await,
     ];
     let mut outcomes = Vec::from(outcomes);
@@ -65,7 +66,7 @@ pub async fn upkeep<N: Nodes>(
 async fn object<K>(
     client: &Client,
     observation: &Observation,
-    live: Option<&K>,
+    live: &Read<K>,
     wanted: K,
 ) -> Result<Option<Repaired>, Error>
 where
@@ -82,7 +83,7 @@ where
     let repaired = |created| {
         Some(Repaired { kind: <K as k8s_openapi::Resource>::KIND, name: name.clone(), created })
     };
-    let Some(live) = live else {
+    let Some(live) = live.as_ref().map_err(Arc::clone)? else {
         // Not by apply: an object of this name that somebody else creates in this moment must not be overwritten.
         create(&objects, &wanted).await?;
         return Ok(repaired(true));

@@ -13,9 +13,6 @@ mod ring;
 /// Why a plan must not be executed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// Steps although nothing shall change.
-    #[error("the cluster is paused, but the plan has steps")]
-    Paused,
     /// Anything but ending nodes while the cluster is being deleted.
     #[error("the cluster is being deleted, but the plan does more than end nodes")]
     Deleting,
@@ -122,9 +119,6 @@ pub fn check(
     if intent.deleting {
         deletion(&plan, observed, &mut found);
     } else {
-        if intent.paused && !plan.steps().is_empty() {
-            found.push(Violation::Paused);
-        }
         let documents = plan.steps().iter().filter(|s| matches!(s, Step::WriteDocument { .. }));
         match documents.count() {
             0 | 1 => {}

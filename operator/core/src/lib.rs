@@ -1,10 +1,11 @@
 //! The pure core of the operator: what was observed and what is wanted go in, a checked plan and a status come out.
 //!
-//! `validate` → `plan` → `check` → (a shell executes) → `status`. Nothing here does I/O, reads a clock or remembers
+//! `in_force` (`validate`) → `plan` → `check` → (a shell executes) → `status`. Nothing here does I/O, reads a clock or remembers
 //! anything between two runs: after a crash anywhere the next run observes and plans again. Steps and observations do not
 //! know whether nodes are processes or pods.
 
 pub mod check;
+pub mod in_force;
 pub mod intent;
 pub mod observed;
 pub mod plan;
@@ -20,10 +21,11 @@ mod operation;
 mod planner;
 
 pub use check::{Violation, check};
+pub use in_force::{Held, InForce, in_force};
 pub use intent::Intent;
 pub use observed::{Observed, ObservedNode, Phase, Template};
 pub use plan::{Checked, Draft, Note, Operation, Plan, Step};
 pub use planner::plan;
 pub use said::Said;
-pub use status::{Outcome, Trouble, status};
+pub use status::{Outcome, Planned, Trouble, status, unobserved};
 pub use validate::{SpecProblem, validate};

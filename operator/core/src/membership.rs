@@ -26,6 +26,8 @@ pub(crate) struct Membership<'a> {
     pub(crate) heir: Option<(Incarnation, Incarnation)>,
     /// Why no document can be written now.
     pub(crate) blocked: Option<String>,
+    /// Whether some take part without others that are wanted, which have been waited for.
+    pub(crate) is_short: bool,
 }
 
 /// Decides the membership.
@@ -70,6 +72,7 @@ impl<'a> Crew<'a> {
             lost: stored.filter(|m| observed.is_gone(&m.uid)).collect(),
             heir: None,
             blocked: None,
+            is_short: false,
         };
         if ring.is_none()
             && let Some(node) = observed.nodes.iter().find(|node| may_own_unseen(observed, node))
@@ -163,8 +166,9 @@ impl<'a> Crew<'a> {
         let missing = self.missing().min(MAX_MEMBERS.saturating_sub(self.members.len()));
         self.next.start = missing.saturating_sub(self.spares.len() + self.coming.len());
         self.next.kept.extend(self.spares.iter().chain(&self.coming).take(missing));
-        if self.spares.len() >= missing || !self.are_more_expected() {
-            let admitted = missing.min(self.spares.len());
+        let admitted = missing.min(self.spares.len());
+        self.next.is_short = admitted < missing && !self.are_more_expected();
+        if admitted == missing || self.next.is_short {
             for spare in self.spares.drain(..admitted).collect::<Vec<_>>() {
                 self.admit(spare);
             }

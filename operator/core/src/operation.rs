@@ -71,6 +71,9 @@ pub(crate) fn notes(
 ) -> Vec<Note> {
     let mut notes: Vec<Note> = next.blocked.iter().cloned().map(Note::Text).collect();
     notes.extend(too_small(intent, observed, next).map(Note::Text));
+    let staying = next.members.iter().filter(|m| m.state != MemberState::Leaving).count();
+    let is_short = next.is_short && staying > 0;
+    notes.extend(is_short.then_some(Note::Missing { nodes: staying, wanted: intent.nodes }));
     if written.is_some() {
         return notes;
     }

@@ -58,7 +58,7 @@ impl<S> Plan<S> {
 
     /// Whether something is under way that no event announces, so that it is worth observing again soon.
     pub fn poll_soon(&self) -> bool {
-        !matches!(self.operation, Operation::Steady | Operation::Paused)
+        self.operation != Operation::Steady
     }
 
     /// The document that it writes.
@@ -123,8 +123,6 @@ pub enum Operation {
     TidyUp,
     /// The cluster is being deleted.
     Delete,
-    /// `paused` is true.
-    Paused,
     /// Nothing to do.
     Steady,
 }
@@ -141,7 +139,6 @@ impl Operation {
             Self::Converge => "Converge",
             Self::TidyUp => "TidyUp",
             Self::Delete => "Delete",
-            Self::Paused => "Paused",
             Self::Steady => "Steady",
         }
     }
@@ -165,7 +162,6 @@ impl fmt::Display for Operation {
             Self::Converge => f.write_str("slots are on their way to where they should be"),
             Self::TidyUp => f.write_str("what is no longer needed goes, settings are passed on"),
             Self::Delete => f.write_str("all nodes end"),
-            Self::Paused => f.write_str("`paused` is true, nothing is changed"),
             Self::Steady => f.write_str("nothing to do"),
         }
     }
@@ -176,6 +172,13 @@ impl fmt::Display for Operation {
 pub enum Note {
     /// What it waits for, or what the user should know beforehand.
     Text(String),
+    /// Nodes that are there go on without others, which have been waited for.
+    Missing {
+        /// Nodes that take part to stay.
+        nodes: usize,
+        /// Nodes wanted.
+        wanted: usize,
+    },
     /// So many slots are not where they should be: another number at every look.
     SlotsToGo(usize),
 }
@@ -184,6 +187,9 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
+            Self::Missing { nodes, wanted } => {
+                write!(f, "{nodes} of {wanted} nodes go on without the others")
+            }
             Self::SlotsToGo(slots) => {
                 write!(f, "{slots} slots are not known to be where they should be")
             }

@@ -14,9 +14,6 @@ pub fn plan(intent: &Intent, observed: &Observed) -> Plan<Draft> {
     if intent.deleting {
         return Plan::new(Operation::Delete, delete(observed), Vec::new());
     }
-    if intent.paused {
-        return Plan::new(Operation::Paused, Vec::new(), Vec::new());
-    }
     let membership = membership::next(intent, observed);
     let document = document::next(observed, &membership);
     let mut steps = Vec::new();

@@ -3,47 +3,49 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use ringcache_api::Document;
 use ringcache_api::document::ClusterRef;
-use ringcache_api::status::{
-    CacheClusterStatus, MemberStatus, OperationStatus, RingStatus, condition, reason,
-};
+use ringcache_api::status::{CacheClusterStatus, MemberStatus, RingStatus, condition, reason};
 use ringcache_ring::SLOTS;
 
-use crate::facts::number;
-use crate::operation::with_trouble;
-use crate::plan::{Checked, Note, Operation, Plan};
-use crate::{Observed, SpecProblem, Violation};
+use crate::plan::{Checked, Operation, Plan};
+use crate::{Held, Observed, Violation};
+
+mod under_way;
 
 /// Label that all nodes of a cluster carry; its value is the cluster's name.
 pub const CLUSTER_LABEL: &str = "ringcache.dev/cluster";
 
-/// Longest message of an operation, in characters.
-const MAX_OPERATION_CHARS: usize = 1024;
-
 /// What came of one run.
 #[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
+pub struct Outcome<'a> {
+    /// What was planned.
+    pub planned: Planned<'a>,
+    /// Why the spec of the resource is not the one that is carried out, if it is not.
+    pub held: Option<&'a Held>,
+    /// Why some of what the plan, or a repair, would do fails.
+    pub trouble: Option<&'a Trouble>,
+}
+
+/// What was planned in one run.
+#[derive(Clone, Copy, Debug)]
+pub enum Planned<'a> {
     /// The plan that is, or was, executed.
-    Planned(&'a Plan<Checked>),
-    /// The spec is invalid; nothing is changed.
-    Invalid(&'a [SpecProblem]),
-    /// The plan was refused; nothing is changed.
+    Plan(&'a Plan<Checked>),
+    /// A plan that was refused; nothing is changed.
     Refused(&'a [Violation]),
-    /// Some of what the plan, or a repair, would do fails.
-    Failed(&'a Plan<Checked>, &'a Trouble),
+    /// Nothing: there is no spec to go by.
+    Nothing,
 }
 
 impl<'a> Outcome<'a> {
-    fn plan(self) -> Option<&'a Plan<Checked>> {
-        match self {
-            Self::Planned(plan) | Self::Failed(plan, _) => Some(plan),
-            Self::Invalid(_) | Self::Refused(_) => None,
-        }
+    /// That everything went well.
+    pub fn of(plan: &'a Plan<Checked>) -> Self {
+        Self { planned: Planned::Plan(plan), held: None, trouble: None }
     }
 
-    fn trouble(self) -> Option<&'a Trouble> {
-        match self {
-            Self::Failed(_, trouble) => Some(trouble),
-            Self::Planned(_) | Self::Invalid(_) | Self::Refused(_) => None,
+    fn plan(self) -> Option<&'a Plan<Checked>> {
+        match self.planned {
+            Planned::Plan(plan) => Some(plan),
+            Planned::Refused(_) | Planned::Nothing => None,
         }
     }
 }
@@ -73,18 +75,10 @@ pub fn status(
     now: &Time,
 ) -> CacheClusterStatus {
     let ring = observed.stored();
-    let operation = outcome.plan().and_then(|plan| under_way(plan, outcome.trouble(), observed));
-    let verdicts = [
-        ready(outcome, observed),
-        reconciling(outcome),
-        stalled(outcome),
-        ring_converged(outcome, observed),
-    ];
-    let conditions = verdicts.map(|verdict| verdict.condition(observed.generation, previous, now));
     let answering = |document: &&Document| {
         document.members.iter().filter(|m| observed.state_of(&m.uid).is_some()).count()
     };
-    CacheClusterStatus {
+    let mut status = CacheClusterStatus {
         observed_generation: observed.generation,
         nodes: count(observed.nodes.iter().filter(|node| !node.phase.is_over()).count()),
         ready_nodes: count(ring.as_ref().map_or(0, answering)),
@@ -95,9 +89,36 @@ pub fn status(
             checksum: ring.checksum.clone(),
         }),
         members: ring.map(|ring| members(ring, observed)).unwrap_or_default(),
-        operation,
-        conditions: conditions.into(),
-    }
+        operation: None,
+        conditions: Vec::new(),
+    };
+    status.operation = under_way::operation(outcome, observed, &status, previous, now);
+    let verdicts = [
+        ready(outcome, observed),
+        reconciling(outcome),
+        stalled(outcome),
+        ring_converged(outcome, observed),
+        under_way::degraded(outcome, status.operation.as_ref(), now),
+    ];
+    let conditions = verdicts.map(|verdict| verdict.condition(observed.generation, previous, now));
+    status.conditions = conditions.into();
+    status
+}
+
+/// The status when the cluster could not even be looked at: as before, but it says that, and why.
+pub fn unobserved(
+    previous: &CacheClusterStatus,
+    trouble: &Trouble,
+    generation: i64,
+    now: &Time,
+) -> CacheClusterStatus {
+    let failing = Verdict::new(condition::RECONCILING, true, reason::FAILING, trouble.text());
+    let failing = failing.condition(generation, Some(previous), now);
+    let mut status = previous.clone();
+    status.conditions.retain(|condition| condition.type_ != failing.type_);
+    // In the order of the others.
+    status.conditions.insert(status.conditions.len().min(1), failing);
+    status
 }
 
 /// A count as the API conventions want it; all of ours are small.
@@ -117,35 +138,6 @@ fn members(ring: &Document, observed: &Observed) -> Vec<MemberStatus> {
         slots: count(ring.intended(&m.name).len()),
     };
     ring.members.iter().map(member).collect()
-}
-
-fn under_way(
-    plan: &Plan<Checked>,
-    trouble: Option<&Trouble>,
-    observed: &Observed,
-) -> Option<OperationStatus> {
-    match plan.operation() {
-        Operation::Steady | Operation::Paused => None,
-        operation => Some(OperationStatus {
-            type_: operation.kind().to_owned(),
-            message: bounded(&message(plan, trouble, observed), MAX_OPERATION_CHARS),
-        }),
-    }
-}
-
-/// What is done, what it waits for, which nodes the platform cannot start, and what fails.
-fn message(plan: &Plan<Checked>, trouble: Option<&Trouble>, observed: &Observed) -> String {
-    let lasting = |note: &&Note| !matches!(note, Note::SlotsToGo(_));
-    let notes: Vec<String> = plan.notes().iter().filter(lasting).map(ToString::to_string).collect();
-    let mut troubled: Vec<_> =
-        observed.nodes.iter().filter(|node| node.trouble.is_some()).collect();
-    troubled.sort_by_key(|node| (number(&node.name), &node.name));
-    let troubled = troubled.into_iter().map(with_trouble);
-    let troubled = troubled.filter(|text| !notes.iter().any(|note| note.contains(text)));
-    let troubled: Vec<String> = troubled.collect();
-    let fails = trouble.map(|trouble| trouble.text().to_owned());
-    let parts = std::iter::once(plan.operation().to_string());
-    parts.chain(notes).chain(troubled).chain(fails).collect::<Vec<_>>().join("; ")
 }
 
 fn bounded(text: &str, max_chars: usize) -> String {
@@ -230,20 +222,30 @@ fn reconciling(outcome: Outcome<'_>) -> Verdict {
     let verdict = |status, reason, message: &str| {
         Verdict::new(condition::RECONCILING, status, reason, message)
     };
-    match outcome {
-        Outcome::Invalid(_) => verdict(false, reason::INVALID_SPEC, "Waits for a valid spec."),
-        Outcome::Refused(_) => verdict(false, reason::PLAN_REFUSED, "The plan was refused."),
-        Outcome::Failed(_, Trouble::Failing(text)) => verdict(true, reason::FAILING, text),
-        Outcome::Planned(plan) | Outcome::Failed(plan, _) => match plan.operation() {
-            Operation::Steady => verdict(false, reason::STEADY, "Nothing to do."),
-            Operation::Paused => verdict(false, reason::PAUSED, "`paused` is true."),
-            Operation::Delete => verdict(true, reason::DELETING, "All nodes end."),
-            operation => verdict(
-                true,
-                reason::OPERATION_IN_PROGRESS,
-                &format!("{}: {operation}.", operation.kind()),
-            ),
-        },
+    if let Some(Trouble::Failing(text)) = outcome.trouble {
+        return verdict(true, reason::FAILING, text);
+    }
+    let operation = match outcome.planned {
+        Planned::Refused(_) => {
+            return verdict(false, reason::PLAN_REFUSED, "The plan was refused.");
+        }
+        Planned::Plan(plan) => plan.operation(),
+        Planned::Nothing => &Operation::Steady,
+    };
+    match (operation, outcome.held) {
+        (Operation::Steady, Some(Held::Paused)) => {
+            verdict(false, reason::PAUSED, "`paused` is true: changes of the spec wait.")
+        }
+        (Operation::Steady, Some(Held::Invalid(_))) => {
+            verdict(false, reason::INVALID_SPEC, "Waits for a valid spec.")
+        }
+        (Operation::Steady, None) => verdict(false, reason::STEADY, "Nothing to do."),
+        (Operation::Delete, _) => verdict(true, reason::DELETING, "All nodes end."),
+        (operation, _) => verdict(
+            true,
+            reason::OPERATION_IN_PROGRESS,
+            &format!("{}: {operation}.", operation.kind()),
+        ),
     }
 }
 
@@ -251,14 +253,16 @@ fn stalled(outcome: Outcome<'_>) -> Verdict {
     let verdict =
         |status, reason, message: String| Verdict::new(condition::STALLED, status, reason, message);
     match outcome {
-        Outcome::Failed(_, Trouble::NameConflict(text)) => {
+        Outcome { trouble: Some(Trouble::NameConflict(text)), .. } => {
             verdict(true, reason::NAME_CONFLICT, text.clone())
         }
-        Outcome::Planned(_) | Outcome::Failed(..) => {
-            verdict(false, reason::AS_EXPECTED, String::new())
+        Outcome { planned: Planned::Refused(violations), .. } => {
+            verdict(true, reason::PLAN_REFUSED, joined(violations))
         }
-        Outcome::Invalid(problems) => verdict(true, reason::INVALID_SPEC, joined(problems)),
-        Outcome::Refused(violations) => verdict(true, reason::PLAN_REFUSED, joined(violations)),
+        Outcome { held: Some(Held::Invalid(problems)), .. } => {
+            verdict(true, reason::INVALID_SPEC, joined(problems))
+        }
+        _ => verdict(false, reason::AS_EXPECTED, String::new()),
     }
 }
 

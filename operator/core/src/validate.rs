@@ -4,7 +4,6 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use ringcache_api::admin::Settings;
 use ringcache_api::cluster::{
     MAX_JITTER_PERCENT, MAX_NAME_BYTES, MAX_NODES, MAX_QUANTITY_BYTES, MAX_TTL_SECONDS, MIN_NODES,
     message,
@@ -38,7 +37,8 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
         nodes,
         memory,
         ttl,
-        paused,
+        // See `in_force`.
+        paused: _,
         image,
         image_pull_secret_names,
         resources,
@@ -65,19 +65,9 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
     pod::resources(&mut problems, resources);
     pod::scheduling(&mut problems, scheduling);
     pod::inherit(&mut problems, inherit);
-    if !problems.0.is_empty() {
-        return Err(problems.0);
-    }
-    Ok(Intent {
-        nodes: *nodes as usize,
-        memory_bytes: memory_bytes.unwrap_or_default(),
-        settings: Settings {
-            ttl_default_seconds: default_seconds as u32,
-            ttl_jitter_percent: jitter_percent as u8,
-        },
-        paused: *paused,
-        deleting: cluster.metadata.deletion_timestamp.is_some(),
-    })
+    let deleting = cluster.metadata.deletion_timestamp.is_some();
+    // What keeps a spec from being read is a problem of its own.
+    Intent::read(&cluster.spec, deleting).filter(|_| problems.0.is_empty()).ok_or(problems.0)
 }
 
 struct Problems(Vec<SpecProblem>);

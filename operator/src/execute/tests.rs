@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep};
 use super::{AT_ONCE, Execution};
 use crate::Error;
 use crate::objects::{meta, ring};
+use crate::observe::Observation;
 use crate::observe::fixture::{
     CLUSTER_PATH, FakeApi, FakeNodes, HANG, START, answer, cluster, context, document, ended, host,
-    hosts, off, pod, running, template, time,
+    hosts, observe_web, off, pod, running, template, time,
 };
-use crate::observe::{Observation, observe};
 
 /// A cluster of one node, after a look at it that is not among the calls.
 struct World {
@@ -43,7 +43,7 @@ impl World {
 
     async fn look(&self) -> Observation {
         let context = context(&self.api, &self.nodes, hosts([]));
-        observe(&context, "shop", "web").await.unwrap().unwrap()
+        observe_web(&context).await.unwrap().unwrap()
     }
 
     async fn execute(&self, step: &Step) -> Result<(), Error> {
@@ -168,7 +168,7 @@ async fn the_pod_of_a_lost_node_waits_for_its_kubelet_unless_its_host_was_declar
     {
         let world = World::new();
         let context = context(&world.api, &world.nodes, hosts([host]));
-        let mut observation = observe(&context, "shop", "web").await.unwrap().unwrap();
+        let mut observation = observe_web(&context).await.unwrap().unwrap();
         observation.observed.nodes[0].phase = Phase::Lost;
         let mut execution = Execution::new(&context, &observation);
         execution.carry_out(&[stop("web-0")]).await.remove(0).unwrap();

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
-use ringcache_api::{CacheCluster, Document};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Document};
+use serde_json::{Value, json};
 use tracing::warn;
 
 use super::meta;
 
+/// Annotation: the last spec that was carried out as it stood in the resource, as JSON. Whoever looks after the cluster goes by it
+/// while the spec breaks a rule or is paused.
+const SPEC: &str = "ringcache.dev/spec";
 /// The key of the document.
 pub const RING_KEY: &str = "ring.json";
 
@@ -19,11 +24,29 @@ pub fn name(cluster: &CacheCluster) -> String {
 
 /// The ConfigMap with a document.
 pub fn ring(cluster: &CacheCluster, document: &Document) -> ConfigMap {
+    let spec = json!(cluster.spec).to_string();
     ConfigMap {
-        metadata: meta::metadata(cluster, name(cluster)),
+        metadata: ObjectMeta {
+            annotations: Some(BTreeMap::from([(SPEC.to_owned(), spec)])),
+            ..meta::metadata(cluster, name(cluster))
+        },
         data: Some(BTreeMap::from([(RING_KEY.to_owned(), document.to_json())])),
         ..ConfigMap::default()
     }
+}
+
+/// The last spec that was carried out, if it is recorded and can be read.
+pub fn spec(ring: &ConfigMap) -> Option<CacheClusterSpec> {
+    let recorded = ring.metadata.annotations.as_ref().and_then(|annotations| annotations.get(SPEC));
+    recorded.and_then(|json| serde_json::from_str(json).ok())
+}
+
+/// A JSON merge patch that records the cluster's spec in the ConfigMap; `None` if it is recorded.
+pub fn record(cluster: &CacheCluster, live: &ConfigMap) -> Option<Value> {
+    let recorded = live.metadata.annotations.as_ref().and_then(|annotations| annotations.get(SPEC));
+    let spec = json!(cluster.spec).to_string();
+    let patch = json!({"metadata": {"uid": live.metadata.uid, "annotations": {SPEC: spec}}});
+    (recorded != Some(&spec)).then_some(patch)
 }
 
 /// The document in a ConfigMap. One that cannot be read is as good as lost: the planner makes another from what nodes own.

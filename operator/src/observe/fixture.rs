@@ -20,11 +20,12 @@ use ringcache_operator_core::Template;
 use serde_json::{Value, json};
 use tower::service_fn;
 
+use super::{Observation, observe, resource};
 use crate::hosts::{Host, HostCondition, HostSpec, HostStatus, HostTaint, Hosts};
 use crate::nodes::{NodeError, Nodes};
 use crate::objects::pod::PORTS;
 use crate::reach::Reach;
-use crate::{Clock, Config, Context, Metrics};
+use crate::{Clock, Config, Context, Error, Metrics};
 
 /// Uid of the cluster `shop/web`.
 pub(crate) const CLUSTER_UID: &str = "11111111-web";
@@ -312,4 +313,14 @@ pub(crate) fn context(api: &FakeApi, nodes: &FakeNodes, hosts: Hosts) -> Context
     let config = Config { cache_image: "cache:default".to_owned(), ..Config::default() };
     let nodes = nodes.clone();
     Context { client, nodes, config, clock, hosts, reach: Reach::new(), metrics, events }
+}
+
+/// Looks at the cluster `web`.
+pub(crate) async fn observe_web(
+    context: &Context<FakeNodes>,
+) -> Result<Option<Observation>, Error> {
+    match resource(context, "shop", "web").await? {
+        Some(web) => observe(context, web).await.map(Some),
+        None => Ok(None),
+    }
 }

@@ -10,9 +10,9 @@ use tokio::time::advance;
 
 use super::fixture::{
     CLUSTER_PATH, CLUSTER_UID, FakeApi, FakeNodes, PDB_PATH, START, answer, cluster, context,
-    document, ended, host, hosts, off, pod, running, time,
+    document, ended, host, hosts, observe_web, off, pod, running, time,
 };
-use super::{Observation, observe};
+use super::{Children, Observation};
 use crate::objects::{meta, ring};
 use crate::{Context, Error};
 
@@ -38,7 +38,7 @@ fn ring_of(members: &[&str]) -> Value {
 }
 
 async fn look(context: &Context<FakeNodes>) -> Observation {
-    observe(context, "shop", "web").await.unwrap().unwrap()
+    observe_web(context).await.unwrap().unwrap()
 }
 
 fn names(observation: &Observation) -> Vec<&str> {
@@ -95,17 +95,25 @@ async fn the_cluster_is_read_before_the_ring_and_the_ring_before_the_pods() {
 #[tokio::test]
 async fn a_cluster_that_does_not_exist_is_none() {
     let context = context(&FakeApi::default(), &FakeNodes::default(), hosts([]));
-    assert!(observe(&context, "shop", "web").await.unwrap().is_none());
+    assert!(observe_web(&context).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn whatever_cannot_be_read_is_an_error_and_never_an_absence() {
-    let paths = ["configmaps/web-ring", "pods", "services/web", "services/web-nodes"];
-    for path in paths.into_iter().chain([CLUSTER_PATH, PDB_PATH]) {
+    for path in ["configmaps/web-ring", "pods", CLUSTER_PATH] {
         let (api, nodes) = two_nodes();
         api.refuse("GET", path, 403, "Forbidden");
-        let result = observe(&context(&api, &nodes, hosts([])), "shop", "web").await;
+        let result = observe_web(&context(&api, &nodes, hosts([]))).await;
         assert!(matches!(result, Err(Error::Api(_))), "{path}: {result:?}");
+    }
+    // What only a repair depends on costs that repair.
+    for path in ["services/web", "services/web-nodes", PDB_PATH] {
+        let (api, nodes) = two_nodes();
+        api.refuse("GET", path, 403, "Forbidden");
+        let Children { client, nodes, pdb, .. } =
+            look(&context(&api, &nodes, hosts([]))).await.children;
+        let failed = [client.is_err(), nodes.is_err(), pdb.is_err()];
+        assert_eq!(failed.iter().filter(|failed| **failed).count(), 1, "{path}");
     }
 }
 
@@ -123,7 +131,7 @@ async fn a_member_without_our_label_is_looked_up_by_name() {
     assert_eq!(names(&look(&context(&api, &nodes, hosts([]))).await), ["web-0"]);
     // It cannot be looked up: then nothing is known.
     api.refuse("GET", "pods/web-1", 500, "InternalError");
-    assert!(observe(&context(&api, &nodes, hosts([])), "shop", "web").await.is_err());
+    assert!(observe_web(&context(&api, &nodes, hosts([]))).await.is_err());
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ fn with(conditions: &[(&str, bool, &str)], operation: Option<(&str, &str)>) -> C
         operation: operation.map(|(type_, message)| OperationStatus {
             type_: type_.into(),
             message: message.into(),
+            slots_to_go: None,
+            started_at: None,
+            progressed_at: None,
         }),
         ..CacheClusterStatus::default()
     }

@@ -66,10 +66,14 @@ impl Running {
 
     /// What the condition `Stalled` says: reason and message.
     fn stalled(&self, name: &str) -> Option<String> {
+        self.condition(name, "Stalled")
+    }
+
+    fn condition(&self, name: &str, type_: &str) -> Option<String> {
         let status = self.status(name);
         let mut conditions = status["conditions"].as_array()?.iter();
-        let stalled = conditions.find(|condition| condition["type"] == "Stalled")?;
-        Some(format!("{}: {}", stalled["reason"].as_str()?, stalled["message"].as_str()?))
+        let found = conditions.find(|condition| condition["type"] == type_)?;
+        Some(format!("{}: {}", found["reason"].as_str()?, found["message"].as_str()?))
     }
 }
 
@@ -112,6 +116,44 @@ async fn an_invalid_spec_is_reported_once_and_looked_at_again_when_it_changes() 
     seconds(1).await;
     assert_eq!(running.reconciles("web"), 2);
     assert_eq!(stub.count("POST /apis/events.k8s.io/v1/namespaces/shop/events"), 1, "said once");
+}
+
+/// A cluster of one node.
+fn single(name: &str) -> serde_json::Value {
+    let mut cluster = invalid(name);
+    cluster["spec"] = json!({ "nodes": 1 });
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_forbidden_costs_its_own_repair_and_is_told() {
+    let stub = Stub::default();
+    stub.put(&path("web"), single("web"));
+    let is_forbidden = |call: &str| call.contains("/poddisruptionbudgets");
+    stub.rule(move |call| if is_forbidden(call) { Verdict::Refuse(403) } else { Verdict::Pass });
+    let running = start(&stub, Config::default());
+    seconds(30).await;
+    assert_eq!(stub.count("POST /api/v1/namespaces/shop/pods"), 1);
+    for service in ["web", "web-nodes"] {
+        assert!(stub.get(&format!("/api/v1/namespaces/shop/services/{service}")).is_some());
+    }
+    let told = running.condition("web", "Reconciling").unwrap();
+    assert!(told.starts_with("Failing: Kubernetes API: "), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_a_cluster_from_being_looked_at_is_told() {
+    let stub = Stub::default();
+    stub.put(&path("web"), single("web"));
+    let is_list = |call: &str| call.starts_with("GET /api/v1/namespaces/shop/pods");
+    stub.rule(move |call| if is_list(call) { Verdict::Refuse(403) } else { Verdict::Pass });
+    let running = start(&stub, Config::default());
+    seconds(10).await;
+    let told = running.condition("web", "Reconciling").unwrap();
+    assert!(told.starts_with("Failing: Kubernetes API: "), "{told}");
+    let written = stub.count(&format!("PATCH {}/status", path("web")));
+    seconds(120).await;
+    assert_eq!(stub.count(&format!("PATCH {}/status", path("web"))), written, "said once");
 }
 
 #[tokio::test(start_paused = true)]

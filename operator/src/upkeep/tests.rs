@@ -13,9 +13,9 @@ use crate::objects::meta::FIELD_MANAGER;
 use crate::objects::ownership::marked;
 use crate::objects::{pdb, ring, services};
 use crate::observe::fixture::{
-    CLUSTER_PATH, FakeApi, FakeNodes, PDB_PATH, cluster, context, document, hosts, running,
+    CLUSTER_PATH, FakeApi, FakeNodes, PDB_PATH, cluster, context, document, hosts, observe_web,
+    running,
 };
-use crate::observe::observe;
 use crate::{Context, Error};
 
 /// A cluster in order, as an API server would show it: with fields that it has added.
@@ -56,7 +56,7 @@ fn change(api: &FakeApi, path: &str, change: impl FnOnce(&mut Value)) {
 
 async fn keep_up(api: &FakeApi) -> Result<Vec<Repaired>, Error> {
     let context = context(api, &FakeNodes::default(), hosts([]));
-    let observation = observe(&context, "shop", "web").await?.unwrap();
+    let observation = observe_web(&context).await?.unwrap();
     upkeep(&context, &observation).await
 }
 
@@ -207,7 +207,7 @@ async fn real(name: &str) -> (ApiServer, Context<FakeNodes>, CacheCluster) {
 }
 
 async fn pass(context: &Context<FakeNodes>) -> Vec<Repaired> {
-    let observation = observe(context, "shop", "web").await.unwrap().unwrap();
+    let observation = observe_web(context).await.unwrap().unwrap();
     upkeep(context, &observation).await.unwrap()
 }
 

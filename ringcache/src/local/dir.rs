@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ringcache_api::{CacheCluster, Document, Ports};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Document, Ports};
 use ringcache_operator_core::Template;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,16 @@ impl StateDir {
     /// Replaces the resource.
     pub(super) fn write_cluster(&self, cluster: &CacheCluster) -> Result<()> {
         write(&self.0.join("cluster.json"), &json(cluster)?)
+    }
+
+    /// The last spec that was carried out.
+    pub(super) fn spec(&self) -> Result<Option<CacheClusterSpec>> {
+        read(&self.0.join("spec.json"))
+    }
+
+    /// Records the spec that is carried out from now on.
+    pub(super) fn write_spec(&self, spec: &CacheClusterSpec) -> Result<()> {
+        write(&self.0.join("spec.json"), &json(spec)?)
     }
 
     /// The resource as last reported, with its status.

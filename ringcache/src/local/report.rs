@@ -8,7 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::{CacheClusterStatus, condition};
-use ringcache_operator_core::{Checked, Observed, ObservedNode, Outcome, Plan, Violation, status};
+use ringcache_operator_core::{
+    Checked, Held, InForce, Observed, ObservedNode, Outcome, Plan, Planned, Violation, check, plan,
+    status,
+};
 
 use super::dir::StateDir;
 use crate::clock;
@@ -19,17 +22,29 @@ pub(super) fn time() -> Time {
     Time(Timestamp::from_second(seconds).unwrap_or_default())
 }
 
+/// What was planned; `None` = there is no spec to go by.
+pub(super) type PlanResult = Option<Result<Plan<Checked>, Vec<Violation>>>;
+
+/// What follows from an observation.
+pub(super) fn plan_for(in_force: &Result<InForce, Held>, observed: &Observed) -> PlanResult {
+    let intent = &in_force.as_ref().ok()?.intent;
+    Some(check(plan(intent, observed), intent, observed))
+}
+
 /// The status that follows from an observation and what was planned.
 pub(super) fn status_of(
-    planned: &Result<Plan<Checked>, Vec<Violation>>,
+    planned: &PlanResult,
+    in_force: &Result<InForce, Held>,
     observed: &Observed,
     previous: Option<&CacheClusterStatus>,
 ) -> CacheClusterStatus {
-    let outcome = match planned {
-        Ok(plan) => Outcome::Planned(plan),
-        Err(violations) => Outcome::Refused(violations),
+    let planned = match planned {
+        Some(Ok(plan)) => Planned::Plan(plan),
+        Some(Err(violations)) => Planned::Refused(violations),
+        None => Planned::Nothing,
     };
-    status(outcome, observed, previous, &time())
+    let held = in_force.as_ref().map_or_else(Some, |in_force| in_force.held.as_ref());
+    status(Outcome { planned, held, trouble: None }, observed, previous, &time())
 }
 
 /// Whether every slot is served.

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result, anyhow};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
-use ringcache_operator_core::{Checked, Observed, Plan, Step, check, plan, validate};
+use ringcache_operator_core::{Checked, Held, InForce, Observed, Plan, Step, in_force};
 
 use super::dir::StateDir;
 use super::execute::Executor;
 use super::movement::Movement;
 use super::observe::observe;
-use super::report::{Reporter, endpoints, is_ready, status_of, time};
+use super::report::{PlanResult, Reporter, endpoints, is_ready, plan_for, status_of, time};
 use super::screen::Screen;
 use super::spec::{Edit, SpecFile};
 use super::{nodes, resource};
@@ -70,12 +70,19 @@ impl Up {
         troubles.extend(self.reap());
         let observed = observe(&self.dir, &self.admin, &self.cluster).await?;
         let observed = Observed { starts_fail: self.executor.starts_fail, ..observed };
-        let intent = validate(&self.cluster).map_err(|problems| anyhow!("{problems:?}"))?;
-        let planned = check(plan(&intent, &observed), &intent, &observed);
-        troubles.extend(self.report(&planned, &observed).err());
-        let plan = match planned {
-            Ok(plan) => plan,
-            Err(found) => {
+        let last = self.dir.spec()?;
+        let in_force = in_force(&self.cluster, last.as_ref());
+        if let Ok(InForce { spec, held: None, .. }) = &in_force
+            && last.as_ref() != Some(spec)
+        {
+            troubles.extend(self.dir.write_spec(spec).err());
+        }
+        let planned = plan_for(&in_force, &observed);
+        troubles.extend(self.report(&planned, &in_force, &observed).err());
+        let (plan, intent) = match (planned, in_force) {
+            (Some(Ok(plan)), Ok(in_force)) => (plan, in_force.intent),
+            (planned, _) => {
+                let found = planned.and_then(Result::err).unwrap_or_default();
                 troubles.extend(found.iter().map(|v| anyhow!("the plan is refused: {v}")));
                 return Ok(STEADY);
             }
@@ -176,17 +183,18 @@ impl Up {
 
     fn report(
         &mut self,
-        planned: &Result<Plan<Checked>, Vec<ringcache_operator_core::Violation>>,
+        planned: &PlanResult,
+        in_force: &Result<InForce, Held>,
         observed: &Observed,
     ) -> Result<()> {
         for event in self.reporter.answers(observed) {
             self.screen.event(&event);
         }
-        let settled = planned.as_ref().is_ok_and(|plan| !plan.poll_soon());
+        let settled = matches!(planned, Some(Ok(plan)) if !plan.poll_soon());
         if let Some(line) = self.movement.observe(observed, settled, clock::now()) {
             self.screen.event(&line);
         }
-        let status = status_of(planned, observed, self.reporter.status());
+        let status = status_of(planned, in_force, observed, self.reporter.status());
         let ready = is_ready(&status);
         let written = self.reporter.write(&self.dir, &self.cluster, status);
         if ready && !self.announced {

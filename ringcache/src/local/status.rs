@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::CacheClusterStatus;
-use ringcache_operator_core::{Observed, check, plan, validate};
+use ringcache_operator_core::{Observed, in_force};
 use serde_json::json;
 
 use super::dir::StateDir;
 use super::nodes;
 use super::observe::{cluster_ref, observe};
-use super::report::{is_ready, status_of};
+use super::report::{is_ready, plan_for, status_of};
 use crate::{output, table};
 
 /// Exit code when there is no cluster to report on.
@@ -44,10 +44,10 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     if observed.nodes.is_empty() && observed.document.is_none() {
         return absent();
     }
-    let intent = validate(&cluster).map_err(|problems| anyhow!("{problems:?}"))?;
-    let planned = check(plan(&intent, &observed), &intent, &observed);
+    let in_force = in_force(&cluster, dir.spec()?.as_ref());
+    let planned = plan_for(&in_force, &observed);
     let previous = dir.reported()?.and_then(|reported| reported.status);
-    let status = status_of(&planned, &observed, previous.as_ref());
+    let status = status_of(&planned, &in_force, &observed, previous.as_ref());
     let ready = is_ready(&status);
     if args.json {
         cluster.status = Some(status);

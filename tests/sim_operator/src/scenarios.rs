@@ -114,6 +114,39 @@ fn two_clusters_of_one_name_in_two_namespaces_do_not_disturb_each_other() {
 }
 
 #[test]
+fn a_cluster_whose_spec_is_invalid_or_paused_is_repaired_as_before() {
+    for (spec, reason) in [
+        (json!({"memory": "lots", "nodes": 5}), "InvalidSpec"),
+        (json!({"paused": true, "nodes": 5}), "Paused"),
+    ] {
+        simulate(async {
+            let mut sim = Sim::start(0, 1);
+            let user = sim.api.client("user");
+            create(&user, NAMESPACE, 3, IMAGE).await;
+            sim.settle(Duration::from_mins(5)).await.unwrap();
+            edit_in(&user, NAMESPACE, &json!({ "spec": spec })).await;
+            sim.run_for(Duration::from_mins(1)).await;
+            perform(&mut sim, &Action::KillPod(1)).await;
+            sim.run_for(Duration::from_mins(2)).await;
+            let status = cluster(&user).await.status.unwrap();
+            assert_eq!((status.nodes, status.ready_nodes), (3, 3), "{reason}");
+            let says = |type_: &str| {
+                let condition = status.conditions.iter().find(|c| c.type_ == type_).unwrap();
+                (condition.status.clone(), condition.reason.clone())
+            };
+            assert_eq!(says(condition::READY).0, "True");
+            assert_eq!(says(condition::RECONCILING), ("False".into(), reason.into()));
+            let is_stalled = if reason == "Paused" { "False" } else { "True" };
+            assert_eq!(says(condition::STALLED).0, is_stalled);
+            let fixed = json!({"spec": {"memory": "256Mi", "paused": false}});
+            edit_in(&user, NAMESPACE, &fixed).await;
+            sim.settle(Duration::from_mins(5)).await.unwrap();
+            assert_eq!(cluster(&user).await.status.unwrap().ready_nodes, 5);
+        });
+    }
+}
+
+#[test]
 fn a_service_of_somebody_else_is_told_for_as_long_as_it_has_the_name() {
     simulate(async {
         let mut sim = Sim::start(0, 1);

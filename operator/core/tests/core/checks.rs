@@ -71,13 +71,6 @@ fn bereaved() -> World {
 }
 
 #[test]
-fn steps_of_a_paused_cluster_are_refused() {
-    let mut world = World::steady(1);
-    world.edit(|spec| spec.paused = true);
-    refused(&world, vec![start("simple-web-1")], "the cluster is paused, but the plan has steps");
-}
-
-#[test]
 fn anything_but_stops_is_refused_while_deleting() {
     let mut world = World::steady(1);
     world.delete();

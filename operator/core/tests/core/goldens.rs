@@ -3,9 +3,9 @@
 //! `INSTA_UPDATE=always cargo test -p ringcache-operator-core` rewrites the files in `tests/plan/`; read their diff.
 
 use insta::{assert_snapshot, with_settings};
-use ringcache_api::Incarnation;
 use ringcache_api::admin::Sealed;
-use ringcache_operator_core::{Note, Operation, Phase, Plan};
+use ringcache_api::{CacheClusterSpec, Incarnation, Ttl};
+use ringcache_operator_core::{Held, Note, Operation, Phase, Plan, in_force};
 use ringcache_ring::SlotSet;
 
 use crate::node::Node;
@@ -234,13 +234,52 @@ fn deletion_ends_all_nodes_whatever_they_own() {
 }
 
 #[test]
-fn a_paused_cluster_is_left_alone_whatever_happens_to_it() {
+fn a_paused_cluster_is_repaired_as_its_last_spec_wants_it() {
     let mut world = World::steady(3);
     world.edit(|spec| (spec.nodes, spec.paused) = (5, true));
+    world.settle();
+    assert_eq!(world.transcript, [""; 0], "changes wait");
     world.node("simple-web-1").die();
-    let plan = world.plan();
-    assert_eq!(plan.steps(), []);
-    check("pause", &plan.to_string());
+    world.settle();
+    check("pause", &world.transcript.join("\n"));
+    assert_eq!(world.nodes.len(), 3);
+    world.edit(|spec| spec.paused = false);
+    world.settle();
+    assert_eq!(world.nodes.len(), 5);
+}
+
+#[test]
+fn a_cluster_whose_spec_has_become_invalid_is_repaired_and_drained() {
+    let mut world = World::steady(3);
+    world.edit(|spec| (spec.nodes, spec.memory.0) = (0, "1Ki".into()));
+    world.node("simple-web-1").die();
+    world.node("simple-web-2").draining = true;
+    world.settle();
+    assert!(world.observe().is_converged());
+    let drained = |node: &Node| !node.draining && node.phase == Phase::Running;
+    assert_eq!(world.nodes.iter().filter(|node| drained(node)).count(), 3);
+}
+
+#[test]
+fn a_spec_that_a_later_rule_forbids_is_still_read() {
+    let mut world = World::steady(3);
+    // As if a rule had come that allows no such jitter: the last spec breaks it as well.
+    world.last = Some(CacheClusterSpec {
+        ttl: Ttl { default_seconds: 60, jitter_percent: 95 },
+        ..world.cluster.spec.clone()
+    });
+    world.cluster.spec.nodes = 0;
+    let in_force = world.in_force();
+    assert_eq!((in_force.intent.nodes, in_force.intent.settings.ttl_jitter_percent), (3, 95));
+    assert!(matches!(in_force.held, Some(Held::Invalid(_))));
+}
+
+#[test]
+fn without_any_spec_to_go_by_nothing_is_planned() {
+    let mut paused = spec(3, "  paused: true");
+    assert_eq!(in_force(&paused, None), Err(Held::Paused));
+    paused.spec.nodes = 0;
+    assert!(matches!(in_force(&paused, None), Err(Held::Invalid(_))));
 }
 
 #[test]

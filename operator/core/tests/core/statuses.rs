@@ -5,7 +5,9 @@ use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 use ringcache_api::admin::Sealed;
 use ringcache_api::status::{CacheClusterStatus, condition, reason};
-use ringcache_operator_core::{Observed, Outcome, Trouble, Violation, status, validate};
+use ringcache_operator_core::{
+    Held, Observed, Outcome, Planned, Trouble, Violation, status, unobserved, validate,
+};
 
 use crate::world::{World, spec};
 
@@ -14,7 +16,9 @@ fn at(second: i64) -> Time {
 }
 
 fn report(world: &World, previous: Option<&CacheClusterStatus>, second: i64) -> CacheClusterStatus {
-    status(Outcome::Planned(&world.plan()), &world.observe(), previous, &at(second))
+    let (plan, held) = (world.plan(), world.in_force().held);
+    let outcome = Outcome { held: held.as_ref(), ..Outcome::of(&plan) };
+    status(outcome, &world.observe(), previous, &at(second))
 }
 
 /// `Type=Status (Reason)` of each condition.
@@ -33,6 +37,7 @@ fn a_steady_cluster_is_ready_and_nothing_else() {
             "Reconciling=False (Steady)",
             "Stalled=False (AsExpected)",
             "RingConverged=True (Converged)",
+            "Degraded=False (AsExpected)",
         ]
     );
     assert_eq!((status.observed_generation, status.nodes, status.ready_nodes), (1, 3, 3));
@@ -53,6 +58,7 @@ fn a_new_cluster_is_not_ready_until_it_serves() {
             "Reconciling=True (OperationInProgress)",
             "Stalled=False (AsExpected)",
             "RingConverged=False (NoRing)",
+            "Degraded=False (AsExpected)",
         ]
     );
     world.settle();
@@ -102,7 +108,7 @@ fn a_slot_that_is_handed_over_this_moment_is_served() {
     let slots = std::mem::take(&mut source.ownership.owned);
     source.ownership.sealed = vec![Sealed { slots, to: target }];
     let ready = |observed: &Observed| {
-        let status = status(Outcome::Planned(&world.plan()), observed, None, &at(0));
+        let status = status(Outcome::of(&world.plan()), observed, None, &at(0));
         (conditions(&status)[0].clone(), status.conditions[0].message.clone())
     };
     assert_eq!(ready(&observed).0, "Ready=True (Serving)");
@@ -127,7 +133,7 @@ fn a_slot_that_is_handed_over_this_moment_is_served() {
 fn a_cluster_whose_addresses_lead_nowhere_is_not_ready() {
     let world = World::steady(2);
     let observed = Observed { open: false, ..world.observe() };
-    let status = status(Outcome::Planned(&world.plan()), &observed, None, &at(0));
+    let status = status(Outcome::of(&world.plan()), &observed, None, &at(0));
     assert_eq!(
         conditions(&status)[..2],
         ["Ready=False (NoEndpoint)", "Reconciling=False (Steady)"],
@@ -151,8 +157,7 @@ fn pause_and_deletion_say_so() {
 fn an_invalid_spec_stalls_with_all_its_problems_while_the_cluster_serves_on() {
     let mut world = World::steady(2);
     world.edit(|spec| (spec.nodes, spec.memory.0) = (0, "1Ki".into()));
-    let problems = validate(&world.cluster).unwrap_err();
-    let status = status(Outcome::Invalid(&problems), &world.observe(), None, &at(0));
+    let status = report(&world, None, 0);
     assert_eq!(
         conditions(&status)[..3],
         ["Ready=True (Serving)", "Reconciling=False (InvalidSpec)", "Stalled=True (InvalidSpec)"]
@@ -165,18 +170,109 @@ fn an_invalid_spec_stalls_with_all_its_problems_while_the_cluster_serves_on() {
 
 #[test]
 fn a_refused_plan_stalls() {
-    let refused = [Violation::Paused];
-    let status = status(Outcome::Refused(&refused), &World::steady(1).observe(), None, &at(0));
+    let refused = [Violation::ManyDocuments(2)];
+    let planned = Planned::Refused(&refused);
+    let outcome = Outcome { planned, held: None, trouble: None };
+    let status = status(outcome, &World::steady(1).observe(), None, &at(0));
     assert_eq!(conditions(&status)[2], "Stalled=True (PlanRefused)");
-    assert_eq!(status.conditions[2].message, "the cluster is paused, but the plan has steps");
+    assert_eq!(status.conditions[2].message, "the plan writes 2 documents; at most one at a time");
+}
+
+#[test]
+fn a_cluster_that_was_never_valid_stalls() {
+    let problems = validate(&spec(0, "")).unwrap_err();
+    let held = Held::Invalid(problems);
+    let outcome = Outcome { planned: Planned::Nothing, held: Some(&held), trouble: None };
+    let status = status(outcome, &World::new(spec(0, "")).observe(), None, &at(0));
+    assert_eq!(
+        conditions(&status)[..3],
+        ["Ready=False (NoRing)", "Reconciling=False (InvalidSpec)", "Stalled=True (InvalidSpec)"]
+    );
+}
+
+#[test]
+fn a_cluster_that_cannot_be_looked_at_says_so_and_keeps_the_rest() {
+    let steady = report(&World::steady(2), None, 5);
+    let trouble = Trouble::Failing("Kubernetes API: pods is forbidden".into());
+    let status = unobserved(&steady, &trouble, 2, &at(9));
+    assert_eq!(
+        conditions(&status)[..3],
+        ["Ready=True (Serving)", "Reconciling=True (Failing)", "Stalled=False (AsExpected)"]
+    );
+    assert_eq!(status.conditions.len(), steady.conditions.len());
+    assert_eq!(unobserved(&status, &trouble, 2, &at(99)), status, "said once");
+    let first = unobserved(&CacheClusterStatus::default(), &trouble, 1, &at(0));
+    assert_eq!(conditions(&first), ["Reconciling=True (Failing)"]);
+}
+
+#[test]
+fn an_operation_that_gets_no_further_is_degraded_until_it_does() {
+    let mut world = World::steady(2);
+    world.room = 2;
+    world.edit(|spec| spec.nodes = 3);
+    world.round();
+    let began = report(&world, None, 100);
+    let operation = began.operation.as_ref().unwrap();
+    assert_eq!((&operation.started_at, &operation.progressed_at), (&Some(at(100)), &Some(at(100))));
+    let later = report(&world, Some(&began), 699);
+    assert_eq!(later, began, "nothing has changed");
+    let stuck = report(&world, Some(&later), 700);
+    assert_eq!(conditions(&stuck)[4], "Degraded=True (NoProgress)");
+    assert_eq!(
+        stuck.conditions[4].message,
+        "No progress since 1970-01-01T00:01:40Z: from 2 to 3 nodes; waits for simple-web-2 (Unschedulable: 0/3 nodes are \
+         available) to start."
+    );
+    world.room = 3;
+    (0..3).for_each(|_| drop(world.round()));
+    let moving = report(&world, Some(&stuck), 800);
+    assert_eq!(conditions(&moving)[4], "Degraded=False (AsExpected)");
+    let operation = moving.operation.as_ref().unwrap();
+    assert_eq!((&operation.started_at, &operation.progressed_at), (&Some(at(100)), &Some(at(800))));
+}
+
+#[test]
+fn nodes_that_were_waited_for_in_vain_are_missing() {
+    let mut world = World::steady(2);
+    world.room = 3;
+    world.edit(|spec| spec.nodes = 4);
+    (0..8).for_each(|_| drop(world.round()));
+    let status = report(&world, None, 0);
+    assert_eq!(
+        conditions(&status)[3..],
+        ["RingConverged=True (Converged)", "Degraded=True (NodesMissing)"]
+    );
+    assert_eq!(
+        status.conditions[4].message,
+        "from 3 to 4 nodes; 3 of 4 nodes go on without the others; waits for simple-web-3 (Unschedulable: 0/3 nodes are \
+         available) to start."
+    );
+}
+
+#[test]
+fn a_server_that_drops_the_times_of_an_operation_is_not_given_them_again() {
+    let mut world = World::steady(2);
+    world.room = 2;
+    world.edit(|spec| spec.nodes = 3);
+    world.round();
+    let mut pruned = report(&world, None, 100);
+    let operation = pruned.operation.as_mut().unwrap();
+    (operation.started_at, operation.progressed_at) = (None, None);
+    assert_eq!(report(&world, Some(&pruned), 101), pruned);
 }
 
 #[test]
 fn a_name_that_somebody_else_has_stalls_and_a_call_that_fails_is_in_progress() {
     let world = World::steady(1);
     let plan = world.plan();
-    let with =
-        |trouble: &Trouble| status(Outcome::Failed(&plan, trouble), &world.observe(), None, &at(0));
+    let with = |trouble: &Trouble| {
+        status(
+            Outcome { trouble: Some(trouble), ..Outcome::of(&plan) },
+            &world.observe(),
+            None,
+            &at(0),
+        )
+    };
     let conflict = with(&Trouble::NameConflict("Service shop/web is somebody else's".into()));
     assert_eq!(
         conditions(&conflict)[..3],
@@ -199,7 +295,12 @@ fn an_operation_says_what_it_waits_for_and_what_fails() {
     world.round();
     let plan = world.plan();
     let fails = Trouble::Failing("a quota is exceeded".into());
-    let status = status(Outcome::Failed(&plan, &fails), &world.observe(), None, &at(0));
+    let status = status(
+        Outcome { trouble: Some(&fails), ..Outcome::of(&plan) },
+        &world.observe(),
+        None,
+        &at(0),
+    );
     assert_eq!(
         status.operation.unwrap().message,
         "from 2 to 3 nodes; waits for simple-web-2 (Unschedulable: 0/3 nodes are available) to start; a quota is exceeded"

@@ -9,9 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::cluster::parse_yaml;
 use ringcache_api::document::ClusterRef;
-use ringcache_api::{CacheCluster, Document, Incarnation, MemberState};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Document, Incarnation, MemberState};
 use ringcache_operator_core::{
-    Checked, Intent, Observed, Phase, Plan, Step, check, plan, validate,
+    Checked, InForce, Intent, Observed, Phase, Plan, Step, check, in_force, plan,
 };
 use ringcache_ring::SlotSet;
 
@@ -24,6 +24,8 @@ const SLOTS_PER_TICK: usize = 1500;
 
 pub(crate) struct World {
     pub(crate) cluster: CacheCluster,
+    /// The last spec that was valid and not paused.
+    pub(crate) last: Option<CacheClusterSpec>,
     pub(crate) program: String,
     pub(crate) stored: Option<Document>,
     pub(crate) nodes: Vec<Node>,
@@ -48,6 +50,7 @@ impl World {
     pub(crate) fn new(cluster: CacheCluster) -> Self {
         Self {
             cluster,
+            last: None,
             program: "1.0".into(),
             stored: None,
             nodes: Vec::new(),
@@ -68,6 +71,9 @@ impl World {
     }
 
     pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut ringcache_api::CacheClusterSpec)) {
+        if let Ok(InForce { spec, held: None, .. }) = in_force(&self.cluster, None) {
+            self.last = Some(spec);
+        }
         edit(&mut self.cluster.spec);
         *self.cluster.metadata.generation.get_or_insert(1) += 1;
     }
@@ -76,8 +82,12 @@ impl World {
         self.cluster.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
     }
 
+    pub(crate) fn in_force(&self) -> InForce {
+        in_force(&self.cluster, self.last.as_ref()).unwrap()
+    }
+
     pub(crate) fn intent(&self) -> Intent {
-        validate(&self.cluster).unwrap()
+        self.in_force().intent
     }
 
     pub(crate) fn node(&mut self, name: &str) -> &mut Node {

@@ -1,0 +1,108 @@
+//! The operation in the status: what is done, since when, and when it last got any further.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ringcache_api::status::{CacheClusterStatus, OperationStatus, condition, reason};
+use ringcache_ring::SLOTS;
+
+use super::{Outcome, Trouble, Verdict, bounded};
+use crate::Observed;
+use crate::facts::number;
+use crate::operation::with_trouble;
+use crate::plan::{Checked, Note, Operation, Plan};
+
+/// Longest message of an operation, in characters.
+const MAX_OPERATION_CHARS: usize = 1024;
+/// An operation that gets no further for so long needs a person: as long as a Deployment has by default.
+const PROGRESS_DEADLINE_SECONDS: i64 = 600;
+
+/// What is under way. `current` is the rest of the new status.
+pub(super) fn operation(
+    outcome: Outcome<'_>,
+    observed: &Observed,
+    current: &CacheClusterStatus,
+    previous: Option<&CacheClusterStatus>,
+    now: &Time,
+) -> Option<OperationStatus> {
+    let plan = outcome.plan().filter(|plan| *plan.operation() != Operation::Steady)?;
+    let type_ = plan.operation().kind();
+    let slots_to_go = plan.notes().iter().find_map(|note| match note {
+        Note::SlotsToGo(slots) => Some(rounded(*slots)),
+        Note::Text(_) | Note::Missing { .. } => None,
+    });
+    let before = previous.and_then(|previous| previous.operation.as_ref());
+    let before = before.filter(|before| before.type_ == type_);
+    let has_progressed = |before: &OperationStatus| {
+        before.slots_to_go != slots_to_go || previous.is_none_or(|p| !is_as_far(p, current))
+    };
+    // A server that does not know these fields drops them. They are not added again, or the status would be written for ever.
+    let (started_at, progressed_at) = match before {
+        None => (Some(now.clone()), Some(now.clone())),
+        Some(before) if has_progressed(before) => {
+            (before.started_at.clone(), before.started_at.as_ref().map(|_| now.clone()))
+        }
+        Some(before) => (before.started_at.clone(), before.progressed_at.clone()),
+    };
+    Some(OperationStatus {
+        type_: type_.to_owned(),
+        message: bounded(&message(plan, outcome.trouble, observed), MAX_OPERATION_CHARS),
+        slots_to_go,
+        started_at,
+        progressed_at,
+    })
+}
+
+/// To the next power of two: another number at every look would be another status at every look.
+fn rounded(slots: usize) -> i32 {
+    let slots = slots.min(usize::from(SLOTS)).next_power_of_two();
+    slots.try_into().unwrap_or(i32::MAX)
+}
+
+/// Whether two statuses show the same nodes, members and document.
+fn is_as_far(one: &CacheClusterStatus, other: &CacheClusterStatus) -> bool {
+    let epoch = |status: &CacheClusterStatus| status.ring.as_ref().map(|ring| ring.epoch);
+    one.nodes == other.nodes
+        && one.ready_nodes == other.ready_nodes
+        && one.members == other.members
+        && epoch(one) == epoch(other)
+}
+
+/// What is done, what it waits for, which nodes the platform cannot start, and what fails.
+fn message(plan: &Plan<Checked>, trouble: Option<&Trouble>, observed: &Observed) -> String {
+    let lasting = |note: &&Note| !matches!(note, Note::SlotsToGo(_));
+    let notes: Vec<String> = plan.notes().iter().filter(lasting).map(ToString::to_string).collect();
+    let mut troubled: Vec<_> =
+        observed.nodes.iter().filter(|node| node.trouble.is_some()).collect();
+    troubled.sort_by_key(|node| (number(&node.name), &node.name));
+    let troubled = troubled.into_iter().map(with_trouble);
+    let troubled = troubled.filter(|text| !notes.iter().any(|note| note.contains(text)));
+    let troubled: Vec<String> = troubled.collect();
+    let fails = trouble.map(|trouble| trouble.text().to_owned());
+    let parts = std::iter::once(plan.operation().to_string());
+    parts.chain(notes).chain(troubled).chain(fails).collect::<Vec<_>>().join("; ")
+}
+
+/// Whether the cluster is short of nodes, or does not get where it should be, for longer than it should take.
+pub(super) fn degraded(
+    outcome: Outcome<'_>,
+    operation: Option<&OperationStatus>,
+    now: &Time,
+) -> Verdict {
+    let verdict = |status, reason, message: String| {
+        Verdict::new(condition::DEGRADED, status, reason, message)
+    };
+    let Some(operation) = operation else {
+        return verdict(false, reason::AS_EXPECTED, String::new());
+    };
+    let stuck_since = operation.progressed_at.as_ref().filter(|progressed| {
+        now.0.as_second() - progressed.0.as_second() >= PROGRESS_DEADLINE_SECONDS
+    });
+    if let Some(since) = stuck_since {
+        let message = format!("No progress since {}: {}.", since.0, operation.message);
+        return verdict(true, reason::NO_PROGRESS, message);
+    }
+    let notes = outcome.plan().map_or(&[][..], Plan::notes);
+    if notes.iter().any(|note| matches!(note, Note::Missing { .. })) {
+        return verdict(true, reason::NODES_MISSING, format!("{}.", operation.message));
+    }
+    verdict(false, reason::AS_EXPECTED, String::new())
+}
