@@ -1,7 +1,6 @@
 //! Enumerating a slot's keys with a cursor that needs no state in the store.
 
 use crate::Millis;
-use crate::item::Item;
 use crate::slot::Slot;
 
 /// Bits of a position. With the 14 bits of a slot they make a cursor below 2^53: some clients keep cursors in signed or
@@ -17,13 +16,14 @@ pub(crate) fn scan(
     visit: &mut dyn FnMut(u64, &[u8]),
 ) -> Option<u64> {
     let count = count.max(1);
-    let mut ahead: Vec<&Item> = slot.at_or_behind(after.map_or(0, |after| after + 1), count + 1);
+    let (mut ahead, are_all) = slot.at_or_behind(after.map_or(0, |after| after + 1), count + 1);
     let mut next = None;
     if ahead.len() > count {
         let (_, last, _) = ahead.select_nth_unstable_by_key(count - 1, |item| item.position());
         let (last, all) = (last.position(), ahead.len());
         ahead.retain(|item| item.position() <= last);
-        next = (ahead.len() < all).then_some(last);
+        // Those that were looked at may all have one position, and others come behind it.
+        next = (ahead.len() < all || !are_all).then_some(last);
     }
     ahead.sort_unstable_by_key(|item| item.position());
     for item in ahead.into_iter().filter(|item| !item.is_dead(now)) {

@@ -257,19 +257,21 @@ impl Slot {
     }
 
     /// Entries at a position or behind it, those of the lowest positions among them: `count` or some more, if there are so many.
-    pub(crate) fn at_or_behind(&self, position: u64, count: usize) -> Vec<&Item> {
+    /// True if there are no others behind it.
+    pub(crate) fn at_or_behind(&self, position: u64, count: usize) -> (Vec<&Item>, bool) {
         let is_ahead = |item: &&Item| item.position() >= position;
         let Some(ordered) = &self.ordered else {
-            return self.items.iter().filter(is_ahead).collect();
+            return (self.items.iter().filter(is_ahead).collect(), true);
         };
         let mut ahead = Vec::new();
-        for leaf in ordered.leaves_from(position) {
+        let mut leaves = ordered.leaves_from(position);
+        for leaf in leaves.by_ref() {
             ahead.extend(leaf.iter().map(|&at| self.item(at)).filter(is_ahead));
             if ahead.len() >= count {
                 break;
             }
         }
-        ahead
+        (ahead, leaves.next().is_none())
     }
 
     /// What the allocator takes for the entries, slab and index included.

@@ -83,5 +83,16 @@ fn a_large_slot_is_walked_in_steps_of_the_asked_count() {
     keys.dedup();
     assert_eq!((keys.len(), calls.concat().len()), (100_000, 100_000));
     // It looks at no more than what it passes and two leaves of the order.
-    assert!((1..5000).all(|n| slot.at_or_behind(hash(n) >> 26, 10).len() <= 256));
+    assert!((1..5000).all(|n| slot.at_or_behind(hash(n) >> 26, 10).0.len() <= 256));
+}
+
+#[test]
+fn keys_of_equal_position_do_not_end_a_walk_over_a_large_slot() {
+    let slot = slot((0..3000_u64).map(|n| ((1 + n / 2) << 26, n.to_le_bytes().to_vec(), NEVER)));
+    for count in [1, 3, 63] {
+        let mut keys = walk(&slot, count, 0).concat();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 3000, "{count} at a time");
+    }
 }
