@@ -226,7 +226,7 @@ impl Connection<'_> {
         let mut now = self.give_way().await;
         let mut untimed = 0;
         let stop = loop {
-            if self.executor.out.len() >= HIGH_MARK {
+            if self.executor.out.len() >= HIGH_MARK || self.must_write_first() {
                 break Stop::Write;
             }
             self.drop_refused();

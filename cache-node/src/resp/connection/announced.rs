@@ -39,6 +39,17 @@ impl Announced {
 }
 
 impl Connection<'_> {
+    /// Whether there is no memory for a further answer to another node until those before it are written. With half an answer the
+    /// link would have to be closed.
+    pub(super) fn must_write_first(&mut self) -> bool {
+        let out = &mut self.executor.out;
+        if !self.client.is_peer || out.is_empty() {
+            return false;
+        }
+        out.set_room(out.len() + self.executor.worker.max_message_bytes());
+        !out.reserve(SHORT)
+    }
+
     /// Takes the memory for a request that follows, or answers that there is none. False if the link is to be closed.
     pub(super) async fn expect(&mut self, size: Announcement) -> bool {
         self.input.drain(..self.consumed);

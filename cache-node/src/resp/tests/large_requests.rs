@@ -182,3 +182,26 @@ fn a_node_that_sends_more_than_it_has_announced_is_cut_off() {
     }
     assert_eq!(owner.connect().ask("EXISTS bar"), ":0\r\n");
 }
+
+#[test]
+fn a_link_is_not_closed_for_replies_that_there_is_no_memory_for() {
+    let owner = small();
+    let value = vec![b'v'; 200];
+    assert_eq!(owner.connect().ask_words(&[b"SET", b"bar", &value]), OK);
+    let mut link = Link::open(&owner);
+    // Many requests at a time, as from many clients. Their replies are short, so that the link keeps little memory for replies.
+    let batch = |words: &[&[u8]]| wrap(words.iter().copied(), None).unwrap().repeat(1500);
+    for _ in 0..8 {
+        link.socket.write_all(&batch(&[b"EXISTS", b"bar"])).unwrap();
+        for _ in 0..1500 {
+            assert_eq!(link.receive(), ":1\r\n");
+        }
+    }
+    let _all = take_all(&owner);
+    link.socket.write_all(&batch(&[b"GET", b"bar"])).unwrap();
+    let reply = format!("$200\r\n{}\r\n", "v".repeat(200));
+    for n in 0..1500 {
+        let received = link.receive();
+        assert!([reply.as_str(), "-RC.WAIT 0\r\n"].contains(&received.as_str()), "{n}: {received}");
+    }
+}
