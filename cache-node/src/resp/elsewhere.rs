@@ -16,6 +16,7 @@ use super::executor::Executor;
 use super::forward::{self, Answer, Lost};
 use super::redirect::{self, BusAddress, Redirect};
 use super::session::Transaction;
+use crate::account::Lease;
 use crate::counters::count;
 use crate::node::{Node, WAIT};
 
@@ -57,11 +58,11 @@ impl Executor<'_> {
             let words =
                 [&b"FLUSHALL"[..], NAMED].into_iter().chain(ranges.iter().map(String::as_bytes));
             let Ok(request) = forward::wrap(words, None) else { return false };
-            let answer = self.worker.forwarder.send(owner, self.session.proto, request);
+            let answer = self.worker.forwarder.send(owner, self.session.proto, request, None);
             let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
             let answer = tokio::time::timeout(Duration::from_millis(left_ms), answer);
             match self.meanwhile(answer).await {
-                Ok(Ok(Answer::Reply(reply))) => {
+                Ok(Ok((Answer::Reply(reply), _))) => {
                     let Some(left) = forward::left_of_flush(&reply) else { return false };
                     count(&node.counters.forwarded);
                     if let Some(flush) = &mut self.session.flush {
@@ -71,7 +72,7 @@ impl Executor<'_> {
                 Ok(Ok(_) | Err(Lost::NotSent)) => {
                     self.meanwhile(tokio::time::sleep(RETRY_PAUSE)).await;
                 }
-                Ok(Err(Lost::Unknown)) | Err(_) => return false,
+                Ok(Err(Lost::Unknown | Lost::NoRoom(_))) | Err(_) => return false,
             }
         }
         true
@@ -96,9 +97,10 @@ impl Executor<'_> {
             }
             Redirect::Forward(to) => to,
         };
-        let queued = self.session.transaction.as_ref().map_or(0, Transaction::bytes);
+        let queued = self.session.transaction.as_ref().map_or(0, Transaction::sent_bytes);
         let mut copy = self.session.client.holding.lease();
-        let bytes = args.iter().map(<[u8]>::len).sum::<usize>() + queued;
+        let sent = args.iter().map(|arg| forward::ARG_BYTES + arg.len());
+        let bytes = forward::ADDED + sent.sum::<usize>() + queued;
         if !self.meanwhile(copy.wait_for(bytes)).await {
             return Sent::NotNow;
         }
@@ -121,23 +123,36 @@ impl Executor<'_> {
             return Sent::NotNow;
         }
         let deadline_ms = deadline_ms(node, waited);
+        // A read has no room for its reply yet.
+        let mut memory = (most == 0).then(|| self.session.client.holding.lease());
         for _ in 0..MAX_HOPS {
-            let answer = self.worker.forwarder.send(to, self.session.proto, request.clone());
+            let proto = self.session.proto;
+            let answer =
+                self.worker.forwarder.send(to.clone(), proto, request.clone(), memory.take());
             let left_ms = deadline_ms.saturating_sub(node.clock.monotonic_ms());
             let answer = tokio::time::timeout(Duration::from_millis(left_ms), answer);
             let answer = self.meanwhile(answer).await;
             match answer.unwrap_or(Err(Lost::Unknown)) {
-                Ok(Answer::Reply(reply)) => {
+                Ok((Answer::Reply(reply), memory)) => {
                     count(&node.counters.forwarded);
-                    self.relay(&add(reply, self.session.counted)).await;
+                    self.relay(&add(reply, self.session.counted), memory).await;
                     return Sent::Answered;
                 }
-                Ok(Answer::Wait(counted)) => {
+                Ok((Answer::Wait(counted), _)) => {
                     self.session.counted = self.session.counted.saturating_add(counted);
                     return self.pause(waited, Sent::NotNow).await;
                 }
-                Ok(Answer::NoMemory) => return self.pause(waited, Sent::NoMemory).await,
-                Ok(Answer::Ask(next, counted)) => {
+                Ok((Answer::NoMemory, _)) => return self.pause(waited, Sent::NoMemory).await,
+                Err(Lost::NoRoom(bytes)) => {
+                    let mut room = self.session.client.holding.lease();
+                    if !self.meanwhile(room.wait_for(bytes)).await {
+                        self.overloaded();
+                        return Sent::Answered;
+                    }
+                    memory = Some(room);
+                }
+                Ok((Answer::Ask(next, counted), room)) => {
+                    memory = room;
                     self.session.counted = self.session.counted.saturating_add(counted);
                     if !redirect::is_own(node, &next) {
                         to = next;
@@ -176,8 +191,11 @@ impl Executor<'_> {
         }
     }
 
-    /// Writes the reply of another node.
-    async fn relay(&mut self, reply: &[u8]) {
+    /// Writes the reply of another node, in the memory that it has come with.
+    async fn relay(&mut self, reply: &[u8], memory: Option<Lease>) {
+        if let Some(memory) = memory {
+            memory.set_aside();
+        }
         self.out.set_room(self.out.len() + reply.len());
         if !self.out.reserve(reply.len()) {
             self.wait_for_room(reply.len()).await;

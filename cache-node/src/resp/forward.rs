@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ringcache_ring::SlotSet;
-use ringcache_wire::encode_command;
+use ringcache_wire::encode_args;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::reply::Proto;
 use ringcache_wire::request::{Args, Limits};
@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::commands::transaction::MAX_QUEUED;
 use super::connection;
 use super::error::CommandError;
-use super::link::{self, Job};
+use super::link::{self, Job, Received};
 use super::redirect::BusAddress;
 use super::session::{NoRoom, Transaction};
 use crate::account::{Lease, MAX_MESSAGE_BYTES};
@@ -49,6 +49,9 @@ pub(super) const LARGE: usize = 64 << 10;
 /// Bytes that forwarding adds to a request at most; to a transaction, with each of its commands.
 pub(super) const ADDED: usize = 1 << 10;
 
+/// Bytes that an argument takes in a request beside its own, at most: its header, and the end of its line.
+pub(super) const ARG_BYTES: usize = b"$1048576\r\n\r\n".len();
+
 /// What another node may send: what clients of the largest node may, and what forwarding adds to it. Without this slack a
 /// request at a client's limit would close the link, and fail the requests of all others on it.
 pub(super) fn limits() -> Limits {
@@ -68,6 +71,8 @@ pub(super) enum Lost {
     NotSent,
     /// It may have run the request.
     Unknown,
+    /// There was no memory for the reply, of so many bytes. Only of reads, which can be sent again.
+    NoRoom(usize),
 }
 
 /// What the other node says to a forwarded request.
@@ -136,18 +141,21 @@ pub(super) struct Forwarder {
 }
 
 impl Forwarder {
-    /// Sends a wrapped request and waits for the answer.
+    /// Sends a wrapped request and waits for the answer. It takes its memory of the lease, and comes with it; without one there
+    /// must be memory for it.
     pub(super) async fn send(
         &self,
         to: BusAddress,
         proto: Proto,
         request: Bytes,
-    ) -> Result<Answer, Lost> {
+        memory: Option<Lease>,
+    ) -> Result<(Answer, Option<Lease>), Lost> {
         let (reply, answer) = oneshot::channel();
         let large = request.len() > LARGE;
         let link = self.link(LinkKey { to, resp3: proto == Proto::Resp3, large });
-        link.send(Job { request, reply }).await.map_err(|_| Lost::NotSent)?;
-        answer.await.unwrap_or(Err(Lost::Unknown)).map(Answer::read)
+        link.send(Job { request, memory, reply }).await.map_err(|_| Lost::NotSent)?;
+        let Received { reply, memory } = answer.await.unwrap_or(Err(Lost::Unknown))?;
+        Ok((Answer::read(reply), memory))
     }
 
     fn link(&self, key: LinkKey) -> mpsc::Sender<Job> {
@@ -166,7 +174,7 @@ impl Forwarder {
 
 /// The bytes of a request, or of the transaction that `EXEC` is to execute, as sent to another node. A large one is announced.
 pub(super) fn wrap<'a>(
-    args: impl Iterator<Item = &'a [u8]>,
+    args: impl Iterator<Item = &'a [u8]> + Clone,
     transaction: Option<&Transaction>,
 ) -> Result<Bytes, CommandError> {
     let commands = transaction.into_iter().flat_map(Transaction::commands);
@@ -175,17 +183,18 @@ pub(super) fn wrap<'a>(
         return Err(CommandError::Other("ERR transaction is too large"));
     }
     let counts: Vec<String> = commands.clone().map(|(_, args)| args.len().to_string()).collect();
-    let mut wrapped: Vec<&[u8]> = vec![PREFIX];
-    for arg in args {
-        wrapped.push(arg);
-    }
-    for ((_, args), count) in commands.zip(&counts) {
-        wrapped.push(count.as_bytes());
-        wrapped.extend(args.iter());
-    }
-    let mut request = vec![0; Announcement::BYTES];
-    encode_command(&mut request, &wrapped);
-    let size = Announcement { bytes: request.len() - Announcement::BYTES, args: wrapped.len() };
+    let queued = commands
+        .zip(&counts)
+        .flat_map(|((_, args), count)| std::iter::once(count.as_bytes()).chain(args.iter()));
+    let args = args.map(|arg| -> &[u8] { arg });
+    let words = std::iter::once(PREFIX).chain(args).chain(queued);
+    let (bytes, args) = words
+        .clone()
+        .fold((0, 0), |(bytes, args), word| (bytes + ARG_BYTES + word.len(), args + 1));
+    let mut request = Vec::with_capacity(Announcement::BYTES + ARG_BYTES + bytes);
+    request.resize(Announcement::BYTES, 0);
+    encode_args(&mut request, args, words);
+    let size = Announcement { bytes: request.len() - Announcement::BYTES, args };
     if size.bytes <= LARGE {
         return Ok(Bytes::from(request).slice(Announcement::BYTES..));
     }

@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::dispatch::SHORT;
 use super::forward::{LinkKey, Lost};
-use crate::account::MAX_MESSAGE_BYTES;
+use crate::account::{Lease, MAX_MESSAGE_BYTES};
 use crate::bus::FORWARD_VERSION;
 use crate::node::WAIT;
 
@@ -32,8 +33,19 @@ const HEADERS: usize = 4 << 20;
 pub(super) struct Job {
     /// Its bytes.
     pub(super) request: Bytes,
-    /// Takes the bytes of the reply.
-    pub(super) reply: oneshot::Sender<Result<Vec<u8>, Lost>>,
+    /// What the reply takes its memory of. `None` if there is memory for it already: a reply that cannot be asked for again is
+    /// never dropped.
+    pub(super) memory: Option<Lease>,
+    /// Takes the reply.
+    pub(super) reply: oneshot::Sender<Result<Received, Lost>>,
+}
+
+/// A reply, on its way to the connection of its client.
+pub(super) struct Received {
+    /// Its bytes.
+    pub(super) reply: Vec<u8>,
+    /// Their memory, if the job had any for it.
+    pub(super) memory: Option<Lease>,
 }
 
 /// Serves jobs until the connection is lost or idle. Every job gets an answer.
@@ -69,7 +81,22 @@ async fn connect(key: &LinkKey) -> io::Result<TcpStream> {
 struct Unanswered {
     /// Position of its first byte in all that is sent.
     start: u64,
-    reply: oneshot::Sender<Result<Vec<u8>, Lost>>,
+    memory: Option<Lease>,
+    reply: oneshot::Sender<Result<Received, Lost>>,
+}
+
+impl Unanswered {
+    /// Gives the reply to whoever waits for it, if there is memory for it. For a short one there is.
+    fn answer(self, bytes: &[u8]) {
+        let Self { mut memory, reply, .. } = self;
+        let is_granted = bytes.len() <= SHORT
+            || memory.as_mut().is_none_or(|memory| memory.grow_to(bytes.len()));
+        let _ = reply.send(if is_granted {
+            Ok(Received { reply: bytes.to_vec(), memory })
+        } else {
+            Err(Lost::NoRoom(bytes.len()))
+        });
+    }
 }
 
 struct Link {
@@ -143,7 +170,7 @@ impl Link {
         }
         let start = self.sent + self.output.len() as u64;
         self.output.extend_from_slice(&job.request);
-        self.unanswered.push_back(Unanswered { start, reply: job.reply });
+        self.unanswered.push_back(Unanswered { start, memory: job.memory, reply: job.reply });
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -183,8 +210,7 @@ impl Link {
             let Some(first) = self.unanswered.pop_front() else {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply to no request"));
             };
-            let reply = input.get(..length).unwrap_or_default().to_vec();
-            let _ = first.reply.send(Ok(reply));
+            first.answer(input.get(..length).unwrap_or_default());
             done += length;
         }
         self.input.drain(..done);
@@ -197,7 +223,7 @@ impl Link {
     /// Tells those who wait for a reply that none will come.
     fn give_up(&mut self) {
         let written = self.sent + self.written as u64;
-        for Unanswered { start, reply } in self.unanswered.drain(..) {
+        for Unanswered { start, reply, .. } in self.unanswered.drain(..) {
             let lost = if start >= written { Lost::NotSent } else { Lost::Unknown };
             let _ = reply.send(Err(lost));
         }

@@ -9,6 +9,7 @@ use ringcache_wire::request::Args;
 use ringcache_wire::table::CommandSpec;
 
 use super::client::Client;
+use super::forward;
 use super::parts::Progress;
 use super::tracking::Tracking;
 use super::watches::Watch;
@@ -160,6 +161,11 @@ impl Transaction {
     /// Bytes of their arguments.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Bytes that they take at most in a request to another node, which has a count before each.
+    pub(super) fn sent_bytes(&self) -> usize {
+        self.bytes.len() + (self.ranges.len() + 2 * self.queue.len()) * forward::ARG_BYTES
     }
 
     /// Whether a command was refused.

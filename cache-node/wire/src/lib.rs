@@ -16,4 +16,4 @@ pub mod request;
 pub mod table;
 pub mod value;
 
-pub use encode::encode_command;
+pub use encode::{encode_args, encode_command};

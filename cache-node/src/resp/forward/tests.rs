@@ -1,5 +1,6 @@
 //! What is sent arrives, at the limits too, and nonsense is refused.
 
+use ringcache_wire::encode_command;
 use ringcache_wire::request::{Parsed, ProtocolError, RequestParser};
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ringcache_ring::key_slot;
@@ -333,4 +333,84 @@ fn the_replies_of_a_forwarded_transaction_have_their_room_before_it_is_sent() {
     reply.extend(bulk(&vec![b'9'; 512]).repeat(queue.len() - 3));
     link.write_all(&reply).unwrap();
     assert!(client.receive() == reply, "it has run, and the client does not know");
+}
+
+#[test]
+fn replies_of_an_owner_take_no_more_memory_than_there_is_and_are_asked_for_again() {
+    let (low, high) = pair_with(|args| (args.memory_bytes, args.threads) = (64 << 20, 1));
+    let (peer, slot) = (stopped_peer(), key_slot(b"bar"));
+    hand_over(slot, &low, &high);
+    forward_to(&peer, &low);
+    let value = vec![b'v'; 1 << 20];
+    let reply = [b"$1048576\r\n", value.as_slice(), b"\r\n"].concat();
+    let asked = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let mut client = low.connect();
+        let ask = |client: &mut Client| {
+            let before = asked.load(Ordering::Relaxed);
+            // Anew: later it would be answered with `MOVED`.
+            low.node.departed(slot);
+            client.send(b"GET bar\r\n");
+            before
+        };
+        ask(&mut client);
+        let link = accept(&peer);
+        let mut requests = link.try_clone().unwrap();
+        let (asked, reply) = (&asked, &reply);
+        scope.spawn(move || {
+            let (mut seen, mut byte) = (Vec::new(), [0]);
+            while requests.read_exact(&mut byte).is_ok() {
+                seen.extend(byte);
+                if seen.ends_with(b"\r\nbar\r\n") {
+                    seen.clear();
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    requests.write_all(reply).unwrap();
+                }
+            }
+        });
+        assert!(client.receive() == *reply);
+        eventually("there was no memory for the reply", || {
+            let _all = take_rest(&low);
+            ask(&mut client);
+            client.receive() == b"-OVERLOADED retry-after-ms=100\r\n"
+        });
+        // It may wait too long on a slow machine.
+        eventually("it was asked for again when there was", || {
+            let all = take_rest(&low);
+            let before = ask(&mut client);
+            std::thread::sleep(Duration::from_millis(50));
+            drop(all);
+            client.receive() == *reply && asked.load(Ordering::Relaxed) > before + 1
+        });
+        let _ = link.shutdown(std::net::Shutdown::Both);
+    });
+    let account = &low.node.account;
+    eventually("the memory is given back", || account.used_bytes() < account.limit_bytes() / 8);
+}
+
+#[test]
+fn the_copy_of_a_request_on_its_way_is_counted_with_what_surrounds_its_arguments() {
+    let (low, _high) = pair();
+    let peer = stopped_peer();
+    let slot = key_slot(b"");
+    low.set_access(slot, Access::Parked);
+    let mut request = Vec::new();
+    let mut words = vec![&b""[..]; 200_000];
+    words[0] = b"EXISTS";
+    encode_command(&mut request, &words);
+    let mut client = low.connect();
+    client.send(&request);
+    let waited = &low.node.counters.waited;
+    eventually("it waits for its slot", || waited.load(Ordering::Relaxed) > 0);
+    let before = low.node.account.used_bytes();
+    let mut routes = (**low.node.routes.load()).clone();
+    routes.peers[1].ports.bus = peer.local_addr().unwrap().port();
+    routes.set_owner(slot, Some(1));
+    low.node.routes.store(Arc::new(routes));
+    low.node.departed(slot);
+    low.set_access(slot, Access::Away);
+    let mut link = accept(&peer);
+    read_until(&mut link, b"EXISTS\r\n");
+    let copy = low.node.account.used_bytes() - before;
+    assert!(copy >= request.len(), "{copy} bytes for {}", request.len());
 }
