@@ -202,6 +202,9 @@ impl Executor<'_> {
         let mut outcome = unserved;
         let (mut has_waited, mut lacked_room) = (false, false);
         loop {
+            if outcome != Outcome::Unfinished {
+                self.session.client.holding.give_back_aside();
+            }
             let waited = Duration::from_millis(node.clock.monotonic_ms() - started_ms);
             let (slot, lacks_memory) = match outcome {
                 Outcome::Done | Outcome::Close => return,
@@ -244,8 +247,8 @@ impl Executor<'_> {
                         return;
                     }
                     *now = node.clock.unix_ms();
+                    // What is set aside is for all parts of the reply.
                     outcome = self.dispatch(args, *now);
-                    self.session.client.holding.give_back_aside();
                     continue;
                 }
                 Outcome::NoMemory(slot) => (slot, true),

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ringcache_store::Access;
@@ -298,4 +298,35 @@ fn a_client_that_is_killed_while_its_request_waits_ends_at_once_although_it_does
     std::thread::sleep(Duration::from_millis(20));
     server.set_access(slot, Access::Open);
     eventually("it is gone", || server.node.counters.connections.load(Ordering::Relaxed) == 1);
+}
+
+#[test]
+fn a_reply_that_is_made_in_parts_keeps_the_room_that_it_was_granted() {
+    let server = Server::start_with(|args| args.memory_bytes = 512 << 20);
+    let mut client = server.connect();
+    assert_eq!(client.ask_words(&[b"SET", b"k", &vec![b'v'; 1 << 20]]), OK);
+    let account = account(&server);
+    // It may wait too long on a slow machine.
+    eventually("it is granted in time", || {
+        let mut all = take_all(&server);
+        let (over, mut rest) = (AtomicBool::new(false), account.open(false).lease());
+        client.send(format!("MGET{}\r\n", " k".repeat(30)).as_bytes());
+        // Until it waits.
+        std::thread::sleep(Duration::from_millis(50));
+        std::thread::scope(|scope| {
+            // Somebody takes what would not be enough for it.
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let free = account.limit_bytes().saturating_sub(account.used_bytes());
+                    if free < 30 << 20 {
+                        rest.grow_to(rest.bytes() + free);
+                    }
+                }
+            });
+            all.shrink_to(all.bytes() - (32 << 20));
+            let reply = client.receive();
+            over.store(true, Ordering::Relaxed);
+            reply.len() == "*30\r\n".len() + 30 * ((1 << 20) + 12)
+        })
+    });
 }
