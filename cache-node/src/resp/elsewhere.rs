@@ -205,8 +205,11 @@ impl Executor<'_> {
         self.session.client.holding.give_back_aside();
     }
 
-    /// Sends the client to the owner of the slot, if one is known.
+    /// Sends the client to the owner of the slot, if one is known. One that would never get what was counted stays.
     fn redirect(&mut self, slot: u16) -> Sent {
+        if self.session.counted > 0 {
+            return Sent::NotNow;
+        }
         let Some(error) = redirect::moved(self.worker.node(), slot) else { return Sent::NotNow };
         self.reply().error(&error);
         Sent::Answered

@@ -414,3 +414,27 @@ fn the_copy_of_a_request_on_its_way_is_counted_with_what_surrounds_its_arguments
     let copy = low.node.account.used_bytes() - before;
     assert!(copy >= request.len(), "{copy} bytes for {}", request.len());
 }
+
+#[test]
+fn a_deletion_that_has_counted_keys_is_not_sent_back_to_the_client() {
+    let (low, high) = pair();
+    let peer = stopped_peer();
+    hand_over(key_slot(b"bar"), &low, &high);
+    forward_to(&peer, &low);
+    let mut client = low.connect();
+    client.send(b"DEL bar {bar}x\r\n");
+    let mut link = accept(&peer);
+    let mut answer = |answer: &str| {
+        read_until(&mut link, b"\r\n{bar}x\r\n");
+        link.write_all(answer.as_bytes()).unwrap();
+    };
+    answer("-RC.WAIT 1\r\n");
+    // The owner expects that the slot comes back, for longer than requests usually wait for that.
+    let ask = format!("-RC.ASK {} 127.0.0.1 0\r\n", low.node.args.bus_port);
+    let clock = Clock::start();
+    while clock.elapsed() < Duration::from_millis(300) {
+        answer(&ask);
+    }
+    answer(":1\r\n");
+    assert_eq!(client.receive(), b":2\r\n");
+}
