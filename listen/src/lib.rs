@@ -2,10 +2,15 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 const EVERY_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// A connection that has been quiet for so long is asked for a sign of life, then at this interval.
+const QUIET: Duration = Duration::from_mins(5);
+const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Listens on `address` with a socket that does not block.
 ///
@@ -14,6 +19,9 @@ const EVERY_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 ///
 /// The backlog is the longest that the kernel allows. With the usual 128, clients that connect all at once, after a failure
 /// or when an application is rolled out, lose their first packet and wait a second for the next.
+///
+/// The kernel asks connections that are quiet for a sign of life: one whose other end has lost its power or its network would
+/// stay for ever.
 ///
 /// # Errors
 /// The port is taken, or may not be used; the host has no such address.
@@ -41,6 +49,8 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A restarted program need not wait until the kernel has forgotten the connections of its predecessor.
     socket.set_reuse_address(true)?;
+    // Connections have it of their listener.
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(QUIET).with_interval(INTERVAL))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::MAX)?;

@@ -66,3 +66,13 @@ fn accepting_does_not_block() {
     let listener = listen(any_port(EVERY_ADDRESS)).unwrap();
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
+
+#[test]
+fn who_has_gone_without_a_word_is_noticed() {
+    let listener = listen(any_port(Ipv4Addr::LOCALHOST)).unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    listener.set_nonblocking(false).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    let accepted = socket2::SockRef::from(&accepted);
+    assert!(accepted.keepalive().unwrap());
+}
