@@ -24,6 +24,7 @@ use crate::account::Lease;
 use crate::counters::count;
 
 mod announced;
+mod linger;
 
 use announced::Announced;
 
@@ -167,6 +168,8 @@ enum Stop {
 enum End {
     /// Either side closed it.
     Closed,
+    /// The client was told that it ends.
+    Told,
     /// The client stood still half way.
     Stalled,
     /// The client stood still, and others needed the memory.
@@ -186,6 +189,9 @@ impl Connection<'_> {
         loop {
             let turn = self.turn().await;
             if let Err(end) = turn {
+                if matches!(end, End::Told | End::NoMemory) && !self.client.is_peer {
+                    self.linger().await;
+                }
                 return end;
             }
         }
@@ -214,8 +220,11 @@ impl Connection<'_> {
     async fn turn(&mut self) -> Result<(), End> {
         let stop = self.execute().await;
         self.flush().await?;
-        if stop == Stop::Close || self.client.is_closing() {
+        if self.client.is_closing() {
             return Err(End::Closed);
+        }
+        if stop == Stop::Close {
+            return Err(End::Told);
         }
         if stop == Stop::Read { self.read().await } else { Ok(()) }
     }

@@ -330,3 +330,30 @@ fn a_reply_that_is_made_in_parts_keeps_the_room_that_it_was_granted() {
         })
     });
 }
+
+#[test]
+fn a_client_that_is_refused_while_it_sends_gets_to_know_why() {
+    let server = small();
+    let _all = take_all(&server);
+    let mut request = Vec::new();
+    let value = vec![b'v'; 1 << 20];
+    encode_command(&mut request, &[b"MSET", b"{a}1", &value, b"{a}2", &value, b"{a}3", &value]);
+    let wrong = [b"*1\r\n$x\r\n", value.as_slice()].concat();
+    for (sent, reply) in [
+        (&request, "-OVERLOADED retry-after-ms=100\r\n"),
+        (&wrong, "-ERR Protocol error: invalid bulk length\r\n"),
+    ] {
+        // On a slow machine it may send for too long.
+        eventually("it is told", || {
+            let mut client = server.connect();
+            let mut socket = client.socket.try_clone().unwrap();
+            let send = |part: &[u8]| {
+                std::thread::sleep(Duration::from_millis(20));
+                socket.write_all(part).is_ok()
+            };
+            sent.chunks(64 << 10).all(send) && client.receive() == reply.as_bytes()
+        });
+    }
+    let connections = &server.node.counters.connections;
+    eventually("they have ended", || connections.load(Ordering::Relaxed) == 0);
+}
