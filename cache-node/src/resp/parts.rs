@@ -10,7 +10,7 @@ use super::dispatch::{Call, Effect, Keyed, Outcome, admit, refuse, settle, slot_
 
 /// Keys that are treated while a slot is locked: half a millisecond, a whole one in a slot of very many entries.
 pub(super) const PART: usize = 1024;
-/// Bytes of values that are copied meanwhile: as many as a single value may have.
+/// Bytes of values that are copied, or freed, meanwhile: as many as a single value may have.
 const PART_BYTES: usize = MAX_VALUE_BYTES;
 
 /// What is done with each key.
@@ -110,7 +110,7 @@ struct Part {
     next: usize,
 }
 
-/// Runs on these keys, or on fewer if their values have more than so many bytes.
+/// Runs on these keys, or on fewer if it copies or frees so many bytes of values.
 fn run_part(
     call: &mut Call<'_>,
     slot: &mut SlotGuard<'_>,
@@ -121,7 +121,7 @@ fn run_part(
     let (tracking, client) = (call.session.tracking, call.session.client.id);
     slot.set_writer(tracking.filter(|tracking| tracking.noloop).map(|_| client));
     let mut part = Part { counted: 0, next: keys.start };
-    let most_bytes = call.out.needed().saturating_add(most_bytes);
+    let most_needed = call.out.needed().saturating_add(most_bytes);
     let mut keyed = Keyed {
         node: call.worker.node(),
         slot: &mut *slot,
@@ -136,7 +136,7 @@ fn run_part(
             Each::Reply(reply) => reply(&mut keyed, key),
         }
         part.next += 1;
-        if keyed.reply.needed() >= most_bytes {
+        if keyed.reply.needed() >= most_needed || keyed.slot.freed_bytes() >= most_bytes {
             break;
         }
     }

@@ -26,11 +26,12 @@ pub struct SlotGuard<'a> {
     group: MutexGuard<'a, Group>,
     number: u16,
     writer: Option<u64>,
+    freed_bytes: usize,
 }
 
 impl<'a> SlotGuard<'a> {
     pub(crate) fn new(store: &'a Store, group: MutexGuard<'a, Group>, number: u16) -> Self {
-        Self { store, group, number, writer: None }
+        Self { store, group, number, writer: None, freed_bytes: 0 }
     }
 
     /// May requests run on this slot?
@@ -131,6 +132,7 @@ impl<'a> SlotGuard<'a> {
     /// Removes an entry; true if it was there, alive.
     pub fn remove(&mut self, key: &[u8], now: Millis) -> bool {
         let live = self.live(key, now);
+        self.freed_bytes += live.map_or(0, |at| self.slot().item(at).value_len());
         self.change(|slot, counters| {
             if let Some(at) = live {
                 slot.remove(at);
@@ -143,6 +145,12 @@ impl<'a> SlotGuard<'a> {
             }
         });
         live.is_some()
+    }
+
+    /// Bytes of the values that [`SlotGuard::remove`] has removed under this guard. To free large ones takes time, in which
+    /// others wait for the slot.
+    pub fn freed_bytes(&self) -> usize {
+        self.freed_bytes
     }
 
     /// Sets or, with `None`, removes the deadline of an entry, and makes it the most recently used; true

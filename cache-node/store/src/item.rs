@@ -57,6 +57,11 @@ impl Item {
         &self.block[usize::from(self.key_len)..]
     }
 
+    /// Bytes of the value; does not touch the block.
+    pub(crate) fn value_len(&self) -> usize {
+        self.block.len() - usize::from(self.key_len)
+    }
+
     /// Replaces all but the key; the value in place if its length stays the same.
     pub(crate) fn overwrite(&mut self, content: Content<'_>) {
         let Content { hash: _, key: _, value, deadline, stamp } = content;

@@ -11,6 +11,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::slot::MAX_FREED_BYTES;
 use crate::store::Store;
 use crate::{Millis, SLOTS};
 
@@ -93,7 +94,7 @@ impl Store {
     }
 
     /// Evicts the victim's coldest entry, and further ones while they are no younger than that of the
-    /// runner-up, at most `max_entries`. Gives the number of entries removed, and remembers which
+    /// runner-up, at most `max_entries` and [`MAX_FREED_BYTES`]. Gives the number of entries removed, and remembers which
     /// of the two slots is the better one now.
     fn evict(
         &self,
@@ -104,6 +105,7 @@ impl Store {
     ) -> usize {
         let runner_up_age = runner_up.map_or(0, |runner_up| runner_up.age);
         let mut guard = self.lock(victim.slot);
+        let enough = guard.bytes().saturating_sub(MAX_FREED_BYTES);
         let mut removed = 0;
         let mut better = runner_up.map(|runner_up| runner_up.slot);
         while let Some(at) = guard.slot().coldest() {
@@ -111,7 +113,7 @@ impl Store {
             if removed > 0 && item.stamp.age(now) < runner_up_age {
                 break;
             }
-            if removed == max_entries || self.is_within_budget() {
+            if removed == max_entries || guard.bytes() < enough || self.is_within_budget() {
                 better = Some(victim.slot);
                 break;
             }

@@ -14,6 +14,10 @@ use crate::tracking::Tracked;
 /// A slot with more entries keeps their order: a walk over it would hold its lock for too long if it looked at all of them.
 const LARGE: usize = 1024;
 
+/// Bytes of entries that are freed under one lock when they expire or are evicted, the entry that crosses them included. For
+/// each megabyte of large ones others wait a tenth of a millisecond and more.
+pub(crate) const MAX_FREED_BYTES: usize = 1 << 20;
+
 /// May requests run on a slot? Kept beside the data, so that a request reads both under one lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
@@ -298,7 +302,7 @@ impl Slot {
         self.unswept > 0 || self.earliest <= now
     }
 
-    /// Visits at most `budget` entries and removes the dead ones; gives the numbers of both, and
+    /// Visits at most `budget` entries and removes the dead ones, up to [`MAX_FREED_BYTES`]; gives the numbers of both, and
     /// true when the pass is over.
     ///
     /// It goes downwards: a removal, here or by a request in between, moves the *last* entry, which
@@ -310,7 +314,8 @@ impl Slot {
         }
         self.unswept = self.unswept.min(self.items.len() as u32);
         let (mut visited, mut expired) = (0, 0);
-        while self.unswept > 0 && visited < budget {
+        let enough = self.block_bytes.saturating_sub(MAX_FREED_BYTES);
+        while self.unswept > 0 && visited < budget && self.block_bytes >= enough {
             self.unswept -= 1;
             visited += 1;
             let at = self.unswept;

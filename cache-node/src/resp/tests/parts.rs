@@ -233,3 +233,30 @@ fn a_scan_with_an_expensive_pattern_ends_early_and_misses_no_key() {
     expected.sort_unstable();
     assert_eq!(found, expected);
 }
+
+/// To free a value of a megabyte takes a tenth of a millisecond and more.
+#[test]
+fn a_deletion_of_large_values_leaves_turns_to_others() {
+    let server = Server::start_with(|args| (args.threads, args.memory_bytes) = (1, 1 << 30));
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let names = names(10);
+    let words: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    let mut request = Vec::new();
+    encode_command(&mut request, &[&[&b"DEL"[..]], &words[..]].concat());
+    let (value, now) = (vec![b'v'; 512 << 10], server.node.clock.unix_ms());
+    let sees_half = (0..50).any(|_| {
+        // So that the other one waits when it begins.
+        let mut guard = server.node.store.lock(key_slot(b"{t}"));
+        for name in &names {
+            guard.set(name, &value, None, now);
+        }
+        client.send(&request);
+        thread::sleep(Duration::from_millis(5));
+        other.send(b"EXISTS {t}0 {t}9\r\n");
+        thread::sleep(Duration::from_millis(5));
+        drop(guard);
+        assert_eq!(client.receive(), b":10\r\n");
+        other.receive() == b":1\r\n"
+    });
+    assert!(sees_half, "nobody was served meanwhile");
+}

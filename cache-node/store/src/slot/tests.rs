@@ -254,3 +254,19 @@ fn a_sweep_interrupted_by_removals_misses_no_dead_entry() {
     assert_eq!((expired, slot.items().len()), (100, 0));
     assert!(!slot.is_sweep_due(dead));
 }
+
+#[test]
+fn a_sweep_frees_no_more_than_a_megabyte_at_a_time() {
+    let (born, dead) = (1000, 5000);
+    let mut slot = Slot::default();
+    for key in 0..64 {
+        put(&mut slot, key, &vec![key; 100 << 10], dead, born);
+    }
+    let mut expired = 0;
+    for _ in 0..6 {
+        let swept = slot.sweep(dead, 64);
+        assert!(swept.1 <= 11, "{} entries of 100 KiB", swept.1);
+        expired += swept.1;
+    }
+    assert_eq!((expired, slot.items().len()), (64, 0));
+}
