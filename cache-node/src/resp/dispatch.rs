@@ -23,6 +23,9 @@ pub(super) const SHORT: usize = 1024;
 const RECLAIM_ENTRIES: usize = 256;
 const RECLAIM_TURNS: usize = 64;
 
+/// A command that frees values of more bytes than this may have taken long.
+pub(super) const SLOW_TO_FREE: usize = 64 << 10;
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -213,6 +216,7 @@ fn run_keyed(call: &mut Call<'_>, run: KeyedFn) -> Outcome {
         }
     }
     let done = run_locked(&mut call.reborrow(), &mut guard, run);
+    call.session.was_slow |= guard.freed_bytes() > SLOW_TO_FREE;
     drop(guard);
     settle(call.node(), effect, call.now);
     match done {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use ringcache_store::{MAX_VALUE_BYTES, SlotGuard};
 use ringcache_wire::reply::ReplyWriter;
 
-use super::dispatch::{Call, Effect, Keyed, Outcome, admit, refuse, settle, slot_of};
+use super::dispatch::{Call, Effect, Keyed, Outcome, SLOW_TO_FREE, admit, refuse, settle, slot_of};
 
 /// Keys that are treated while a slot is locked: half a millisecond, a whole one in a slot of very many entries.
 pub(super) const PART: usize = 1024;
@@ -69,6 +69,7 @@ pub(super) fn run(call: &mut Call<'_>, each: Each) -> Outcome {
     }
     let keys = call.args.len();
     let part = run_part(call, &mut guard, each, next..keys.min(next + PART), PART_BYTES);
+    call.session.was_slow |= guard.freed_bytes() > SLOW_TO_FREE;
     drop(guard);
     settle(call.node(), effect, call.now);
     counted += part.counted;

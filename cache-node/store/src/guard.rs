@@ -121,6 +121,7 @@ impl<'a> SlotGuard<'a> {
             return;
         }
         let (hash, live) = self.find_live(key, now);
+        self.note_freed(live);
         self.change(|slot, counters| {
             let at = slot.put(live, Content { hash, key, value, deadline, stamp: Stamp::at(now) });
             counters.sets += 1;
@@ -132,7 +133,7 @@ impl<'a> SlotGuard<'a> {
     /// Removes an entry; true if it was there, alive.
     pub fn remove(&mut self, key: &[u8], now: Millis) -> bool {
         let live = self.live(key, now);
-        self.freed_bytes += live.map_or(0, |at| self.slot().item(at).value_len());
+        self.note_freed(live);
         self.change(|slot, counters| {
             if let Some(at) = live {
                 slot.remove(at);
@@ -147,10 +148,14 @@ impl<'a> SlotGuard<'a> {
         live.is_some()
     }
 
-    /// Bytes of the values that [`SlotGuard::remove`] has removed under this guard. To free large ones takes time, in which
-    /// others wait for the slot.
+    /// Bytes of the values that were removed or replaced under this guard. To free large ones takes time, in which others wait
+    /// for the slot.
     pub fn freed_bytes(&self) -> usize {
         self.freed_bytes
+    }
+
+    fn note_freed(&mut self, live: Option<u32>) {
+        self.freed_bytes += live.map_or(0, |at| self.slot().item(at).value_len());
     }
 
     /// Sets or, with `None`, removes the deadline of an entry, and makes it the most recently used; true

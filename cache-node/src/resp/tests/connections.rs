@@ -348,3 +348,29 @@ fn expensive_requests_in_a_pipeline_leave_turns_to_others() {
     });
     assert!(sees_half, "nobody was served meanwhile");
 }
+
+/// To free a value of a megabyte may take longer than a hundred short requests.
+#[test]
+fn the_clock_is_looked_at_after_a_request_that_frees_a_large_value() {
+    let server = Server::start_with(|args| args.threads = 1);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let value = vec![b'v'; 1 << 20];
+    for free in ["SET large x", "DEL large", "EXPIRE large -1"] {
+        let sees_half = (0..50).any(|_| {
+            assert_eq!(client.ask_words(&[b"SET", b"large", &value]), OK);
+            client.check(&[("SET c 0", OK)]);
+            // The turn is over when the first request for it is answered.
+            let slow = server.node.store.lock(ringcache_ring::key_slot(b"slow"));
+            client.send(format!("INCR c\r\nGET slow\r\n{free}\r\nINCR c\r\n").as_bytes());
+            thread::sleep(Duration::from_millis(5));
+            other.send(b"GET c\r\n");
+            thread::sleep(Duration::from_millis(5));
+            drop(slow);
+            for _ in 0..4 {
+                client.receive();
+            }
+            other.receive() == b"$1\r\n1\r\n"
+        });
+        assert!(sees_half, "nobody was served behind {free}");
+    }
+}
