@@ -4,6 +4,7 @@ mod bounds;
 mod cluster;
 mod commands;
 mod connections;
+mod documented;
 mod forwarding;
 mod hostile;
 mod large_requests;
