@@ -29,7 +29,7 @@ pub struct CacheClusterStatus {
     #[schemars(with = "Endpoints")]
     pub endpoints: Option<Endpoints>,
 
-    /// The ring document in force.
+    /// The current ring document.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RingStatus")]
     pub ring: Option<RingStatus>,
@@ -65,7 +65,7 @@ pub struct Endpoints {
     pub http: String,
 }
 
-/// Which ring document is in force.
+/// Which ring document is current.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RingStatus {
     /// Its epoch.

@@ -49,7 +49,7 @@ pub const TOLERATION_KEY_FORM: &str =
     "`scheduling.tolerations` must have keys of taints, such as `example.com/dedicated`";
 /// Neither a key nor all keys.
 pub const TOLERATION_KEY: &str =
-    "`scheduling.tolerations` without `key` need `operator: Exists`, which puts up with all keys";
+    "`scheduling.tolerations` without `key` need `operator: Exists`, which tolerates all keys";
 /// A value that is not compared.
 pub const TOLERATION_VALUE: &str =
     "`scheduling.tolerations` with `operator: Exists` must have no `value`";

@@ -89,16 +89,17 @@ pub struct Scheduling {
     )]
     pub node_selector: BTreeMap<String, String>,
 
-    /// Taints of hosts that the nodes put up with, at most 16.
+    /// Taints of hosts that the nodes tolerate, at most 16.
     #[serde(default)]
     #[schemars(length(max = MAX_ENTRIES), extend("x-kubernetes-list-type" = "atomic"))]
     pub tolerations: Vec<Toleration>,
 
-    /// Whether the nodes are spread over zones (`topology.kubernetes.io/zone`).
+    /// Spreading over zones (`topology.kubernetes.io/zone`): `Preferred` = as far as there is room, `Required` = a node that
+    /// cannot be spread is not started, `Disabled` = wherever there is room.
     #[serde(default)]
     pub zone_spread: Spread,
 
-    /// Whether the nodes are spread over hosts (`kubernetes.io/hostname`).
+    /// Spreading over hosts (`kubernetes.io/hostname`), with the same choices.
     #[serde(default)]
     pub host_spread: Spread,
 
@@ -124,7 +125,7 @@ pub enum Spread {
     Disabled,
 }
 
-/// A taint of hosts that the nodes put up with, as in the specs of pods.
+/// A taint of hosts that the nodes tolerate, as in the specs of pods.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -157,7 +158,7 @@ pub struct Toleration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<TaintEffect>,
 
-    /// Seconds after which the taint is no longer put up with, for `NoExecute`; absent = for ever.
+    /// Seconds after which the taint is no longer tolerated, for `NoExecute`; absent = for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = MAX_TOLERATION_SECONDS))]
     pub toleration_seconds: Option<i64>,
@@ -173,7 +174,7 @@ pub enum TolerationOperator {
     Exists,
 }
 
-/// What a taint does to pods that do not put up with it; absent in a toleration = all effects.
+/// What a taint does to pods that do not tolerate it; absent in a toleration = all effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// They do not start there.
