@@ -112,3 +112,24 @@ async fn an_api_that_takes_no_events_keeps_nobody_waiting() {
     let failed = metrics.events.with_label_values(&["Repaired", "error"]);
     assert_eq!(failed.get(), 2, "five seconds each");
 }
+
+/// The reasons in the first cells of the rows under a heading of the page about troubles.
+fn reasons_under(heading: &str) -> Vec<&'static str> {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/troubleshooting.md"));
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut reasons: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
+    reasons.sort_unstable();
+    reasons
+}
+
+#[test]
+fn the_page_about_troubles_has_one_row_for_each_reason_and_none_besides() {
+    let mut of_conditions = ringcache_api::status::reason::ALL.to_vec();
+    of_conditions.sort_unstable();
+    assert_eq!(reasons_under("By reason of a condition"), of_conditions);
+    let mut of_events = EventReason::ALL.map(EventReason::name).to_vec();
+    of_events.sort_unstable();
+    assert_eq!(reasons_under("By reason of an event"), of_events);
+}
