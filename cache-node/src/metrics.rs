@@ -148,9 +148,11 @@ const TABLE: &[Row] = &[
     gauge("ringcache_memory_used_rss_bytes", "Resident memory of the process.", |_| {
         resident_bytes()
     }),
-    gauge("ringcache_epoch", "Epoch of the ring document in force; 0: none yet.", |s| {
-        Some(s.node.routes.load().epoch)
-    }),
+    gauge(
+        "ringcache_epoch",
+        "Epoch of the ring document that the node goes by; 0: none yet.",
+        |s| Some(s.node.routes.load().epoch),
+    ),
     gauge("ringcache_draining", "1: the node is about to stop and takes no new slots.", |s| {
         Some(u64::from(s.node.draining.load(Ordering::Relaxed)))
     }),

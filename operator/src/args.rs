@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Config;
 use crate::lease::LeaseSettings;
 
-/// The Ringcache operator: looks after `CacheClusters` of Kubernetes
+/// The Ringcache operator: manages `CacheClusters` of Kubernetes
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ringcache-operator", version, about)]
 pub struct Args {
@@ -23,7 +23,7 @@ pub struct Args {
     )]
     pub cache_image: String,
 
-    /// Namespaces to look after, separated by commas; none = all
+    /// Namespaces to watch, separated by commas; none = all
     #[arg(long = "namespace", env = "RINGCACHE_NAMESPACES", value_delimiter = ',')]
     pub namespaces: Vec<String>,
 

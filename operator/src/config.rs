@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Config {
     /// Image of the nodes of clusters that name none and have no nodes yet.
     pub cache_image: String,
-    /// Namespaces looked after; none = all.
+    /// Namespaces watched; none = all.
     pub namespaces: Vec<String>,
     /// Name under which this operator reports: its pod's.
     pub instance: String,

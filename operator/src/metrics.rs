@@ -134,7 +134,7 @@ const TABLE: [Row; 19] = [
         "ringcache_operator_clusters",
         Kind::Gauge,
         &["controller"],
-        "CacheClusters that the operator looks after.",
+        "CacheClusters that the operator manages.",
     ),
     row(
         "ringcache_operator_watch_errors_total",

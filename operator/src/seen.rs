@@ -1,7 +1,7 @@
-//! What is told of a watch: only what has changed in a way that matters, and nothing left out.
+//! Filters watch events: drops repeats, and adds the deletions that a new list hides.
 //!
-//! A watch repeats everything after each list, and says nothing of what was deleted while it was down. Both are put right
-//! here, so that what follows sees changes and deletions only, and several watches can be poured together.
+//! A watch repeats everything after each list, and says nothing of what was deleted while it was down. Readers of the filtered
+//! events see changes and deletions only, so that several watches can be merged into one stream.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
