@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use ringcache_api::cluster::parse_yaml;
+use ringcache_api::cluster::{MAX_NODES, MIN_NODES, parse_yaml};
 use ringcache_tests::tool;
 use serde_json::Value;
 
+use crate::objects::against_schemas;
 use crate::render::{NAMESPACE, chart, helm};
 
 fn read(path: &str) -> Result<String> {
@@ -113,11 +114,7 @@ fn the_first_screen_loads_every_image_before_it_installs() -> Result<()> {
 
 #[test]
 fn no_sentence_goes_through_a_block_and_no_row_stands_alone() -> Result<()> {
-    let mut pages = vec!["README.md".into(), "charts/ringcache/README.md".into()];
-    for page in std::fs::read_dir(tool::workspace().join("docs"))? {
-        pages.push(format!("docs/{}", page?.file_name().to_string_lossy()));
-    }
-    for page in pages {
+    for page in pages()? {
         let text = read(&page)?;
         let (mut in_block, mut after_block, mut previous) = (false, false, "");
         for line in text.lines() {
@@ -159,19 +156,152 @@ fn examples() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// The kind that a manifest states.
+fn kind(text: &str) -> Result<String> {
+    let manifest: Value = serde_saphyr::from_str(text)?;
+    Ok(manifest["kind"].as_str().context("a kind")?.to_owned())
+}
+
 #[test]
 fn every_example_is_valid_listed_and_named_like_its_file() -> Result<()> {
     let readme = read("examples/README.md")?;
-    let mut names = BTreeSet::new();
+    let mut kinds = BTreeSet::new();
+    let mut clusters = 0;
     for path in examples()? {
         let text = std::fs::read_to_string(&path)?;
-        valid(&text, &path.display().to_string())?;
         let name = path.file_stem().context("stem")?.to_string_lossy().into_owned();
-        let cluster = parse_yaml(&text)?;
-        ensure!(cluster.metadata.name.as_deref() == Some(&*name), "{name}");
         ensure!(readme.contains(&format!("[{name}.yaml]({name}.yaml)")), "{name} is not listed");
-        names.insert(name);
+        let kind = kind(&text)?;
+        if kind == "CacheCluster" {
+            valid(&text, &path.display().to_string())?;
+            let cluster = parse_yaml(&text)?;
+            ensure!(cluster.metadata.name.as_deref() == Some(&*name), "{name}");
+            clusters += 1;
+        } else {
+            let checked = against_schemas(&text)?;
+            let unknown = checked.map_err(|problems| anyhow::anyhow!("{name}: {problems}"))?;
+            ensure!(unknown == "kinds without a schema:", "{name}: {unknown}");
+        }
+        kinds.insert(kind);
     }
-    ensure!(names.len() >= 4, "{names:?}");
+    ensure!(clusters >= 4, "{clusters}");
+    for kind in ["Deployment", "HorizontalPodAutoscaler", "NetworkPolicy"] {
+        ensure!(kinds.contains(kind), "no example of a {kind}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_stands_beside_a_cache_names_caches_and_ports_that_exist() -> Result<()> {
+    let name = |file: &str| -> Result<String> {
+        let cluster = parse_yaml(&read(file)?)?;
+        cluster.metadata.name.context("a name")
+    };
+    let (sessions, api) = (name("examples/sessions.yaml")?, name("examples/api-cache.yaml")?);
+    let application: Value = serde_saphyr::from_str(&read("examples/application.yaml")?)?;
+    let container = &application["spec"]["template"]["spec"]["containers"][0];
+    ensure!(container["env"][0]["value"] == format!("redis://{sessions}:6379"), "{container}");
+    let autoscaler: Value = serde_saphyr::from_str(&read("examples/autoscaler.yaml")?)?;
+    let target = &autoscaler["spec"]["scaleTargetRef"];
+    ensure!(target["name"] == api && target["kind"] == "CacheCluster", "{target}");
+    let cluster: Value = serde_saphyr::from_str(&read("examples/api-cache.yaml")?)?;
+    ensure!(target["apiVersion"] == cluster["apiVersion"], "{target}");
+    let bounds = ["minReplicas", "maxReplicas"].map(|bound| autoscaler["spec"][bound].as_i64());
+    let [Some(least), Some(most)] = bounds else { anyhow::bail!("{bounds:?}") };
+    let allowed = i64::from(MIN_NODES)..=i64::from(MAX_NODES);
+    ensure!(allowed.contains(&least) && allowed.contains(&most), "{least} to {most}");
+    Ok(())
+}
+
+/// Every page that people read, by its path in the workspace.
+fn pages() -> Result<Vec<String>> {
+    let mut pages: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "charts/ringcache/README.md", "examples/README.md"]
+            .map(str::to_owned)
+            .into();
+    for page in std::fs::read_dir(tool::workspace().join("docs"))? {
+        pages.push(format!("docs/{}", page?.file_name().to_string_lossy()));
+    }
+    pages.sort();
+    Ok(pages)
+}
+
+/// The name by which a link reaches a heading, as forges make it.
+fn anchor(heading: &str) -> String {
+    let letters = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = letters.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_of_a_page_leads_to_a_file_and_a_heading_that_exist() -> Result<()> {
+    let mut links = 0;
+    for page in pages()? {
+        let text = read(&page)?;
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let folder = std::path::Path::new(&page).parent().unwrap_or(std::path::Path::new(""));
+            let file = if path.is_empty() { page.clone().into() } else { folder.join(path) };
+            ensure!(tool::workspace().join(&file).exists(), "{page}: {target}");
+            if !heading.is_empty() {
+                let text = read(&file.to_string_lossy())?;
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+                ensure!(headings.any(|name| name == heading), "{page}: no heading for {target}");
+            }
+            links += 1;
+        }
+    }
+    ensure!(links > 50, "{links} links");
+    Ok(())
+}
+
+#[test]
+fn the_index_of_the_docs_has_every_page() -> Result<()> {
+    let index = read("docs/README.md")?;
+    for page in pages()? {
+        // The index itself, and the page that a long run writes.
+        let is_listed = |name: &&str| !["README.md", "soak.md"].contains(name);
+        if let Some(name) = page.strip_prefix("docs/").filter(is_listed) {
+            ensure!(index.contains(&format!("]({name})")), "docs/README.md has no link to {name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn pages_about_monitoring_and_troubles_name_metrics_that_exist() -> Result<()> {
+    // Both tables are compared with the code.
+    let tables = format!("{}{}", read("docs/metrics.md")?, read("docs/operator.md")?);
+    let families = ["ringcache_", "controller_runtime_", "leader_election_", "rest_client_"];
+    let mut seen = BTreeSet::new();
+    for page in ["docs/monitoring.md", "docs/troubleshooting.md", "docs/sizing.md"] {
+        let text = read(page)?;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        // A label that Prometheus makes of a pod's.
+        for word in text.split(|c| !is_name(c)).filter(|word| *word != "ringcache_dev_cluster") {
+            if families.iter().any(|family| word.starts_with(family)) {
+                ensure!(tables.contains(&format!("| `{word}` |")), "{page}: {word}");
+                seen.insert(word.to_owned());
+            }
+        }
+    }
+    ensure!(seen.len() >= 15, "{seen:?}");
+    Ok(())
+}
+
+#[test]
+fn every_block_of_yaml_on_a_page_can_be_read() -> Result<()> {
+    let mut blocks = 0;
+    for page in pages()? {
+        for block in read(&page)?.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap_or_default();
+            serde_saphyr::from_str::<Value>(block).with_context(|| format!("{page}:\n{block}"))?;
+            blocks += 1;
+        }
+    }
+    ensure!(blocks >= 8, "{blocks}");
     Ok(())
 }

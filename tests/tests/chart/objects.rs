@@ -44,7 +44,7 @@ fn helm_finds_nothing_to_complain_about() -> Result<()> {
 }
 
 /// Checks manifests against the schemas of the oldest and the newest Kubernetes: the kinds that have none, or the problems.
-fn against_schemas(manifests: &str) -> Result<std::result::Result<String, String>> {
+pub(crate) fn against_schemas(manifests: &str) -> Result<std::result::Result<String, String>> {
     let python = std::env::var_os("RINGCACHE_PYTHON").context("RINGCACHE_PYTHON is not set")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/validate.py");
     let mut validate = Command::new(python)

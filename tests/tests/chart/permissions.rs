@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use ringcache_tests::tool;
 use serde_json::{Value, json};
 
 use crate::render::{NAMESPACE, borrowed, objects, of_kind, only, set, variants};
@@ -122,5 +123,35 @@ fn who_may_view_or_edit_a_namespace_may_do_so_with_its_caches() -> Result<()> {
     }
     // Only the operator says what is.
     ensure!(!edit.iter().any(|grant| grant.contains("/status")), "{edit:?}");
+    Ok(())
+}
+
+#[test]
+fn the_page_about_security_has_every_right_of_the_operator_and_no_other() -> Result<()> {
+    let page = std::fs::read_to_string(tool::workspace().join("docs/security.md"))?;
+    let (_, table) = page.split_once("| what | where | verbs |\n").context("no such table")?;
+    let mut on_page = BTreeSet::new();
+    for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.split('|').collect();
+        let words = |cell: &str| -> Vec<String> {
+            let words = cell.split([',', ';', ' ', '`']);
+            words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        };
+        // Before its own lease there stand other words.
+        let verbs: Vec<String> = words(cells[3])
+            .into_iter()
+            .filter(|w| !["of", "its", "own", "also"].contains(&&**w))
+            .collect();
+        for resource in words(cells[1]) {
+            on_page.extend(verbs.iter().map(|verb| format!("{resource} {verb}")));
+        }
+    }
+    let objects = set(&["rbac.aggregate=false"])?;
+    let mut granted = BTreeSet::new();
+    for role in [only(&objects, "ClusterRole"), only(&objects, "Role")] {
+        let without_group = |grant: &String| grant.split_once('/').map(|(_, rest)| rest.to_owned());
+        granted.extend(grants(role)?.iter().filter_map(without_group));
+    }
+    ensure!(on_page == granted, "{on_page:?} instead of {granted:?}");
     Ok(())
 }

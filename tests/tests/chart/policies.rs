@@ -114,6 +114,16 @@ fn under_the_policy_of_the_docs_prometheus_is_let_in_and_strangers_are_not() -> 
 }
 
 #[test]
+fn under_the_policy_among_the_examples_caches_are_reached_by_whom_it_names() -> Result<()> {
+    let text = std::fs::read_to_string(tool::workspace().join("examples/network-policy.yaml"))?;
+    // Of the cache that the other tests know.
+    let mut policy: Value = serde_saphyr::from_str(&text.replace("sessions", "web"))?;
+    policy["metadata"]["namespace"] = json!("shop");
+    keeps_others_away(&policy, &[8080, 16379]);
+    Ok(())
+}
+
+#[test]
 fn under_the_policy_of_the_chart_caches_are_reached_by_whom_it_names() -> Result<()> {
     let named = [
         "cacheNetworkPolicy.enabled=true",

@@ -68,7 +68,7 @@ fn every_field_reaches_the_intent() {
 }
 
 #[test]
-fn every_example_is_valid() {
+fn every_example_of_a_cluster_is_valid() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -77,9 +77,13 @@ fn every_example_is_valid() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
+        // What stands beside a cluster, such as a network policy, is the business of the schemas of Kubernetes.
+        if !text.lines().any(|line| line == "kind: CacheCluster") {
+            continue;
+        }
         let cluster = parse_yaml(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         validate(&cluster).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
         seen += 1;
     }
-    assert!(seen > 0, "no examples in {folder}");
+    assert!(seen >= 4, "{seen} examples in {folder}");
 }
