@@ -203,8 +203,9 @@ fn keeps(
     observed: &Observed,
 ) -> Option<&'static str> {
     if node.phase.is_over() {
-        let rests = observed.rests(node, intent);
-        return rests.then_some("it is the evidence of what went wrong, until it is tried again");
+        let awaits_retry = observed.awaits_retry(node, intent);
+        return awaits_retry
+            .then_some("it is the evidence of what went wrong, until it is tried again");
     }
     if observed.is_outcast(node) {
         return None;
@@ -251,7 +252,7 @@ fn count_nodes(
         let mut members = documents.flat_map(|document| &document.members);
         let member = members.find(|m| m.uid.uid() == node.uid && !observed.is_gone(&m.uid));
         let has_left = member.is_none() && observed.state(node).is_some_and(|s| s.epoch > 0);
-        (node.phase.is_up() && !node.stopping || observed.rests(node, intent))
+        (node.phase.is_up() && !node.stopping || observed.awaits_retry(node, intent))
             && !plan.steps().iter().any(stopped)
             && !member.is_some_and(|m| m.state == MemberState::Leaving)
             && !has_left

@@ -23,7 +23,7 @@ pub(crate) fn next(observed: &Observed, membership: &Membership<'_>) -> Option<D
     let slots = match ring {
         // Nobody's share changes: what is on its way must not be sent elsewhere.
         Some(ring) if same_owners(&ring.members, &members) => ring.slots.clone(),
-        _ => assigned(observed, &members, membership.heir.as_ref())?,
+        _ => assigned(observed, &members, membership.replacement.as_ref())?,
     };
     let document = Document {
         version: FORMAT_VERSION,
@@ -49,11 +49,11 @@ fn same_owners(before: &[Member], after: &[Member]) -> bool {
 fn assigned(
     observed: &Observed,
     members: &[Member],
-    heir: Option<&(Incarnation, Incarnation)>,
+    replacement: Option<&(Incarnation, Incarnation)>,
 ) -> Option<Vec<SlotRange>> {
     let owners: Vec<&Member> = owners(members).collect();
     let targets: Vec<_> = owners.iter().map(|m| Target { name: &m.name, weight: 1 }).collect();
-    let assignment = assign(&holders(observed, &owners, heir), &targets).ok()?;
+    let assignment = assign(&holders(observed, &owners, replacement), &targets).ok()?;
     let ranges = assignment.ranges().map(|(range, owner)| SlotRange {
         range: range.into_inner(),
         owner: owners[usize::from(owner)].name.clone(),
@@ -62,12 +62,12 @@ fn assigned(
 }
 
 /// Who holds each slot, as an index into `owners`: who says so; else who should own it. What a
-/// replaced member holds counts as its heir's.
+/// replaced member holds counts as its replacement's.
 #[expect(clippy::large_stack_arrays, reason = "64 KiB, once, in a call chain without recursion")]
 fn holders(
     observed: &Observed,
     owners: &[&Member],
-    heir: Option<&(Incarnation, Incarnation)>,
+    replacement: Option<&(Incarnation, Incarnation)>,
 ) -> Holders {
     let mut holders: Holders = [None; SLOTS as usize];
     let mut set = |slots: &SlotSet, owner: usize| {
@@ -83,7 +83,8 @@ fn holders(
         set(&intended.flatten().unwrap_or_default().difference(&served), i);
     }
     for (i, member) in owners.iter().enumerate() {
-        let from = heir.filter(|(_, to)| *to == member.uid).map_or(&member.uid, |(from, _)| from);
+        let from =
+            replacement.filter(|(_, to)| *to == member.uid).map_or(&member.uid, |(from, _)| from);
         set(&observed.state_of(from).map(|said| said.slots()).unwrap_or_default(), i);
     }
     holders

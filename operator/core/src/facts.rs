@@ -41,7 +41,7 @@ impl Observed {
 
     /// Whether what is left of the node stays as evidence until it is worth another try, which a node started otherwise is at
     /// once.
-    pub fn rests(&self, node: &ObservedNode, intent: &Intent) -> bool {
+    pub fn awaits_retry(&self, node: &ObservedNode, intent: &Intent) -> bool {
         node.phase == Phase::Exited && node.resting && node.template == self.template(intent)
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Membership<'a> {
     /// Members of the stored document that are proven dead.
     pub(crate) lost: Vec<&'a Member>,
     /// A member that is replaced and who replaces it, to get exactly its slots.
-    pub(crate) heir: Option<(Incarnation, Incarnation)>,
+    pub(crate) replacement: Option<(Incarnation, Incarnation)>,
     /// Why no document can be written now.
     pub(crate) blocked: Option<String>,
     /// Whether some take part without others that are wanted, which have been waited for.
@@ -32,19 +32,19 @@ pub(crate) struct Membership<'a> {
 
 /// Decides the membership.
 pub(crate) fn next<'a>(intent: &Intent, observed: &'a Observed) -> Membership<'a> {
-    let mut crew = Crew::muster(intent, observed);
-    crew.let_stopping_leave();
-    crew.fill();
-    crew.shrink();
-    crew.roll();
-    crew.activate();
-    if !crew.members.iter().any(|m| m.state != MemberState::Leaving) {
-        crew.next.blocked.get_or_insert_with(|| "waits for nodes that can own slots".into());
+    let mut roster = Roster::of(intent, observed);
+    roster.let_stopping_leave();
+    roster.fill();
+    roster.shrink();
+    roster.roll();
+    roster.activate();
+    if !roster.members.iter().any(|m| m.state != MemberState::Leaving) {
+        roster.next.blocked.get_or_insert_with(|| "waits for nodes that can own slots".into());
     }
-    Membership { members: crew.members, ..crew.next }
+    Membership { members: roster.members, ..roster.next }
 }
 
-struct Crew<'a> {
+struct Roster<'a> {
     observed: &'a Observed,
     ring: Option<&'a Document>,
     wanted: usize,
@@ -59,8 +59,8 @@ struct Crew<'a> {
     next: Membership<'a>,
 }
 
-impl<'a> Crew<'a> {
-    fn muster(intent: &Intent, observed: &'a Observed) -> Self {
+impl<'a> Roster<'a> {
+    fn of(intent: &Intent, observed: &'a Observed) -> Self {
         let ring = observed.ring();
         let template = observed.template(intent);
         let members = ring.map_or_else(|| survivors(observed), |ring| remaining(observed, ring));
@@ -70,7 +70,7 @@ impl<'a> Crew<'a> {
             start: 0,
             kept: Vec::new(),
             lost: stored.filter(|m| observed.is_gone(&m.uid)).collect(),
-            heir: None,
+            replacement: None,
             blocked: None,
             is_short: false,
         };
@@ -82,7 +82,7 @@ impl<'a> Crew<'a> {
         let settled = ring.is_some_and(|ring| observed.is_accepted(ring));
         let (mut spares, mut coming) = (Vec::new(), Vec::new());
         for node in &observed.nodes {
-            if observed.rests(node, intent) {
+            if observed.awaits_retry(node, intent) {
                 coming.push(node);
                 continue;
             }
@@ -108,7 +108,7 @@ impl<'a> Crew<'a> {
         spares.sort_by_key(|node| number(&node.name));
         // What is nearest to taking part is kept first.
         coming.sort_by_key(|node| {
-            (observed.rests(node, intent), node.trouble.is_some(), number(&node.name))
+            (observed.awaits_retry(node, intent), node.trouble.is_some(), number(&node.name))
         });
         let founding = members.is_empty();
         Self {
@@ -249,7 +249,7 @@ impl<'a> Crew<'a> {
         for member in self.members.iter_mut().filter(|m| m.uid == victim) {
             member.state = MemberState::Leaving;
         }
-        self.next.heir = self.observed.state(surge).map(|s| (victim, s.incarnation.clone()));
+        self.next.replacement = self.observed.state(surge).map(|s| (victim, s.incarnation.clone()));
     }
 
     /// Whether nodes live that are neither members nor about to be: the last replaced one must have ended before the next

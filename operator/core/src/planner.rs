@@ -105,7 +105,7 @@ fn stop(intent: &Intent, observed: &Observed, membership: &Membership<'_>) -> Ve
         if node.phase.is_over() {
             let lost = node.phase == Phase::Lost;
             let reason = if lost { "its host is lost" } else { "it has ended" };
-            let stays = node.stopping || observed.rests(node, intent);
+            let stays = node.stopping || observed.awaits_retry(node, intent);
             steps.extend((!stays).then(|| stop_node(node, reason)));
             continue;
         }
