@@ -244,3 +244,27 @@ fn probe(path: &str) -> Probe {
         ..Probe::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::pod_memory_mebibytes;
+
+    #[test]
+    fn pods_have_the_memory_that_the_page_about_sizing_says() {
+        let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sizing.md"));
+        let (_, table) = page.split_once("| `spec.memory` | the pod |\n| --- | --- |\n").unwrap();
+        let mebibytes = |text: &str| -> u64 {
+            let in_gibibytes = text.strip_suffix("Gi").map(|n| n.parse::<u64>().unwrap() << 10);
+            in_gibibytes.unwrap_or_else(|| text.strip_suffix("Mi").unwrap().parse().unwrap())
+        };
+        let rows: Vec<(u64, u64)> = table
+            .lines()
+            .map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
+            .map(|(memory, pod)| (mebibytes(memory), mebibytes(pod)))
+            .collect();
+        assert_eq!(rows.len(), 4);
+        for (memory, pod) in rows {
+            assert_eq!(pod_memory_mebibytes(memory << 20), pod, "{memory}Mi");
+        }
+    }
+}
