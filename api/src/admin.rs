@@ -4,18 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Incarnation;
 
+pub use crate::settings::{KnownSettings, Settings};
+
 /// Version of these messages; part of every path (`/admin/v1`).
 pub const ADMIN_VERSION: u32 = 1;
-
-/// What a node must know besides the ring document; pushed live, no restart needed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Settings {
-    /// Time to live in seconds of entries written without one; 0 = they stay until evicted.
-    pub ttl_default_seconds: u32,
-    /// Share in percent by which a default time to live may be shortened, so that entries written together do not expire together.
-    pub ttl_jitter_percent: u8,
-}
 
 /// Body of `PUT /admin/v1/settings`: settings, and who is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +17,9 @@ pub struct SettingsFor {
     /// do not look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Incarnation>,
-    /// What that node is to know.
+    /// What that node is to know. Settings that are absent stay as they are.
     #[serde(flatten)]
-    pub settings: Settings,
+    pub settings: KnownSettings,
 }
 
 /// Slots that a node has sealed for another and has no answer for: it neither serves nor drops them.
@@ -116,8 +108,9 @@ pub struct NodeState {
     pub checksum: String,
     /// What it owns.
     pub ownership: Ownership,
-    /// The settings in force.
-    pub settings: Settings,
+    /// The settings in force: all that the node knows, and only those.
+    #[serde(default)]
+    pub settings: KnownSettings,
     /// Counters and sizes.
     pub stats: NodeStats,
     /// Every other member of its document, and when the node last heard of it. Somebody who is missing here is unknown to the
@@ -166,7 +159,7 @@ mod tests {
     #[test]
     fn settings_with_an_address_are_settings_for_a_node_that_knows_of_none() {
         let to = Some(Incarnation::new("pod", "1"));
-        let body = serde_json::to_string(&SettingsFor { to, settings: SETTINGS }).unwrap();
+        let body = serde_json::to_string(&SettingsFor { to, settings: SETTINGS.into() }).unwrap();
         assert_eq!(body, r#"{"to":"pod.1","ttlDefaultSeconds":300,"ttlJitterPercent":20}"#);
         assert_eq!(serde_json::from_str::<Settings>(&body).unwrap(), SETTINGS);
     }
@@ -175,6 +168,6 @@ mod tests {
     fn settings_without_an_address_are_for_whoever_listens() {
         let body = serde_json::to_string(&SETTINGS).unwrap();
         let read: SettingsFor = serde_json::from_str(&body).unwrap();
-        assert_eq!(read, SettingsFor { to: None, settings: SETTINGS });
+        assert_eq!(read, SettingsFor { to: None, settings: SETTINGS.into() });
     }
 }

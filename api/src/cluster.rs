@@ -58,10 +58,16 @@ pub const MAX_NAME_BYTES: usize = 40;
         description = "Nodes that answer and take part"
     ),
     printcolumn(
-        name = "Ring",
+        name = "Status",
         type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="RingConverged")].reason"#,
-        description = "Whether every slot is where it should be"
+        json_path = ".status.summary.state",
+        description = "What matters most: why it is stalled, else whether it serves"
+    ),
+    printcolumn(
+        name = "Operation",
+        type_ = "string",
+        json_path = ".status.operation.type",
+        description = "What the operator is carrying out"
     ),
     printcolumn(
         name = "Memory",
@@ -70,12 +76,47 @@ pub const MAX_NAME_BYTES: usize = 40;
         description = "Memory of each node"
     ),
     printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.version",
+        description = "Version that the nodes run"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Ring",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="RingConverged")].reason"#,
+        description = "Whether every slot is where it should be",
+        priority = 1
+    ),
+    printcolumn(
         name = "Epoch",
         type_ = "integer",
         json_path = ".status.ring.epoch",
-        description = "Epoch of the ring document"
+        description = "Epoch of the ring document",
+        priority = 1
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Image",
+        type_ = "string",
+        json_path = ".status.image",
+        description = "Image that new nodes get",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.endpoints.client",
+        description = "Where Redis cluster clients begin",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.summary.message",
+        description = "What the status means, and what goes on",
+        priority = 1
+    ),
     validation = Rule::new("size(self.metadata.name) <= 40").message(message::NAME_LENGTH),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message(message::NAME_LABEL)
@@ -107,7 +148,8 @@ pub struct CacheClusterSpec {
     )]
     pub ttl: Ttl,
 
-    /// While true, changes of the spec wait. Nodes that die are replaced all the same, and hosts are drained.
+    /// While true, changes of the spec wait, and a roll under way stops. Nodes that die are replaced all the same, and hosts are
+    /// drained.
     #[serde(default)]
     pub paused: bool,
 

@@ -7,6 +7,7 @@ pub mod document;
 pub mod status;
 
 mod canonical;
+mod settings;
 
 pub use cluster::{CacheCluster, CacheClusterSpec, Ttl, crd_yaml};
 pub use document::{Document, DocumentError, Incarnation, Member, MemberState, Ports};

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::MAX_IMAGE_BYTES;
 use crate::document::{MAX_MEMBERS, MemberState};
 
 /// State of a cluster as the operator last saw it. Nothing in it changes every second: that is what metrics are for.
@@ -34,6 +35,16 @@ pub struct CacheClusterStatus {
     #[schemars(with = "RingStatus")]
     pub ring: Option<RingStatus>,
 
+    /// Image that new nodes get: the one of the spec, else the one that most nodes run, else the operator's own choice. Of nodes
+    /// without an image the version of their program.
+    #[schemars(length(max = MAX_IMAGE_BYTES))]
+    pub image: String,
+
+    /// Version that the members run which answer; where they differ all versions, the oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 64))]
+    pub version: Option<String>,
+
     /// The members of the ring, by name.
     #[schemars(
         length(max = MAX_MEMBERS),
@@ -46,7 +57,12 @@ pub struct CacheClusterStatus {
     #[schemars(with = "OperationStatus")]
     pub operation: Option<OperationStatus>,
 
-    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`, `Degraded`.
+    /// The rest of the status in a word and a sentence, for tables. Programs read the conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Summary")]
+    pub summary: Option<Summary>,
+
+    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`, `Degraded`, `UpToDate`.
     #[schemars(
         length(max = 16),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
@@ -86,9 +102,25 @@ pub struct MemberStatus {
     pub state: MemberState,
     /// Whether it answers.
     pub ready: bool,
+    /// Version of its program; absent while it does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 64))]
+    pub version: Option<String>,
     /// Slots that it should own under the ring document.
     #[schemars(range(min = 0, max = 16384))]
     pub slots: i32,
+}
+
+/// A status for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// The reason of the condition that matters most: of `Stalled` if it is true, else of `Reconciling` if calls fail, else of
+    /// `Ready` if it is false, else of `Degraded` if it is true, else that the cluster is paused, or of `Ready`.
+    #[schemars(length(max = 64))]
+    pub state: String,
+    /// What it means, and what goes on.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// The operation in progress.
@@ -129,8 +161,11 @@ pub mod condition {
     /// It serves, or not, and is not what it should be for longer than it should take: a person should look.
     pub const DEGRADED: &str = "Degraded";
 
+    /// Every node that answers is of the operator's version and as the spec wants it.
+    pub const UP_TO_DATE: &str = "UpToDate";
+
     /// All of them, in the order in which they are reported.
-    pub const ALL: [&str; 5] = [READY, RECONCILING, STALLED, RING_CONVERGED, DEGRADED];
+    pub const ALL: [&str; 6] = [READY, RECONCILING, STALLED, RING_CONVERGED, DEGRADED, UP_TO_DATE];
 }
 
 /// The reasons of conditions, a closed list. A condition in progress carries the operation's name instead where it says so.
@@ -170,8 +205,21 @@ pub mod reason {
     /// Stalled=True: the operator's own check refused its plan; a bug, nothing was changed.
     pub const PLAN_REFUSED: &str = "PlanRefused";
 
+    /// UpToDate=True: every node that answers is of the operator's version and as the spec wants it.
+    pub const UP_TO_DATE: &str = "UpToDate";
+    /// UpToDate=False: nodes were started as something else than the spec wants, and are to be replaced.
+    pub const ROLLING_OUT: &str = "RollingOut";
+    /// UpToDate=False: the spec uses a setting that nodes do not know.
+    pub const SETTING_UNKNOWN: &str = "SettingUnknown";
+    /// UpToDate=False: nodes are of an older version than the operator.
+    pub const OLDER_NODES: &str = "OlderNodes";
+    /// UpToDate=False: nodes are of a newer version than the operator.
+    pub const NEWER_NODES: &str = "NewerNodes";
+    /// UpToDate=False: no node answers, so nobody knows what runs.
+    pub const NO_ANSWER: &str = "NoAnswer";
+
     /// All of them.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 23] = [
         SERVING,
         SLOTS_WITHOUT_OWNER,
         NO_ENDPOINT,
@@ -189,6 +237,12 @@ pub mod reason {
         AS_EXPECTED,
         INVALID_SPEC,
         PLAN_REFUSED,
+        UP_TO_DATE,
+        ROLLING_OUT,
+        SETTING_UNKNOWN,
+        OLDER_NODES,
+        NEWER_NODES,
+        NO_ANSWER,
     ];
 }
 

@@ -123,7 +123,12 @@ fn columns_and_scale_point_to_fields_that_exist() {
     let version = &crd["spec"]["versions"][0];
     let columns = version["additionalPrinterColumns"].as_array().unwrap();
     let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["Nodes", "Ready", "Ring", "Memory", "Epoch", "Age"]);
+    let is_wide = |column: &Value| column["priority"] == 1;
+    let (short, wide) = names.split_at(names.len() - 5);
+    assert_eq!(short, ["Nodes", "Ready", "Status", "Operation", "Memory", "Version", "Age"]);
+    assert_eq!(wide, ["Ring", "Epoch", "Image", "Endpoint", "Message"]);
+    assert_eq!(columns.iter().filter(|column| is_wide(column)).count(), wide.len());
+    assert!(columns.iter().skip(short.len()).all(is_wide), "kubectl shows them in this order");
     let scale = &version["subresources"]["scale"];
     let paths =
         columns.iter().map(|column| &column["jsonPath"]).chain(scale.as_object().unwrap().values());
@@ -136,7 +141,7 @@ fn columns_and_scale_point_to_fields_that_exist() {
             fields.split('.').skip(1).fold(schema(), |at, name| at["properties"][name].clone());
         assert!(!found.is_null(), "{path} does not exist");
     }
-    let ring = columns[2]["jsonPath"].as_str().unwrap();
+    let ring = columns[7]["jsonPath"].as_str().unwrap();
     assert!(ring.contains(condition::RING_CONVERGED));
 }
 

@@ -83,7 +83,7 @@ impl<'a, N: Nodes> Execution<'a, N> {
                 let node = node(observation, name, uid)?;
                 // The address may be another pod's by now, which must not take what is not for it.
                 let to = node.state.as_ref().map(|state| state.incarnation.clone());
-                let settings = SettingsFor { to, settings: *settings };
+                let settings = SettingsFor { to, settings: (*settings).into() };
                 Ok(context.nodes.configure(&node.host, node.ports.admin, &settings).await?)
             }
             Step::StartNode { name, template, settings } => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ringcache_api::admin::{Heard, NodeState, NodeStats, Ownership, Settings};
+use ringcache_api::admin::{Heard, KnownSettings, NodeState, NodeStats, Ownership};
 use ringcache_tests::clock::wait_for;
 use ringcache_tests::cluster::state;
 use ringcache_tests::resp::Connection;
@@ -61,8 +61,8 @@ fn every_field_of_a_nodes_state_follows_what_happens() -> Result<()> {
     let Ownership { owned, sealed, handed_in, handed_out, adopted } = ownership;
     ensure!(owned == ranges(&document, first) && sealed.is_empty(), "{owned:?}, {sealed:?}");
     ensure!(handed_in == 0 && handed_out == 0 && adopted == 8192, "{said:?}");
-    let Settings { ttl_default_seconds, ttl_jitter_percent } = settings;
-    ensure!((ttl_default_seconds, ttl_jitter_percent) == (77, 3), "{settings:?}");
+    let KnownSettings { ttl_default_seconds, ttl_jitter_percent } = settings;
+    ensure!((ttl_default_seconds, ttl_jitter_percent) == (Some(77), Some(3)), "{settings:?}");
     let NodeStats {
         entries,
         used_bytes,

@@ -13,7 +13,8 @@ use crate::node::Node;
 /// The bounds that the node's flags have as well.
 const MAX_JITTER_PERCENT: u8 = 90;
 
-/// Takes effect for entries written from now on; answers with the settings in force. Settings for another incarnation change
+/// Takes effect for entries written from now on; answers with the settings in force. What the body does not name stays as it is:
+/// an older operator does not know of it. Settings for another incarnation change
 /// nothing: they are another pod's, whose address this one has now.
 pub(super) fn put(node: &Node, body: &[u8]) -> Response {
     let SettingsFor { to, settings } = match parse(body) {
@@ -27,6 +28,7 @@ pub(super) fn put(node: &Node, body: &[u8]) -> Response {
         let message = format!("the settings are for {to}: `to` must be {own} here, or absent");
         return reply::error(StatusCode::CONFLICT, code::OTHER_INCARNATION, message);
     }
+    let settings = settings.over(**node.settings.load());
     node.settings.store(Arc::new(settings));
     warp::reply::json(&settings).into_response()
 }
@@ -34,7 +36,7 @@ pub(super) fn put(node: &Node, body: &[u8]) -> Response {
 fn parse(body: &[u8]) -> Result<SettingsFor, String> {
     let asked: SettingsFor = serde_json::from_slice(body)
         .map_err(|error| format!("the settings cannot be read: {error}"))?;
-    if asked.settings.ttl_jitter_percent > MAX_JITTER_PERCENT {
+    if asked.settings.ttl_jitter_percent.is_some_and(|percent| percent > MAX_JITTER_PERCENT) {
         return Err(format!("`ttlJitterPercent` must be from 0 to {MAX_JITTER_PERCENT}"));
     }
     Ok(asked)

@@ -26,7 +26,7 @@ pub(super) async fn get(node: &Node) -> Response {
         epoch,
         checksum,
         ownership,
-        settings: **node.settings.load(),
+        settings: (**node.settings.load()).into(),
         stats: stats(node),
         heard,
         draining: node.draining.load(Ordering::Relaxed),

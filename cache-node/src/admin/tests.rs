@@ -190,7 +190,7 @@ async fn the_state_says_who_the_node_is_what_it_owns_and_what_it_holds() {
     );
     assert_eq!((state.epoch, state.checksum), (7, pushed.checksum));
     assert_eq!(state.ownership.owned, [(0, 99), (200, 200)]);
-    assert_eq!(state.settings, Settings::default());
+    assert_eq!(state.settings, Settings::default().into());
     let held = state.stats;
     assert_eq!((held.entries, held.hits, held.misses), (1, 1, 1));
     assert_eq!((held.limit_bytes, held.idle_ms), (268_435_456, None));
@@ -211,6 +211,16 @@ async fn settings_are_changed_live_and_bad_ones_change_nothing() {
         assert_eq!((status, answer.contains("InvalidSettings")), (422, true), "{answer}");
     }
     assert_eq!(**admin.node.settings.load(), expected);
+}
+
+#[tokio::test]
+async fn settings_that_an_older_operator_does_not_name_stay_and_those_of_a_newer_one_are_ignored() {
+    let admin = serve_oak().await;
+    let body = r#"{"ttlDefaultSeconds":300,"ttlJitterPercent":20}"#;
+    assert_eq!(send(&admin, "PUT", "/admin/v1/settings", body).await.0, 200);
+    let other = r#"{"ttlDefaultSeconds":60,"eviction":"LFU"}"#;
+    let in_force = r#"{"ttlDefaultSeconds":60,"ttlJitterPercent":20}"#;
+    assert_eq!(send(&admin, "PUT", "/admin/v1/settings", other).await, (200, in_force.into()));
 }
 
 #[tokio::test]

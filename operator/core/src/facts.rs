@@ -39,6 +39,11 @@ impl Observed {
         self.stored().is_some_and(|document| document.gone.contains(incarnation))
     }
 
+    /// Whether another node must take the place of this one: its host is about to go, or it was started as something else.
+    pub(crate) fn must_be_replaced(&self, node: &ObservedNode, intent: &Intent) -> bool {
+        node.draining || !intent.paused && node.template != self.template(intent)
+    }
+
     /// Whether what is left of the node stays as evidence until it is worth another try, which a node started otherwise is at
     /// once.
     pub fn awaits_retry(&self, node: &ObservedNode, intent: &Intent) -> bool {

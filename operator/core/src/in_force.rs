@@ -41,7 +41,10 @@ pub fn in_force(cluster: &CacheCluster, last: Option<&CacheClusterSpec>) -> Resu
     // It was valid once. By a rule that has come since it need not be any more, which is no reason to leave the cluster alone.
     let intent = last.and_then(|spec| Intent::read(spec, is_deleted));
     match last.cloned().zip(intent) {
-        Some((spec, intent)) => Ok(InForce { spec, intent, held: Some(held) }),
+        Some((spec, intent)) => {
+            let intent = Intent { paused: held == Held::Paused, ..intent };
+            Ok(InForce { spec, intent, held: Some(held) })
+        }
         None => Err(held),
     }
 }

@@ -16,6 +16,8 @@ pub struct Intent {
     pub memory_bytes: u64,
     /// What nodes are told live.
     pub settings: Settings,
+    /// Whether changes of the spec wait: no node is replaced for what it was started as.
+    pub paused: bool,
     /// The resource is being deleted: everything goes, whatever else the spec says.
     pub deleting: bool,
 }
@@ -30,6 +32,7 @@ impl Intent {
                 ttl_default_seconds: spec.ttl.default_seconds.try_into().ok()?,
                 ttl_jitter_percent: spec.ttl.jitter_percent.try_into().ok()?,
             },
+            paused: spec.paused,
             deleting,
         })
     }

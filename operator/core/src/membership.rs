@@ -6,7 +6,7 @@ use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::{Document, Incarnation, Member, MemberState};
 
 use crate::facts::number;
-use crate::{Intent, Observed, ObservedNode, Phase, Said, Template};
+use crate::{Intent, Observed, ObservedNode, Phase, Said};
 
 /// Those that are there begin without the others when these have been waited for so long, in seconds: each slot would move
 /// once if all joined at once, but one node that cannot start must not keep the others from serving.
@@ -31,7 +31,7 @@ pub(crate) struct Membership<'a> {
 }
 
 /// Decides the membership.
-pub(crate) fn next<'a>(intent: &Intent, observed: &'a Observed) -> Membership<'a> {
+pub(crate) fn next<'a>(intent: &'a Intent, observed: &'a Observed) -> Membership<'a> {
     let mut roster = Roster::of(intent, observed);
     roster.let_stopping_leave();
     roster.fill();
@@ -47,8 +47,8 @@ pub(crate) fn next<'a>(intent: &Intent, observed: &'a Observed) -> Membership<'a
 struct Roster<'a> {
     observed: &'a Observed,
     ring: Option<&'a Document>,
+    intent: &'a Intent,
     wanted: usize,
-    template: Template,
     members: Vec<Member>,
     /// New nodes of the wanted template that answer, on hosts that stay.
     spares: Vec<&'a ObservedNode>,
@@ -60,7 +60,7 @@ struct Roster<'a> {
 }
 
 impl<'a> Roster<'a> {
-    fn of(intent: &Intent, observed: &'a Observed) -> Self {
+    fn of(intent: &'a Intent, observed: &'a Observed) -> Self {
         let ring = observed.ring();
         let template = observed.template(intent);
         let members = ring.map_or_else(|| survivors(observed), |ring| remaining(observed, ring));
@@ -114,8 +114,8 @@ impl<'a> Roster<'a> {
         Self {
             observed,
             ring,
+            intent,
             wanted: intent.nodes,
-            template,
             members,
             spares,
             coming,
@@ -140,9 +140,9 @@ impl<'a> Roster<'a> {
         self.node_of(member).is_some_and(|node| node.draining)
     }
 
-    /// Whether another node must take the member's place: its host is about to go, or it was started as something else.
+    /// Whether another node must take the member's place.
     fn is_to_replace(&self, member: &Member) -> bool {
-        self.node_of(member).is_some_and(|node| node.draining || node.template != self.template)
+        self.node_of(member).is_some_and(|node| self.observed.must_be_replaced(node, self.intent))
     }
 
     /// A node that was told to end, by whomever, hands over while it still can.

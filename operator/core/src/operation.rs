@@ -31,9 +31,8 @@ pub(crate) fn operation(
         members.filter(|m| m.state == state).map(|m| &m.uid).collect()
     };
     let (joining, leaving) = (with(MemberState::Joining), with(MemberState::Leaving));
-    let template = observed.template(intent);
     let is_to_replace = |m: &&Member| {
-        observed.node(&m.uid).is_some_and(|node| node.draining || node.template != template)
+        observed.node(&m.uid).is_some_and(|node| observed.must_be_replaced(node, intent))
     };
     let to_replace = ring.members.iter().filter(is_to_replace).count();
     let staying = ring.members.iter().filter(|m| m.state != MemberState::Leaving).count();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::Lag;
 use ringcache_api::Document;
 use ringcache_api::admin::Settings;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ pub struct Plan<S = Draft> {
     operation: Operation,
     steps: Vec<Step>,
     notes: Vec<Note>,
+    lag: Lag,
     #[serde(skip)]
     state: PhantomData<S>,
 }
@@ -30,13 +32,19 @@ pub struct Plan<S = Draft> {
 impl Plan<Draft> {
     /// A plan of anybody's making. Only a checked one can be executed.
     pub fn new(operation: Operation, steps: Vec<Step>, notes: Vec<Note>) -> Self {
-        Self { operation, steps, notes, state: PhantomData }
+        Self { operation, steps, notes, lag: Lag::default(), state: PhantomData }
+    }
+
+    /// The plan, with how the nodes are behind what is wanted.
+    pub(crate) fn with_lag(mut self, lag: Lag) -> Self {
+        self.notes.extend(lag.notes());
+        Self { lag, ..self }
     }
 
     /// Only for `check`, after it has found nothing.
     pub(crate) fn into_checked(self) -> Plan<Checked> {
-        let Self { operation, steps, notes, state: PhantomData } = self;
-        Plan { operation, steps, notes, state: PhantomData }
+        let Self { operation, steps, notes, lag, state: PhantomData } = self;
+        Plan { operation, steps, notes, lag, state: PhantomData }
     }
 }
 
@@ -54,6 +62,11 @@ impl<S> Plan<S> {
     /// What it waits for, and warnings.
     pub fn notes(&self) -> &[Note] {
         &self.notes
+    }
+
+    /// How the nodes are behind what is wanted, whether or not this plan mends it.
+    pub fn lag(&self) -> &Lag {
+        &self.lag
     }
 
     /// Whether something is under way that no event announces, so that it is worth observing again soon.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use ringcache_api::Document;
 
 use crate::facts::number;
+use crate::lag::Lag;
 use crate::membership::{self, Membership};
 use crate::plan::{Draft, Operation, Plan, Step};
 use crate::{Intent, Observed, ObservedNode, Phase, document, operation};
@@ -14,6 +15,10 @@ pub fn plan(intent: &Intent, observed: &Observed) -> Plan<Draft> {
     if intent.deleting {
         return Plan::new(Operation::Delete, delete(observed), Vec::new());
     }
+    decide(intent, observed).with_lag(Lag::of(intent, observed))
+}
+
+fn decide(intent: &Intent, observed: &Observed) -> Plan<Draft> {
     let membership = membership::next(intent, observed);
     let document = document::next(observed, &membership);
     let mut steps = Vec::new();
@@ -61,10 +66,11 @@ fn push(observed: &Observed, document: &Document) -> Vec<Step> {
         .collect()
 }
 
+/// Nodes are asked for what they know only: what one of an older version does not know it would never report.
 fn configure(intent: &Intent, observed: &Observed) -> Vec<Step> {
     let differs = by_number(observed).into_iter().filter(|node| {
         node.phase != Phase::Stopping
-            && observed.state(node).is_some_and(|state| state.settings != intent.settings)
+            && observed.state(node).is_some_and(|state| !state.settings.agree_with(intent.settings))
     });
     differs
         .map(|node| Step::Configure {

@@ -1,7 +1,7 @@
 //! What is read of a node's answer about itself.
 
 use ringcache_api::Incarnation;
-use ringcache_api::admin::{Heard, NodeState, NodeStats, Ownership, Sealed, Settings};
+use ringcache_api::admin::{Heard, KnownSettings, NodeState, NodeStats, Ownership, Sealed};
 use ringcache_ring::SlotSet;
 
 /// The fields of a node's answer that are read, and no others. A test of real nodes shows that each of them is filled there.
@@ -13,6 +13,8 @@ pub struct Said<'a> {
     pub incarnation: &'a Incarnation,
     /// Uid of the cluster it was started for.
     pub cluster_uid: &'a str,
+    /// Version of its program.
+    pub version: &'a str,
     /// Epoch of the newest document it has accepted; 0 = none.
     pub epoch: u64,
     /// Checksum of that document; empty = none.
@@ -25,8 +27,8 @@ pub struct Said<'a> {
     pub handed_in: u64,
     /// Slots adopted since the process started.
     pub adopted: u64,
-    /// The settings in force.
-    pub settings: Settings,
+    /// The settings in force, as far as it knows them.
+    pub settings: KnownSettings,
     /// Live entries.
     pub entries: u64,
     /// Bytes of entries and their index.
@@ -49,7 +51,7 @@ impl<'a> From<&'a NodeState> for Said<'a> {
             name,
             incarnation,
             cluster_uid,
-            program: _,
+            program,
             epoch,
             checksum,
             ownership,
@@ -76,6 +78,7 @@ impl<'a> From<&'a NodeState> for Said<'a> {
             name,
             incarnation,
             cluster_uid,
+            version: program,
             epoch: *epoch,
             checksum,
             owned,

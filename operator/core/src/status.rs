@@ -11,6 +11,13 @@ use crate::{Held, Observed, Violation};
 
 mod under_way;
 
+mod summary;
+mod up_to_date;
+
+use summary::summary;
+pub use up_to_date::VERSION;
+use up_to_date::{up_to_date, version, versions};
+
 /// Label that all nodes of a cluster carry; its value is the cluster's name.
 pub const CLUSTER_LABEL: &str = "ringcache.dev/cluster";
 
@@ -88,7 +95,10 @@ pub fn status(
             epoch: ring.epoch.try_into().unwrap_or(i64::MAX),
             checksum: ring.checksum.clone(),
         }),
+        image: observed.program.clone(),
+        version: versions(observed),
         members: ring.map(|ring| members(ring, observed)).unwrap_or_default(),
+        summary: None,
         operation: None,
         conditions: Vec::new(),
     };
@@ -99,9 +109,11 @@ pub fn status(
         stalled(outcome),
         ring_converged(outcome, observed),
         under_way::degraded(outcome, status.operation.as_ref(), now),
+        up_to_date(outcome, observed),
     ];
     let conditions = verdicts.map(|verdict| verdict.condition(observed.generation, previous, now));
     status.conditions = conditions.into();
+    status.summary = Some(summary(&status.conditions, status.operation.as_ref()));
     status
 }
 
@@ -118,6 +130,7 @@ pub fn unobserved(
     status.conditions.retain(|condition| condition.type_ != failing.type_);
     // In the order of the others.
     status.conditions.insert(status.conditions.len().min(1), failing);
+    status.summary = Some(summary(&status.conditions, status.operation.as_ref()));
     status
 }
 
@@ -135,6 +148,7 @@ fn members(ring: &Document, observed: &Observed) -> Vec<MemberStatus> {
         name: m.name.clone(),
         state: m.state,
         ready: observed.state_of(&m.uid).is_some(),
+        version: observed.state_of(&m.uid).map(version),
         slots: count(ring.intended(&m.name).len()),
     };
     ring.members.iter().map(member).collect()

@@ -291,7 +291,8 @@ async fn settings_are_addressed_to_the_run_of_the_node_that_was_observed() {
     let step = Step::Configure { name: "web-0".into(), uid: "uid-web-0".into(), settings };
     let world = World::with_ring(3);
     world.execute(&step).await.unwrap();
-    let expected = SettingsFor { to: Some(Incarnation::new("uid-web-0", "1")), settings };
+    let expected =
+        SettingsFor { to: Some(Incarnation::new("uid-web-0", "1")), settings: settings.into() };
     assert_eq!(*world.nodes.configured.lock().unwrap(), [expected]);
 }
 

@@ -117,7 +117,7 @@ pub(crate) fn answer(name: &str) -> NodeState {
         epoch: 0,
         checksum: String::new(),
         ownership: Ownership::default(),
-        settings: Settings::default(),
+        settings: Settings::default().into(),
         stats: NodeStats::default(),
         heard: Vec::new(),
         draining: false,

@@ -69,7 +69,7 @@ impl Executor {
                 let port = self.record(name, uid)?.ports.admin;
                 let node = observed.nodes.iter().find(|node| node.uid == *uid);
                 let to = node.and_then(|node| node.state.as_ref()).map(|s| s.incarnation.clone());
-                let settings = SettingsFor { to, settings: *settings };
+                let settings = SettingsFor { to, settings: (*settings).into() };
                 let configured = self.admin.configure(HOST, port, &settings).await;
                 configured.with_context(|| format!("configuring {name}"))?;
                 Ok(Some(format!("{name} has new settings")))

@@ -20,7 +20,7 @@ pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> Observed
         epoch: 0,
         checksum: String::new(),
         ownership: Ownership { owned: owned.to_vec(), handed_in, ..Ownership::default() },
-        settings: Settings::default(),
+        settings: Settings::default().into(),
         stats: NodeStats::default(),
         heard: Vec::new(),
         draining: false,

@@ -65,8 +65,10 @@ fn text(cluster: &CacheCluster, status: &CacheClusterStatus, observed: &Observed
         .iter()
         .map(|c| [c.type_.clone(), c.status.clone(), c.reason.clone(), c.message.clone()]);
     let epoch = status.ring.as_ref().map_or_else(|| "none".to_owned(), |r| r.epoch.to_string());
+    let state = status.summary.as_ref().map_or("Unknown", |summary| summary.state.as_str());
+    let version = status.version.as_deref().unwrap_or("unknown");
     format!(
-        "{}: {} of {} nodes ready, ring epoch {epoch}\n\n{}\n{}",
+        "{}: {state}, {} of {} nodes ready, version {version}, ring epoch {epoch}\n\n{}\n{}",
         cluster_ref(cluster).name,
         status.ready_nodes,
         cluster.spec.nodes,

@@ -178,7 +178,7 @@ impl Plane {
             let message = format!("the settings are for {to}");
             return Some(Err(Refusal { code: code::OTHER_INCARNATION, message }));
         }
-        node.settings = asked.settings;
+        node.settings = asked.settings.over(node.settings);
         Some(Ok(()))
     }
 

@@ -249,6 +249,27 @@ fn a_paused_cluster_is_repaired_as_its_last_spec_wants_it() {
 }
 
 #[test]
+fn a_pause_stops_a_roll_after_the_node_at_hand_and_drains_go_on() {
+    let mut world = World::steady(3);
+    world.edit(|spec| spec.memory.0 = "512Mi".into());
+    (0..4).for_each(|_| drop(world.round()));
+    world.edit(|spec| spec.paused = true);
+    world.settle();
+    let outdated = |world: &World| {
+        let nodes = world.observe().nodes;
+        nodes.iter().filter(|node| node.template.memory_bytes == 256 << 20).count()
+    };
+    assert_eq!(outdated(&world), 2);
+    let name = world.nodes.iter().find(|node| node.name != "simple-web-3").unwrap().name.clone();
+    world.node(&name).draining = true;
+    world.settle();
+    assert_eq!((world.nodes.len(), outdated(&world)), (3, 1));
+    world.edit(|spec| spec.paused = false);
+    world.settle();
+    assert_eq!(outdated(&world), 0);
+}
+
+#[test]
 fn a_cluster_whose_spec_has_become_invalid_is_repaired_and_drained() {
     let mut world = World::steady(3);
     world.edit(|spec| (spec.nodes, spec.memory.0) = (0, "1Ki".into()));

@@ -12,5 +12,6 @@ mod simulation;
 mod specs;
 #[cfg(test)]
 mod statuses;
+mod versions;
 #[cfg(test)]
 mod world;

@@ -2,7 +2,7 @@
 
 use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Sealed, Settings};
 use ringcache_api::{Document, Incarnation, Ports};
-use ringcache_operator_core::{ObservedNode, Phase, Template};
+use ringcache_operator_core::{ObservedNode, Phase, Template, VERSION};
 use ringcache_ring::SlotSet;
 
 use crate::world::cluster_ref;
@@ -157,7 +157,7 @@ impl Node {
             name: self.name.clone(),
             incarnation: self.incarnation(),
             cluster_uid: cluster_ref().uid,
-            program: self.template.program.clone(),
+            program: VERSION.to_owned(),
             epoch: self.epoch(),
             checksum: self.document.as_ref().map(|d| d.checksum.clone()).unwrap_or_default(),
             ownership: Ownership {
@@ -169,7 +169,7 @@ impl Node {
                     .collect(),
                 ..Ownership::default()
             },
-            settings: self.settings,
+            settings: self.settings.into(),
             stats: NodeStats { used_bytes: self.used_bytes, ..NodeStats::default() },
             heard: Vec::new(),
             draining: false,

@@ -54,12 +54,13 @@ fn bad_specs_of_the_shared_table_are_refused_with_all_their_problems() {
 
 #[test]
 fn every_field_reaches_the_intent() {
-    let more = "  memory: 1Gi\n  ttl: {defaultSeconds: 300, jitterPercent: 20}";
+    let more = "  memory: 1Gi\n  ttl: {defaultSeconds: 300, jitterPercent: 20}\n  paused: true";
     let mut cluster = spec(5, more);
     let expected = Intent {
         nodes: 5,
         memory_bytes: 1 << 30,
         settings: Settings { ttl_default_seconds: 300, ttl_jitter_percent: 20 },
+        paused: true,
         deleting: false,
     };
     assert_eq!(validate(&cluster), Ok(expected.clone()));

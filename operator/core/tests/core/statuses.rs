@@ -38,6 +38,7 @@ fn a_steady_cluster_is_ready_and_nothing_else() {
             "Stalled=False (AsExpected)",
             "RingConverged=True (Converged)",
             "Degraded=False (AsExpected)",
+            "UpToDate=True (UpToDate)",
         ]
     );
     assert_eq!((status.observed_generation, status.nodes, status.ready_nodes), (1, 3, 3));
@@ -59,6 +60,7 @@ fn a_new_cluster_is_not_ready_until_it_serves() {
             "Stalled=False (AsExpected)",
             "RingConverged=False (NoRing)",
             "Degraded=False (AsExpected)",
+            "UpToDate=False (NoAnswer)",
         ]
     );
     world.settle();
@@ -239,7 +241,7 @@ fn nodes_that_were_waited_for_in_vain_are_missing() {
     (0..8).for_each(|_| drop(world.round()));
     let status = report(&world, None, 0);
     assert_eq!(
-        conditions(&status)[3..],
+        conditions(&status)[3..5],
         ["RingConverged=True (Converged)", "Degraded=True (NodesMissing)"]
     );
     assert_eq!(

@@ -15,7 +15,6 @@ pub(crate) struct PodView {
     pub(crate) uid: String,
     pub(crate) host: String,
     address: String,
-    image: String,
     env: Vec<(String, String)>,
     /// Its container runs, whether the pod is being deleted or not.
     pub(crate) running: bool,
@@ -42,7 +41,6 @@ impl PodView {
             uid: text("/metadata/uid"),
             host: text("/spec/nodeName"),
             address: text("/status/podIP"),
-            image: text("/spec/containers/0/image"),
             env: variables.into_iter().flatten().filter_map(variable).collect(),
             running: text("/status/phase") == "Running" && !text("/status/podIP").is_empty(),
             deleting: pod.pointer("/metadata/deletionTimestamp").is_some_and(|v| !v.is_null()),
@@ -65,7 +63,6 @@ impl PodView {
             incarnation: Incarnation::new(&self.uid, "1"),
             cluster_uid: self.variable("RINGCACHE_CLUSTER_UID").to_owned(),
             address: self.address.clone(),
-            image: self.image.clone(),
             settings: Settings {
                 ttl_default_seconds: self
                     .variable("RINGCACHE_TTL_DEFAULT_SECONDS")

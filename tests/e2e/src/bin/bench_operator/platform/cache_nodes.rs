@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Settings, code};
+use ringcache_api::admin::{
+    ADMIN_VERSION, KnownSettings, NodeState, NodeStats, Ownership, Settings, code,
+};
 use ringcache_api::{Document, Incarnation};
 use ringcache_ring::SlotSet;
 
@@ -68,9 +70,9 @@ impl CacheNodes {
     }
 
     /// Gives settings to the node at that address.
-    pub(super) fn configure(&self, address: Ipv4Addr, settings: Settings) {
+    pub(super) fn configure(&self, address: Ipv4Addr, settings: KnownSettings) {
         if let Some(node) = self.lock().nodes.get_mut(&address) {
-            node.settings = settings;
+            node.settings = settings.over(node.settings);
         }
     }
 
@@ -164,7 +166,7 @@ impl Node {
                 owned: self.owned.ranges().map(std::ops::RangeInclusive::into_inner).collect(),
                 ..Ownership::default()
             },
-            settings: self.settings,
+            settings: self.settings.into(),
             stats: NodeStats::default(),
             heard: Vec::new(),
             draining: false,
