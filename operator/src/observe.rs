@@ -38,6 +38,8 @@ mod tests;
 mod trouble;
 
 pub(crate) use pods::is_ours;
+#[cfg(test)]
+pub(crate) use program::template;
 pub(crate) use rest::failures;
 
 /// One look at a cluster.
@@ -221,7 +223,10 @@ fn nodes<N: Nodes>(
     let silences = context.reach.note(&name, silent);
     let lost = lost(context, pods, document, &answers, &silences);
     let nodes = pods.iter().zip(&answers);
-    nodes.map(|(pod, state)| node(context, pod, state.as_ref(), &lost, &silences)).collect()
+    let node = |(pod, state): (&Pod, &Option<NodeState>)| {
+        node(context, cluster, pod, state.as_ref(), &lost, &silences)
+    };
+    nodes.map(node).collect()
 }
 
 /// The uids of the pods that are proven lost with their hosts.
@@ -282,6 +287,7 @@ fn standing<N: Nodes>(context: &Context<N>, pod: &Pod) -> Option<Standing> {
 
 fn node<N: Nodes>(
     context: &Context<N>,
+    cluster: &CacheCluster,
     pod: &Pod,
     state: Option<&NodeState>,
     lost: &HashSet<String>,
@@ -302,7 +308,7 @@ fn node<N: Nodes>(
         uid,
         host: address(pod).unwrap_or_default().to_owned(),
         ports: PORTS,
-        template: program::template(pod),
+        template: program::template(pod, &cluster.spec),
         phase,
         state: state.cloned(),
         draining: standing.is_some_and(|standing| standing.cordoned),

@@ -4,18 +4,11 @@ use std::collections::BTreeMap;
 
 use ringcache_api::CacheClusterSpec;
 use ringcache_api::cluster::{Resources, Scheduling};
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// What is fingerprinted.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Inputs<'a> {
-    image_pull_secret_names: &'a [String],
-    resources: Resources,
-    scheduling: Scheduling,
-}
+/// Fields of a spec that differ from their defaults, each with a short name for its value.
+pub type Fields = BTreeMap<String, String>;
 
 /// The fingerprint of what `spec` wants of pods.
 ///
@@ -23,6 +16,36 @@ struct Inputs<'a> {
 /// otherwise restart every node of every cluster. For the same reason fields that have their default value are left out:
 /// a field that a later version adds changes no fingerprint until somebody uses it.
 pub fn fingerprint(spec: &CacheClusterSpec) -> String {
+    let mut hash = Sha256::new();
+    for (path, value) in leaves(spec).values().flatten() {
+        hash.update(format!("{path}={value}\n"));
+    }
+    short(hash)
+}
+
+/// The same field by field, so that an operator of another version can leave out those that it does not know.
+pub fn fields(spec: &CacheClusterSpec) -> Fields {
+    let name = |leaves: &Leaves| {
+        let hash = leaves.iter().fold(Sha256::new(), |hash, (path, value)| {
+            hash.chain_update(format!("{path}={value}\n"))
+        });
+        short(hash)
+    };
+    let fields = leaves(spec);
+    let used = fields.into_iter().filter(|(_, leaves)| !leaves.is_empty());
+    used.map(|(field, leaves)| (field.to_owned(), name(&leaves))).collect()
+}
+
+/// Whether a pod with these fields is what `spec` wants, as far as this operator knows the fields. An older operator would
+/// otherwise replace every pod that makes use of a newer field, and the newer one would put them back.
+pub fn fits(fields: &Fields, spec: &CacheClusterSpec) -> bool {
+    let known = inputs(spec).map(|(field, _)| field);
+    let of_pod = fields.iter().filter(|(field, _)| known.contains(&field.as_str()));
+    of_pod.eq(&self::fields(spec))
+}
+
+/// What is fingerprinted, by field and in the order of their names.
+fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 8] {
     // Without `..`: whoever adds a field must say here whether it takes a new pod.
     let CacheClusterSpec {
         nodes: _,
@@ -31,23 +54,21 @@ pub fn fingerprint(spec: &CacheClusterSpec) -> String {
         paused: _,
         image: _,
         image_pull_secret_names,
-        resources,
-        scheduling,
+        resources: Resources { cpu_request, cpu_limit },
+        scheduling:
+            Scheduling { node_selector, tolerations, zone_spread, host_spread, priority_class_name },
         inherit: _,
     } = spec;
-    let inputs = Inputs {
-        image_pull_secret_names,
-        resources: resources.clone(),
-        scheduling: scheduling.clone(),
-    };
-    let default = leaves(&Inputs::default());
-    let mut leaves = leaves(&inputs);
-    leaves.retain(|path, value| default.get(path) != Some(value));
-    let mut hash = Sha256::new();
-    for (path, value) in &leaves {
-        hash.update(format!("{path}={value}\n"));
-    }
-    short(hash)
+    [
+        ("imagePullSecretNames", json!(image_pull_secret_names)),
+        ("resources.cpuLimit", json!(cpu_limit)),
+        ("resources.cpuRequest", json!(cpu_request)),
+        ("scheduling.hostSpread", json!(host_spread)),
+        ("scheduling.nodeSelector", json!(node_selector)),
+        ("scheduling.priorityClassName", json!(priority_class_name)),
+        ("scheduling.tolerations", json!(tolerations)),
+        ("scheduling.zoneSpread", json!(zone_spread)),
+    ]
 }
 
 /// A name of twelve hex characters.
@@ -56,11 +77,24 @@ pub(super) fn short(hash: Sha256) -> String {
     digest.iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Every value with its path, in an order that does not depend on how maps are kept.
-fn leaves(inputs: &Inputs<'_>) -> BTreeMap<String, String> {
-    let mut leaves = BTreeMap::new();
-    collect("", &serde_json::to_value(inputs).unwrap_or_default(), &mut leaves);
-    leaves
+/// Values with their paths, in an order that does not depend on how maps are kept.
+type Leaves = BTreeMap<String, String>;
+
+/// The values of each field that are not the default ones.
+fn leaves(spec: &CacheClusterSpec) -> BTreeMap<&'static str, Leaves> {
+    let all = |(field, value): (&'static str, Value)| {
+        let path = field.split('.').fold(String::new(), |path, name| format!("{path}/{name:?}"));
+        let mut leaves = Leaves::new();
+        collect(&path, &value, &mut leaves);
+        (field, leaves)
+    };
+    let default = BTreeMap::from(inputs(&CacheClusterSpec::default()).map(all));
+    let mut fields = BTreeMap::from(inputs(spec).map(all));
+    for (field, leaves) in &mut fields {
+        let default = default.get(field);
+        leaves.retain(|path, value| default.and_then(|default| default.get(path)) != Some(value));
+    }
+    fields
 }
 
 fn collect(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {

@@ -15,6 +15,9 @@ use crate::Error;
 pub const FIELD_MANAGER: &str = "ringcache-operator";
 /// Annotation of a pod: what it was started as, as JSON of a [`Template`](ringcache_operator_core::Template).
 pub const TEMPLATE: &str = "ringcache.dev/template";
+/// Annotation of a pod: the fields of the spec that went into its fingerprint, as JSON of
+/// [`Fields`](super::fingerprint::Fields). Absent from pods of operators that did not know of it.
+pub const FIELDS: &str = "ringcache.dev/fields";
 /// Annotation of a pod: how many failed ones, each soon after its start, it comes after.
 pub const FAILURES: &str = "ringcache.dev/failures";
 /// Annotation of a pod: the keys that it has from its cluster, so that they can be taken away again.

@@ -17,6 +17,7 @@ use ringcache_api::{CacheCluster, Ports, cluster};
 use ringcache_operator_core::Template;
 use serde_json::json;
 
+use super::fingerprint::fields;
 use super::{meta, services};
 
 /// Name of the only container.
@@ -38,6 +39,7 @@ pub fn pod(
 ) -> Pod {
     let (labels, mut annotations) = meta::pod_labels_and_annotations(cluster);
     annotations.insert(meta::TEMPLATE.to_owned(), json!(template).to_string());
+    annotations.insert(meta::FIELDS.to_owned(), json!(fields(&cluster.spec)).to_string());
     if failures > 0 {
         annotations.insert(meta::FAILURES.to_owned(), failures.to_string());
     }

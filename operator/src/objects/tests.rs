@@ -11,6 +11,7 @@ use crate::observe::fixture::{self, cluster, template};
 
 mod pod_security;
 mod repair;
+mod versions;
 
 /// `INSTA_UPDATE=always cargo test -p ringcache-operator` rewrites the files in `tests/golden/`; read their diff.
 fn check(name: &str, object: impl serde::Serialize) {

@@ -3,22 +3,34 @@
 use std::cmp::Reverse;
 
 use k8s_openapi::api::core::v1::Pod;
-use ringcache_api::CacheCluster;
+use ringcache_api::{CacheCluster, CacheClusterSpec};
 use ringcache_operator_core::{ObservedNode, Phase, Template};
+use serde::de::DeserializeOwned;
 
-use crate::objects::meta::TEMPLATE;
+use crate::objects::fingerprint::{Fields, fingerprint, fits};
+use crate::objects::meta::{FIELDS, TEMPLATE};
 
 /// What a pod was started as, from its own record. Its spec does not tell: admission may have changed it.
 ///
 /// If somebody removed the record, the pod gets a template that no spec asks for: it is rolled like any out-of-date node, which
 /// costs a handover and no data. Guessing instead could leave a node in place that is not what the spec says.
-pub(super) fn template(pod: &Pod) -> Template {
-    let text = pod.metadata.annotations.as_ref().and_then(|annotations| annotations.get(TEMPLATE));
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Template {
-        memory_bytes: 0,
-        program: String::new(),
-        pod: "unknown".to_owned(),
-    })
+///
+/// A pod that an operator of another version started may have fields that this one does not know. If it is as `spec` wants it
+/// but for these, it gets the fingerprint of `spec`.
+pub(crate) fn template(pod: &Pod, spec: &CacheClusterSpec) -> Template {
+    let Some(started): Option<Template> = recorded(pod, TEMPLATE) else {
+        return Template { memory_bytes: 0, program: String::new(), pod: "unknown".to_owned() };
+    };
+    let fields: Option<Fields> = recorded(pod, FIELDS);
+    if fields.is_some_and(|fields| fits(&fields, spec)) {
+        return Template { pod: fingerprint(spec), ..started };
+    }
+    started
+}
+
+fn recorded<T: DeserializeOwned>(pod: &Pod, annotation: &str) -> Option<T> {
+    let text = pod.metadata.annotations.as_ref()?.get(annotation)?;
+    serde_json::from_str(text).ok()
 }
 
 /// The image of new nodes. Where the spec names none it is the one that most nodes run already, and the operator's own
