@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod check;
+pub mod claim;
 pub mod client;
 pub mod clock;
 pub mod config;

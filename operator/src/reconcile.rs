@@ -18,8 +18,9 @@ use ringcache_operator_core::{
     Checked, Observed, Outcome, Plan, Planned, Step, Trouble, check, plan,
 };
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
+use crate::claim::left_to;
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{EventReason, Notice};
@@ -124,6 +125,10 @@ impl<N: Nodes> Reconciler<N> {
     }
 
     async fn pass(&self, key: &Key) -> Result<Next, Error> {
+        if let Some(other) = left_to(&self.context, &key.namespace).await? {
+            self.leave_to(key, &other);
+            return Ok(Next::Resync);
+        }
         let Some(resource) = resource(&self.context, &key.namespace, &key.name).await? else {
             return Ok(Next::Gone);
         };
@@ -158,6 +163,13 @@ impl<N: Nodes> Reconciler<N> {
         let reported = self.report(key, &observation, outcome).await;
         done.and(reported)?;
         Ok(self.next(key, &plan, observed))
+    }
+
+    /// Says in the log who looks after the cluster instead. An event would be one more for its owner to wonder about.
+    fn leave_to(&self, key: &Key, other: &str) {
+        if self.memory.of(key, |notes| notes.is_news(other)) {
+            info!(namespace = key.namespace, name = key.name, other, "left to another operator");
+        }
     }
 
     async fn report(

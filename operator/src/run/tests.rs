@@ -99,6 +99,42 @@ async fn seconds(n: u64) {
     sleep(Duration::from_secs(n)).await;
 }
 
+/// Where the namespace says who serves it.
+const CLAIM: &str = "/api/v1/namespaces/shop/configmaps/ringcache-operator";
+
+fn claim() -> serde_json::Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "ringcache-operator", "namespace": "shop"},
+        "data": {"operator": "team/other-operator"},
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_another_operator_serves_is_left_to_it_for_as_long_as_it_does() {
+    let stub = Stub::default();
+    stub.put(&path("web"), invalid("web"));
+    stub.put(CLAIM, claim());
+    let running = start(&stub, Config::default());
+    seconds(60).await;
+    assert_eq!(running.reconciles("web"), 0, "not even looked at");
+    assert_eq!(stub.count("PATCH "), 0);
+    stub.remove(CLAIM);
+    seconds(300).await;
+    assert!(running.stalled("web").is_some(), "within five minutes of the other one's removal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_of_chosen_namespaces_leaves_them_to_nobody() {
+    let stub = Stub::default();
+    stub.put(&path("web"), invalid("web"));
+    stub.put(CLAIM, claim());
+    let config = Config { namespaces: vec!["shop".into()], ..Config::default() };
+    let running = start(&stub, config);
+    seconds(60).await;
+    assert!(running.stalled("web").is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_invalid_spec_is_reported_once_and_looked_at_again_when_it_changes() {
     let stub = Stub::default();

@@ -248,6 +248,26 @@ fn two_releases_in_two_namespaces_share_no_object() -> Result<()> {
 }
 
 #[test]
+fn a_release_of_chosen_namespaces_claims_each_under_a_name_that_no_second_one_can_have()
+-> Result<()> {
+    let claims = |arguments: &[&str]| -> Result<Vec<(String, String)>> {
+        let objects = objects(arguments)?;
+        let maps = of_kind(&objects, "ConfigMap");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        ensure!(maps.iter().all(|map| map["metadata"]["name"] == "ringcache-operator"));
+        Ok(maps
+            .iter()
+            .map(|map| (text(&map["metadata"]["namespace"]), text(&map["data"]["operator"])))
+            .collect())
+    };
+    let chosen = claims(&["--set", "watchNamespaces={shop,search}"])?;
+    let claim = |namespace: &str| (namespace.to_owned(), format!("{NAMESPACE}/ringcache-operator"));
+    ensure!(chosen == [claim("shop"), claim("search")], "{chosen:?}");
+    ensure!(claims(&[])?.is_empty(), "one that serves all of them gives way");
+    Ok(())
+}
+
+#[test]
 fn optional_objects_appear_only_when_asked_for() -> Result<()> {
     let kinds = |values: &[&str]| -> Result<BTreeSet<String>> {
         Ok(set(values)?.iter().filter_map(|o| o["kind"].as_str().map(str::to_owned)).collect())
