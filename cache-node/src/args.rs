@@ -47,7 +47,7 @@ pub struct NodeArgs {
     /// Share in percent by which a default time to live may be shortened
     #[arg(long, env = "RINGCACHE_TTL_JITTER_PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=90))]
     pub ttl_jitter_percent: u8,
-    /// Seconds that the node goes on forwarding after SIGTERM at most
+    /// Seconds after SIGTERM within which the node must have handed over what it holds: then it ends
     #[arg(long, env = "RINGCACHE_GRACE_SECONDS", default_value_t = 20)]
     pub grace_seconds: u64,
 }

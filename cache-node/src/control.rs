@@ -78,6 +78,8 @@ impl Control {
                 let document = self.cluster.document();
                 let _ = reply.send(Knowledge {
                     epoch: self.cluster.epoch(),
+                    is_member: document
+                        .is_some_and(|d| d.incarnation(&self.node.incarnation).is_some()),
                     checksum: document.map_or_else(String::new, |d| d.checksum.clone()),
                     ownership: self.cluster.ownership(),
                     heard: self.cluster.heard(self.node.clock.monotonic_ms()),

@@ -7,6 +7,7 @@ pub mod bus;
 pub mod clock;
 pub mod control;
 pub mod counters;
+mod draining;
 pub mod housekeeping;
 pub mod http;
 pub mod memory;

@@ -21,6 +21,8 @@ pub struct Knowledge {
     pub epoch: u64,
     /// Its checksum; empty = none.
     pub checksum: String,
+    /// Whether that document names this process.
+    pub is_member: bool,
     /// What this node owns.
     pub ownership: Ownership,
     /// When this node last heard of each other member.

@@ -5,17 +5,17 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use ringcache_api::Incarnation;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::NodeArgs;
 use crate::control::Control;
+use crate::draining::drained;
 use crate::node::Node;
 use crate::requests::Request;
 use crate::resp::{self, Workers};
@@ -23,8 +23,6 @@ use crate::{admin, bus, housekeeping, http};
 
 /// Requests to the control thread, and batches from the bus, that may wait.
 const QUEUE: usize = 1024;
-/// A node that owns nothing leaves when no client has asked it for a key for this long.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Why a node did not start, or stopped unasked.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +44,8 @@ pub enum RunError {
 
 /// Runs a node until it is told to stop.
 ///
-/// SIGTERM: not ready, but it serves and forwards until it owns nothing and clients have turned elsewhere, or the grace
-/// period ends. SIGINT, or a second signal: it stops at once.
+/// SIGTERM: not ready, but it serves and forwards until it owns nothing and clients have turned elsewhere, nobody takes what it
+/// owns, or the grace period ends. SIGINT: it stops at once.
 pub fn run(args: NodeArgs) -> Result<(), RunError> {
     abort_on_panic();
     ringcache_store::allocator::use_one_arena();
@@ -156,7 +154,8 @@ fn service_thread(
     })
 }
 
-/// Resolves when the node should end.
+/// Resolves when the node should end. A second SIGTERM says nothing new: a kubelet that is restarted sends one to every pod that is
+/// ending, and would cut a long hand-over short.
 async fn until_told_to_stop(node: &Node) -> io::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
@@ -167,30 +166,8 @@ async fn until_told_to_stop(node: &Node) -> io::Result<()> {
     node.draining.store(true, Ordering::Relaxed);
     info!(grace_seconds = node.args.grace_seconds, "draining");
     tokio::select! {
-        () = drained(node) => {}
-        () = tokio::time::sleep(Duration::from_secs(node.args.grace_seconds)) => {}
+        why = drained(node) => info!(why, "drained"),
         _ = int.recv() => {}
-        _ = term.recv() => {}
     }
     Ok(())
-}
-
-/// Resolves when the node owns nothing and clients have turned elsewhere.
-async fn drained(node: &Node) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let (reply, answer) = oneshot::channel();
-        if node.control.send(Request::Knowledge(reply)).await.is_err() {
-            return;
-        }
-        let Ok(known) = answer.await else { return };
-        let last = node.counters.last_request_ms.load(Ordering::Relaxed);
-        let quiet_ms = node.clock.monotonic_ms().saturating_sub(last);
-        if known.ownership.owned.is_empty()
-            && known.ownership.sealed.is_empty()
-            && quiet_ms >= QUIET.as_millis() as u64
-        {
-            return;
-        }
-    }
 }

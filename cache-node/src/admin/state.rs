@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::requests::{Knowledge, Request};
 
 pub(super) async fn get(node: &Node) -> Response {
-    let Some(Knowledge { epoch, checksum, ownership, heard }) = knowledge(node).await else {
+    let Some(Knowledge { epoch, checksum, ownership, heard, .. }) = knowledge(node).await else {
         return reply::unavailable();
     };
     let state = NodeState {

@@ -47,7 +47,13 @@ async fn serve_oak() -> Admin {
                     let owned =
                         Ownership { owned: vec![(0, 99), (200, 200)], ..Ownership::default() };
                     let checksum = checksum.clone();
-                    let known = Knowledge { epoch, checksum, ownership: owned, heard: Vec::new() };
+                    let known = Knowledge {
+                        epoch,
+                        checksum,
+                        ownership: owned,
+                        heard: Vec::new(),
+                        is_member: true,
+                    };
                     answer.send(known).unwrap();
                 }
             }
