@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::runtime::reflector::{ObjectRef, Store};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
+mod taints;
+
+pub use taints::HostTaint;
+use taints::OUT_OF_SERVICE;
+
 /// How long after its start an operator waits for the first list of hosts. It may never come: who runs the operator may not
 /// want it to see hosts.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Who sets this taint has made sure that the host is off: Kubernetes, too, then removes its pods by force.
-const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 
 /// A `Node` object without what nobody here reads: a real one has kilobytes of images and addresses, and the store keeps
 /// all of them.
@@ -43,13 +45,6 @@ pub struct HostSpec {
     pub taints: Vec<HostTaint>,
 }
 
-/// A taint of a host, without its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostTaint {
-    /// Who set it, and why.
-    pub key: String,
-}
-
 /// How a host is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -74,30 +69,39 @@ impl Host {
         let ready =
             |condition: &HostCondition| condition.type_ == "Ready" && condition.status == "True";
         let ready = self.status.conditions.iter().any(ready);
+        let taints = self.spec.taints.iter().filter(|taint| taint.sends_away()).cloned();
+        let cordon = self.spec.unschedulable.then(HostTaint::cordon);
         Standing {
             ready,
-            cordoned: self.spec.unschedulable,
+            repels: taints.chain(cordon).collect(),
             out_of_service: !ready && self.spec.taints.iter().any(|t| t.key == OUT_OF_SERVICE),
         }
     }
 }
 
 /// How a host stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// Its kubelet is heard of. False also for a host that is not known to Kubernetes any more.
     pub ready: bool,
-    /// It takes no new pods: those on it are to go elsewhere.
-    pub cordoned: bool,
+    /// What keeps new pods from it, a cordon or taints: those on it that do not put up with it are to go elsewhere.
+    pub repels: Vec<HostTaint>,
     /// Somebody who knows has said that nothing runs on it any more, and its kubelet does not say otherwise.
     pub out_of_service: bool,
+}
+
+impl Standing {
+    /// Whether the host is about to go, for a pod with these tolerations.
+    pub fn sends_away(&self, tolerations: &[Toleration]) -> bool {
+        self.repels.iter().any(|taint| !taint.is_tolerated(tolerations))
+    }
 }
 
 /// Takes out of a watched host what is not needed.
 pub fn prune(host: &mut Host) {
     let ObjectMeta { name, uid, resource_version, .. } = std::mem::take(&mut host.metadata);
     host.metadata = ObjectMeta { name, uid, resource_version, ..ObjectMeta::default() };
-    host.spec.taints.retain(|taint| taint.key == OUT_OF_SERVICE);
+    host.spec.taints.retain(|taint| taint.key == OUT_OF_SERVICE || taint.sends_away());
     host.status.conditions.retain(|condition| condition.type_ == "Ready");
 }
 
@@ -159,16 +163,44 @@ mod tests {
         assert!(host(tainted).out_of_service);
         let cordoned = json!({"metadata": {"name": "a"}, "spec": {"unschedulable": true, "podCIDR": "x"},
             "status": {"conditions": [condition("Ready", "Unknown")]}});
-        assert_eq!(host(cordoned), Standing { cordoned: true, ..Standing::default() });
+        let standing = host(cordoned);
+        assert_eq!(standing.repels, [HostTaint::cordon()]);
+        assert!(!standing.ready && standing.sends_away(&[]));
         let bare = serde_json::to_value(Node::default()).unwrap();
         assert_eq!(host(bare), Standing::default(), "it has not reported yet");
+    }
+
+    #[test]
+    fn pods_are_sent_away_by_what_they_do_not_put_up_with() {
+        let host: Host = serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": {
+            "unschedulable": true,
+            "taints": [
+                {"key": "karpenter.sh/disrupted", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"},
+                {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},
+            ],
+        }}))
+        .unwrap();
+        let exists = |key: &str| Toleration {
+            key: Some(key.to_owned()),
+            operator: Some("Exists".to_owned()),
+            ..Toleration::default()
+        };
+        let standing = host.standing();
+        assert!(standing.sends_away(&[]));
+        assert!(standing.sends_away(&[exists("karpenter.sh/disrupted")]), "it is cordoned, too");
+        assert!(standing.sends_away(&[exists("node.kubernetes.io/unschedulable")]));
+        assert!(!standing.sends_away(&[exists("")]), "its successor could be placed here again");
     }
 
     #[test]
     fn pruning_keeps_how_a_host_stands_and_drops_the_rest() {
         let mut host: Host = serde_json::from_value(json!({
             "metadata": {"name": "a", "uid": "u", "labels": {"a": "b"}, "managedFields": [{}]},
-            "spec": {"unschedulable": true, "taints": [{"key": "a", "effect": "NoSchedule"}]},
+            "spec": {"unschedulable": true, "taints": [
+                {"key": "a", "value": "b", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"},
+                {"key": "a", "effect": "PreferNoSchedule"},
+                {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"},
+            ]},
             "status": {"conditions": [
                 {"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"},
             ]},
@@ -179,7 +211,10 @@ mod tests {
         assert_eq!(host.standing(), before);
         let expected = json!({
             "metadata": {"name": "a", "uid": "u"},
-            "spec": {"unschedulable": true},
+            "spec": {
+                "unschedulable": true,
+                "taints": [{"key": "a", "value": "b", "effect": "NoSchedule"}],
+            },
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
         });
         assert_eq!(serde_json::to_value(&host).unwrap(), expected);

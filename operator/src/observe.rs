@@ -295,6 +295,8 @@ fn node<N: Nodes>(
 ) -> ObservedNode {
     let uid = pod.uid().unwrap_or_default();
     let standing = standing(context, pod);
+    let tolerations = pod.spec.as_ref().and_then(|spec| spec.tolerations.as_deref());
+    let tolerations = tolerations.unwrap_or_default();
     let resting = rest::is_resting(pod, context.clock.now());
     let phase = match phase::phase(pod) {
         _ if lost.contains(&uid) => Phase::Lost,
@@ -311,7 +313,7 @@ fn node<N: Nodes>(
         template: program::template(pod, &cluster.spec),
         phase,
         state: state.cloned(),
-        draining: standing.is_some_and(|standing| standing.cordoned),
+        draining: standing.is_some_and(|standing| standing.sends_away(tolerations)),
         // One that was told to end does so by itself.
         stopping: phase::is_stopping(pod) || phase == Phase::Stopping,
         resting,

@@ -222,8 +222,7 @@ fn pod_digest(pod: &Pod) -> u64 {
 
 /// What of a host matters: that it exists, and how it stands.
 fn host_digest(host: &Host) -> u64 {
-    let standing = host.standing();
-    digest((&host.metadata.uid, standing.ready, standing.cordoned, standing.out_of_service))
+    digest((&host.metadata.uid, host.standing()))
 }
 
 /// Leaves of an object what finds its cluster.

@@ -291,7 +291,11 @@ pub(crate) fn host(name: &str, ready: &str, unschedulable: bool) -> Host {
 /// A host that somebody has declared to be off.
 pub(crate) fn off(name: &str, ready: &str) -> Host {
     let mut host = host(name, ready, false);
-    host.spec.taints = vec![HostTaint { key: "node.kubernetes.io/out-of-service".to_owned() }];
+    host.spec.taints = vec![HostTaint {
+        key: "node.kubernetes.io/out-of-service".to_owned(),
+        effect: "NoExecute".to_owned(),
+        ..HostTaint::default()
+    }];
     host
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Toleration;
 use ringcache_api::Incarnation;
 use ringcache_api::admin::{Heard, NodeState};
 use ringcache_operator_core::Phase;
@@ -13,6 +14,7 @@ use super::fixture::{
     document, ended, host, hosts, observe_web, off, pod, running, time,
 };
 use super::{Children, Observation};
+use crate::hosts::HostTaint;
 use crate::objects::{meta, ring};
 use crate::{Context, Error};
 
@@ -173,6 +175,24 @@ async fn nodes_on_a_cordoned_host_are_draining() {
     let (api, nodes) = two_nodes();
     let seen = look(&context(&api, &nodes, hosts([host("host-1", "True", true)]))).await;
     assert!(seen.observed.nodes.iter().all(|node| node.draining));
+}
+
+#[tokio::test]
+async fn nodes_on_a_host_that_is_about_to_be_removed_are_draining_unless_they_put_up_with_it() {
+    let (api, nodes) = two_nodes();
+    let mut tolerant = running("web-1", "10.0.0.2");
+    let everything = Toleration { operator: Some("Exists".to_owned()), ..Toleration::default() };
+    tolerant.spec.as_mut().unwrap().tolerations = Some(vec![everything]);
+    api.put("pods/web-1", tolerant);
+    let mut going = host("host-1", "True", false);
+    going.spec.taints = vec![HostTaint {
+        key: "karpenter.sh/disrupted".to_owned(),
+        effect: "NoSchedule".to_owned(),
+        ..HostTaint::default()
+    }];
+    let seen = look(&context(&api, &nodes, hosts([going]))).await;
+    let draining: Vec<_> = seen.observed.nodes.iter().map(|node| node.draining).collect();
+    assert_eq!(draining, [true, false]);
 }
 
 /// Two nodes on a host that is down, of which the second has stopped to answer; the first last heard of it so long ago, or

@@ -37,11 +37,11 @@ pub(crate) async fn perform(sim: &mut Sim, action: &Action) {
             sim.api.exit(NAMESPACE, &name, 1);
         }
         Action::Cordon(n) => {
-            let host = sim.host_of(*n);
-            let nodes: Api<Node> = Api::all(user);
-            let patch = Patch::Merge(json!({"spec": {"unschedulable": true}}));
-            let cordoned = nodes.patch(&host, &PatchParams::default(), &patch).await;
-            cordoned.expect("an administrator may cordon");
+            edit_host(user, &sim.host_of(*n), json!({"unschedulable": true})).await;
+        }
+        Action::Taint(n) => {
+            let taint = json!({"key": "karpenter.sh/disrupted", "effect": "NoSchedule"});
+            edit_host(user, &sim.host_of(*n), json!({"taints": [taint]})).await;
         }
         Action::PowerLoss(n) => {
             let host = sim.host_of(*n);
@@ -49,6 +49,13 @@ pub(crate) async fn perform(sim: &mut Sim, action: &Action) {
         }
         Action::Damage(child) => damage(&user, *child, &sim.pod(0)).await,
     }
+}
+
+async fn edit_host(administrator: Client, host: &str, spec: Value) {
+    let nodes: Api<Node> = Api::all(administrator);
+    let patch = Patch::Merge(json!({"spec": spec}));
+    let edited = nodes.patch(host, &PatchParams::default(), &patch).await;
+    edited.expect("an administrator may edit hosts");
 }
 
 /// Creates a cluster called [`NAME`] in the namespace.

@@ -85,9 +85,14 @@ impl<'a> Snapshot<'a> {
         if i64::try_from(pods.len()) != Ok(wanted) {
             lacks.push(format!("{} pods of {wanted}", pods.len()));
         }
-        let cordoned: BTreeSet<&str> = self
+        let is_going = |node: &&Value| {
+            let taints = node.pointer("/spec/taints").and_then(Value::as_array);
+            node.pointer("/spec/unschedulable") == Some(&Value::Bool(true))
+                || taints.is_some_and(|taints| !taints.is_empty())
+        };
+        let going: BTreeSet<&str> = self
             .of_kind("Node")
-            .filter(|node| node.pointer("/spec/unschedulable") == Some(&Value::Bool(true)))
+            .filter(is_going)
             .map(|node| text(node, "/metadata/name"))
             .collect();
         for pod in pods {
@@ -95,8 +100,8 @@ impl<'a> Snapshot<'a> {
             if !view.running || view.deleting || !view.ready {
                 lacks.push(format!("pod {name} is not ready"));
             }
-            if cordoned.contains(view.host.as_str()) {
-                lacks.push(format!("pod {name} is on a cordoned host"));
+            if going.contains(view.host.as_str()) {
+                lacks.push(format!("pod {name} is on a host that is about to go"));
             }
             let image = text(cluster, "/spec/image");
             if !image.is_empty() && text(pod, "/spec/containers/0/image") != image {

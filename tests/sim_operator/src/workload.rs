@@ -44,6 +44,8 @@ pub(crate) enum Workload {
     Pause,
     /// A host is cordoned.
     Cordon,
+    /// A host is tainted, as Karpenter does before it removes it.
+    Taint,
     /// A host loses power.
     PowerLoss,
     /// W13: `memory: lots`, then an edit that is valid.
@@ -87,6 +89,8 @@ pub(crate) enum Action {
     DeletePod(usize),
     /// Cordons the host of the n-th pod.
     Cordon(usize),
+    /// Taints the host of the n-th pod.
+    Taint(usize),
     /// The host of the n-th pod loses power.
     PowerLoss(usize),
     Damage(Child),
@@ -107,7 +111,8 @@ impl Workload {
     ];
 
     /// Those of which it runs a part of the plans each time: they consist of the same operations.
-    pub(crate) const SAMPLED: [Self; 16] = [
+    pub(crate) const SAMPLED: [Self; 17] = [
+        Self::Taint,
         Self::BackAndForth,
         Self::LosePod(0),
         Self::LosePod(2),
@@ -192,6 +197,7 @@ impl Workload {
                 then(edit(json!({"paused": true, "nodes": 3})), 20, edit(json!({"paused": false})))
             }
             Self::Cordon => now(Action::Cordon(1)),
+            Self::Taint => now(Action::Taint(1)),
             Self::PowerLoss => now(Action::PowerLoss(1)),
             // The schema lets it pass without its rules, as an older definition in the cluster would.
             Self::InvalidThenFix => {

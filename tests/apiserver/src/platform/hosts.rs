@@ -84,9 +84,12 @@ fn pods_on(store: &Store, host: &str) -> Vec<Key> {
     there.map(|(key, _)| key.clone()).collect()
 }
 
-/// Whether a host takes new pods.
+/// Whether a host takes new pods that tolerate nothing.
 pub(super) fn takes_pods(host: &Value) -> bool {
+    let keeps_away = |taint: &Value| taint["effect"] != "PreferNoSchedule";
+    let mut taints = host["spec"]["taints"].as_array().into_iter().flatten();
     host["spec"]["unschedulable"] != true
+        && !taints.any(keeps_away)
         && condition_is(host, "Ready", "True")
         && !is_deleting(host)
 }
