@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use crate::status::CacheClusterStatus;
 
+mod disruption;
 pub mod message;
 mod parse;
 mod pod;
 
+pub use disruption::{Disruption, Evictions};
 pub use parse::{ParseError, parse_yaml};
 pub use pod::{
     Inherit, MAX_ENTRIES, MAX_IMAGE_BYTES, MAX_KEY_BYTES, MAX_OBJECT_NAME_BYTES, MAX_PULL_SECRETS,
@@ -180,6 +182,10 @@ pub struct CacheClusterSpec {
     #[serde(default)]
     pub scheduling: Scheduling,
 
+    /// How others than the operator may interrupt the nodes.
+    #[serde(default)]
+    pub disruption: Disruption,
+
     /// What the nodes' pods take over from this resource's metadata.
     #[serde(default)]
     pub inherit: Inherit,
@@ -219,6 +225,7 @@ impl Default for CacheClusterSpec {
             image_pull_secret_names: Vec::new(),
             resources: Resources::default(),
             scheduling: Scheduling::default(),
+            disruption: Disruption::default(),
             inherit: Inherit::default(),
         }
     }

@@ -32,7 +32,7 @@ fn every_field_is_read() {
 fn a_typo_is_refused_with_its_path() {
     check(
         &resource("spec: {node: 5}"),
-        "`spec.node` is unknown; known are `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
+        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
          `scheduling`, `ttl`",
     );
     check(
@@ -84,7 +84,7 @@ fn lists_and_maps_are_read_as_strictly() {
 fn all_problems_are_said_at_once() {
     check(
         &resource("spec: {node: 5, nodes: x}"),
-        "`spec.node` is unknown; known are `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
+        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
          `scheduling`, `ttl`; \
          `spec.nodes` must be a whole number, but is \"x\"",
     );

@@ -207,7 +207,7 @@ impl<N: Nodes> Reconciler<N> {
             Ok(()) => self.execute(key, observation, plan).await,
             Err(error) => Err(error),
         };
-        executed.and(self.repair(key, observation).await)
+        executed.and(self.repair(key, observation, plan).await)
     }
 
     async fn execute(
@@ -255,8 +255,13 @@ impl<N: Nodes> Reconciler<N> {
         Ok(())
     }
 
-    async fn repair(&self, key: &Key, observation: &Observation) -> Result<(), Error> {
-        for repaired in upkeep(&self.context, observation).await? {
+    async fn repair(
+        &self,
+        key: &Key,
+        observation: &Observation,
+        plan: &Plan<Checked>,
+    ) -> Result<(), Error> {
+        for repaired in upkeep(&self.context, observation, plan).await? {
             self.context.metrics.repairs.with_label_values(&[repaired.kind]).inc();
             let note = repaired.to_string();
             let is_first = observation.ring_version.is_none() && repaired.created;

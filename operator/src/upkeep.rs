@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::Patch;
 use kube::{Api, Client, Resource, ResourceExt as _};
+use ringcache_operator_core::{Checked, Plan};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,20 +39,21 @@ impl fmt::Display for Repaired {
     }
 }
 
-/// Compares the Services, the disruption budget and the metadata of pods and ring with what they should be, and puts right what
+/// Compares, after `plan` has been carried out, the Services, the disruption budget and the metadata of pods and ring with what they should be, and puts right what
 /// differs. All that can be done is done, whatever fails; then the first error is returned. One of them says that an object
 /// of our name belongs to somebody else: that one is not touched.
 pub async fn upkeep<N: Nodes>(
     context: &Context<N>,
     observation: &Observation,
+    plan: &Plan<Checked>,
 ) -> Result<Vec<Repaired>, Error> {
     let Observation { cluster, observed, children, .. } = observation;
     let client = &context.client;
-    let nodes = observed.nodes.iter().filter(|node| node.phase.is_up()).count();
+    let available = pdb::available(cluster, &children.pods, observed, plan);
     let outcomes = [
         object(client, observation, &children.nodes, services::nodes(cluster)).await,
         object(client, observation, &children.client, services::client(cluster)).await,
-        object(client, observation, &children.pdb, pdb::pdb(cluster, nodes)).await,
+        object(client, observation, &children.pdb, pdb::pdb(cluster, available)).await,
         ring_metadata(client, observation).await,
     ];
     let mut outcomes = Vec::from(outcomes);

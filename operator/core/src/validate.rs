@@ -43,6 +43,8 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
         image_pull_secret_names,
         resources,
         scheduling,
+        // The schema of its only field is all that there is to judge.
+        disruption: _,
         inherit,
     } = &cluster.spec;
     let Ttl { default_seconds, jitter_percent } = *ttl;

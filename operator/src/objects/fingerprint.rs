@@ -57,6 +57,7 @@ fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 8] {
         resources: Resources { cpu_request, cpu_limit },
         scheduling:
             Scheduling { node_selector, tolerations, zone_spread, host_spread, priority_class_name },
+        disruption: _,
         inherit: _,
     } = spec;
     [

@@ -24,10 +24,12 @@ use super::{meta, services};
 pub const CONTAINER: &str = "cache-node";
 /// The ports of every node.
 pub const PORTS: Ports = Ports { resp: 6379, http: 8080, admin: 9400, bus: 16379 };
-/// How long a node may go on forwarding after it was told to end, in seconds; the kubelet kills it a little later.
-const GRACE_SECONDS: i64 = 25;
-/// How long the kubelet waits for a node to end, in seconds.
-const TERMINATION_SECONDS: i64 = 30;
+/// Time for another node to be started, in seconds, before there is anybody to hand over to.
+const START_SECONDS: u64 = 60;
+/// Bytes a second at which a node hands over at least.
+const HANDOVER_RATE: u64 = 50_000_000;
+/// How much earlier than the kubelet's patience the node's own ends, in seconds: it ends by itself, and is not killed.
+const MARGIN_SECONDS: u64 = 5;
 
 /// The pod of the node `name`, which comes after `failures` failed ones.
 pub fn pod(
@@ -49,10 +51,23 @@ pub fn pod(
         ..meta::metadata(cluster, name)
     };
     let container = container(cluster, template, settings);
-    Pod { metadata, spec: Some(pod_spec(cluster, name, container)), status: None }
+    let grace = grace_seconds(template.memory_bytes);
+    Pod { metadata, spec: Some(pod_spec(cluster, name, container, grace)), status: None }
 }
 
-fn pod_spec(cluster: &CacheCluster, name: &str, container: Container) -> PodSpec {
+/// How long a node of so much memory may take to end, in seconds: until another one is there, and then to hand everything over. It ends
+/// earlier when it holds nothing, and when nobody takes what it holds.
+fn grace_seconds(memory_bytes: u64) -> u64 {
+    START_SECONDS + memory_bytes.div_ceil(HANDOVER_RATE)
+}
+
+/// Whether the pod has the time that a node of so much memory needs to end. One that an operator of before created may not.
+pub fn has_grace(pod: &Pod, memory_bytes: u64) -> bool {
+    let seconds = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    seconds.and_then(|s| u64::try_from(s).ok()).is_some_and(|s| s >= grace_seconds(memory_bytes))
+}
+
+fn pod_spec(cluster: &CacheCluster, name: &str, container: Container, grace: u64) -> PodSpec {
     let scheduling = &cluster.spec.scheduling;
     let secret = |name: &String| LocalObjectReference { name: name.clone() };
     PodSpec {
@@ -60,7 +75,7 @@ fn pod_spec(cluster: &CacheCluster, name: &str, container: Container) -> PodSpec
         // That a container has ended is then a fact about this pod that nothing can undo. With `Always` the pod's status lags
         // behind restarts, and an old "terminated" could declare a new incarnation dead.
         restart_policy: Some("Never".to_owned()),
-        termination_grace_period_seconds: Some(TERMINATION_SECONDS),
+        termination_grace_period_seconds: i64::try_from(grace).ok(),
         hostname: Some(name.to_owned()),
         subdomain: Some(services::nodes_name(cluster)),
         // Nodes never call the API server.
@@ -198,7 +213,10 @@ fn env(cluster: &CacheCluster, template: &Template, settings: Settings) -> Vec<E
         value("RINGCACHE_BIND", "::".to_owned()),
         value("RINGCACHE_TTL_DEFAULT_SECONDS", ttl_default_seconds.to_string()),
         value("RINGCACHE_TTL_JITTER_PERCENT", ttl_jitter_percent.to_string()),
-        value("RINGCACHE_GRACE_SECONDS", GRACE_SECONDS.to_string()),
+        value(
+            "RINGCACHE_GRACE_SECONDS",
+            (grace_seconds(template.memory_bytes) - MARGIN_SECONDS).to_string(),
+        ),
     ]
 }
 

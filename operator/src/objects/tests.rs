@@ -119,11 +119,22 @@ fn a_node_that_is_busy_for_some_seconds_stays_ready() {
 }
 
 #[test]
-fn the_disruption_budget_spares_every_node_that_exists() {
+fn the_disruption_budget() {
     check("pdb", pdb::pdb(&cluster("{nodes: 3}"), 4));
-    let min = |spec, nodes| json!(pdb::pdb(&cluster(spec), nodes))["spec"]["minAvailable"].clone();
-    assert_eq!(min("{nodes: 3}", 0), 3, "nodes that are about to come count already");
-    assert_eq!(min("{nodes: 2}", 5), 5, "nodes that are about to hand over still count");
+}
+
+#[test]
+fn the_grace_of_a_pod_grows_with_its_memory_and_the_node_ends_before_it_is_killed() {
+    for (memory_bytes, seconds) in
+        [(64 << 20, 62), (256 << 20, 66), (64 << 30, 1435), (1 << 40, 22051)]
+    {
+        let template = ringcache_operator_core::Template { memory_bytes, ..template("x") };
+        let pod = json!(pod::pod(&cluster("{}"), "web-0", &template, Settings::default(), 0));
+        assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], seconds);
+        let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+        let grace = env.iter().find(|it| it["name"] == "RINGCACHE_GRACE_SECONDS").unwrap();
+        assert_eq!(grace["value"], (seconds - 5).to_string());
+    }
 }
 
 #[test]
@@ -174,6 +185,7 @@ fn only_what_takes_a_new_pod_changes_the_fingerprint() {
         ("paused: true", false),
         ("image: x", false),
         ("inherit: {labels: [a]}", false),
+        ("disruption: {evictions: Blocked}", false),
         ("resources: {cpuRequest: 100m}", false),
         ("scheduling: {zoneSpread: Preferred, tolerations: []}", false),
         ("imagePullSecretNames: [a]", true),

@@ -6,6 +6,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
 use ringcache_api::CacheCluster;
 use ringcache_fake_apiserver::{ApiServer, Kind, Options};
+use ringcache_operator_core::{Checked, Plan, check, plan, validate};
 use serde_json::{Value, json};
 
 use super::{Repaired, contains, upkeep};
@@ -16,6 +17,7 @@ use crate::observe::fixture::{
     CLUSTER_PATH, FakeApi, FakeNodes, PDB_PATH, cluster, context, document, hosts, observe_web,
     running,
 };
+use crate::observe::Observation;
 use crate::{Context, Error};
 
 /// A cluster in order, as an API server would show it: with fields that it has added.
@@ -36,8 +38,8 @@ fn in_order() -> FakeApi {
     }
     api.put("services/web", client);
     api.put("services/web-nodes", live(json!(marked(services::nodes(&web))), "u-nodes"));
-    let mut budget = live(json!(marked(pdb::pdb(&web, 1))), "u-pdb");
-    budget["status"] = json!({"currentHealthy": 1, "desiredHealthy": 1, "disruptionsAllowed": 0, "expectedPods": 1});
+    let mut budget = live(json!(marked(pdb::pdb(&web, 0))), "u-pdb");
+    budget["status"] = json!({"currentHealthy": 1, "desiredHealthy": 0, "disruptionsAllowed": 1, "expectedPods": 1});
     api.put(PDB_PATH, budget);
     api.put(
         "configmaps/web-ring",
@@ -54,10 +56,15 @@ fn change(api: &FakeApi, path: &str, change: impl FnOnce(&mut Value)) {
     api.put(path, object);
 }
 
+fn planned(observation: &Observation) -> Plan<Checked> {
+    let intent = validate(&observation.cluster).unwrap();
+    check(plan(&intent, &observation.observed), &intent, &observation.observed).unwrap()
+}
+
 async fn keep_up(api: &FakeApi) -> Result<Vec<Repaired>, Error> {
     let context = context(api, &FakeNodes::default(), hosts([]));
     let observation = observe_web(&context).await?.unwrap();
-    upkeep(&context, &observation).await
+    upkeep(&context, &observation, &planned(&observation)).await
 }
 
 #[tokio::test]
@@ -90,7 +97,7 @@ async fn what_was_changed_by_hand_is_put_right() {
         ("services/web", |it| it["spec"]["ports"] = json!([])),
         ("services/web-nodes", |it| it["spec"]["publishNotReadyAddresses"] = json!(false)),
         ("services/web-nodes", |it| it["metadata"]["labels"] = json!({})),
-        (PDB_PATH, |it| it["spec"]["minAvailable"] = json!(0)),
+        (PDB_PATH, |it| it["spec"]["minAvailable"] = json!(7)),
         (PDB_PATH, |it| it["metadata"]["ownerReferences"][0]["kind"] = json!("Other")),
     ];
     for (path, by_hand) in changes {
@@ -101,6 +108,15 @@ async fn what_was_changed_by_hand_is_put_right() {
         assert!(call.what.starts_with("PATCH ") && call.what.contains("force=true"), "{call:?}");
         assert!(call.body["metadata"]["uid"].is_string(), "only this one is meant: {call:?}");
     }
+}
+
+#[tokio::test]
+async fn a_pod_that_has_less_grace_than_it_takes_to_hand_over_is_not_evicted() {
+    let api = in_order();
+    change(&api, "pods/web-0", |it| it["spec"]["terminationGracePeriodSeconds"] = json!(30));
+    assert_eq!(keep_up(&api).await.unwrap(), [], "nobody has damaged anything");
+    let [call] = &api.writes()[..] else { panic!("{:?}", api.writes()) };
+    assert_eq!(call.body["spec"]["minAvailable"], 1);
 }
 
 #[tokio::test]
@@ -208,7 +224,7 @@ async fn real(name: &str) -> (ApiServer, Context<FakeNodes>, CacheCluster) {
 
 async fn pass(context: &Context<FakeNodes>) -> Vec<Repaired> {
     let observation = observe_web(context).await.unwrap().unwrap();
-    upkeep(context, &observation).await.unwrap()
+    upkeep(context, &observation, &planned(&observation)).await.unwrap()
 }
 
 /// As an operator of before created it.
@@ -251,7 +267,7 @@ async fn what_this_operator_does_not_render_any_more_is_removed() {
             ports.push(json!({ "name": "dropped", "port": 7000, "protocol": "TCP" }));
         }
     }
-    older[2]["spec"]["minAvailable"] = json!(0);
+    older[2]["spec"]["minAvailable"] = json!(7);
     let [client, nodes, budget] = older;
     let client: Service = created(&context, client).await;
     created::<Service>(&context, nodes).await;
@@ -296,7 +312,8 @@ async fn another_number_of_nodes_is_no_damage_and_a_hand_is() {
     let (api, context, _) = real("web").await;
     assert_eq!(pass(&context).await.len(), 3);
     let clusters: Api<CacheCluster> = Api::namespaced(context.client.clone(), "shop");
-    let more = Patch::Merge(json!({ "spec": { "nodes": 3 } }));
+    let more = json!({ "spec": { "nodes": 3, "disruption": { "evictions": "Blocked" } } });
+    let more = Patch::Merge(more);
     clusters.patch("web", &PatchParams::default(), &more).await.unwrap();
     assert_eq!(pass(&context).await, []);
     let budget = api.get(Kind::PodDisruptionBudget, "shop", "web").unwrap();

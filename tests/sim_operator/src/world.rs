@@ -97,18 +97,20 @@ impl Sim {
         self.api.look_at(Kind::CacheCluster, |_| ()).is_empty()
     }
 
-    /// What the platform would do to the end state and must not: a pod that serves cannot be evicted.
+    /// What the platform would do to the end state and must not: of the pods that serve one can be evicted, and no second one while
+    /// that one is on its way out.
     pub(crate) async fn doubts(&self) -> Vec<String> {
         let pods: Api<Pod> = Api::namespaced(self.api.client("administrator"), NAMESPACE);
         let mut doubts = Vec::new();
-        for name in self.pod_names() {
-            let pod = self.api.get(Kind::Pod, NAMESPACE, &name).unwrap_or_default();
-            if !PodView::read(&pod).ready {
-                continue;
-            }
-            match pods.evict(&name, &EvictParams::default()).await {
-                Err(kube::Error::Api(status)) if status.code == 429 => {}
-                other => doubts.push(format!("O5: {name} serves and can be evicted: {other:?}")),
+        let serves = |name: &String| {
+            let pod = self.api.get(Kind::Pod, NAMESPACE, name).unwrap_or_default();
+            PodView::read(&pod).ready
+        };
+        for (i, name) in self.pod_names().iter().filter(|name| serves(name)).enumerate() {
+            match (i, pods.evict(name, &EvictParams::default()).await) {
+                (0, Ok(_)) => {}
+                (1.., Err(kube::Error::Api(status))) if status.code == 429 => {}
+                (_, other) => doubts.push(format!("O5: eviction {i}, of {name}: {other:?}")),
             }
         }
         doubts

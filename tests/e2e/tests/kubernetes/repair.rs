@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Longest time for a repair on a busy machine.
 const LIMIT: Duration = Duration::from_mins(2);
 /// Kubernetes' own limit for the end of a node.
-const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(70);
 const CLUSTER_LABEL: &str = "ringcache.dev/cluster";
 
 #[test]
