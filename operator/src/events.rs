@@ -37,6 +37,8 @@ pub enum EventReason {
     RingPublished,
     /// A cache node died.
     NodeLost,
+    /// Cache nodes ended before they had handed over everything.
+    EntriesLost,
     /// Every slot has an owner that answers.
     Serving,
     /// Some slots have no owner that answers.
@@ -74,13 +76,14 @@ const fn warning(name: &'static str, action: &'static str, meaning: &'static str
 
 impl EventReason {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::OperationInitiated,
         Self::OperationCompleted,
         Self::PodCreated,
         Self::PodDeleteInitiated,
         Self::RingPublished,
         Self::NodeLost,
+        Self::EntriesLost,
         Self::Serving,
         Self::SlotsWithoutOwner,
         Self::Degraded,
@@ -144,6 +147,11 @@ impl EventReason {
                 "Degraded",
                 "Operate",
                 "Nodes are missing that were waited for, or an operation has got no further for ten minutes; the note says why.",
+            ),
+            Self::EntriesLost => warning(
+                "EntriesLost",
+                "Repair",
+                "Cache nodes ended while they held slots: the note says how many, and how many entries they had.",
             ),
             Self::Serving => normal("Serving", "Serve", "Every slot has an owner that answers."),
             Self::SlotsWithoutOwner => warning(

@@ -27,6 +27,7 @@ pub mod server;
 pub mod upkeep;
 pub mod watches;
 
+mod losses;
 mod memory;
 mod progress;
 mod seen;

@@ -10,6 +10,7 @@ use ringcache_api::status::CacheClusterStatus;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::losses::Holdings;
 
 /// What lasts is told again after this time: Kubernetes forgets events after an hour.
 const NEWS_AGE: Duration = Duration::from_hours(1);
@@ -58,6 +59,8 @@ pub(crate) struct Notes {
     plan: Option<(u64, Instant)>,
     /// Whether the last start of a node failed.
     pub(crate) starts_fail: bool,
+    /// What the nodes held when they answered last.
+    pub(crate) holdings: Holdings,
 }
 
 impl Notes {

@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use ringcache_api::CacheCluster;
+use ringcache_operator_core::losses::loss;
 use ringcache_operator_core::{
     Checked, Observed, Outcome, Plan, Planned, Step, Trouble, check, plan,
 };
@@ -156,7 +157,10 @@ impl<N: Nodes> Reconciler<N> {
         };
         debug!(namespace = key.namespace, name = key.name, "{plan}");
         let done = self.carry_out(key, &observation, &plan).await;
-        let lasts = self.memory.of(key, |notes| notes.is_failing());
+        let lasts = self.memory.of(key, |notes| {
+            notes.holdings.note(observed);
+            notes.is_failing()
+        });
         let trouble = done.as_ref().err().and_then(|error| error.trouble(lasts));
         let planned = Planned::Plan(&plan);
         let outcome = Outcome { planned, held, trouble: trouble.as_ref() };
@@ -245,7 +249,7 @@ impl<N: Nodes> Reconciler<N> {
         }
         self.context.metrics.steps.with_label_values(&[kind(step), outcome]).inc();
         match result {
-            Ok(()) => self.tell_done(observation, step, plan),
+            Ok(()) => self.tell_done(key, observation, step, plan),
             // What a node does not take keeps no other step back: it is asked again as long as it lacks it.
             Err(error) if tells_a_node(step) => debug!(%step, %error, "a node did not take it"),
             Err(error) => {
@@ -288,7 +292,8 @@ impl<N: Nodes> Reconciler<N> {
         }
     }
 
-    fn tell_done(&self, observation: &Observation, step: &Step, plan: &Plan<Checked>) {
+    fn tell_done(&self, key: &Key, observation: &Observation, step: &Step, plan: &Plan<Checked>) {
+        let regarding = observation.cluster.object_ref(&());
         let notice = match step {
             Step::StartNode { name, template, .. } => Notice::new(
                 EventReason::PodCreated,
@@ -296,13 +301,19 @@ impl<N: Nodes> Reconciler<N> {
             )
             .about(pod(observation, name, None)),
             Step::WriteDocument { document } => {
+                let observed = &observation.observed;
+                if let Some(loss) = loss(observed, document) {
+                    let note = self.memory.of(key, |notes| notes.holdings.tell(&loss));
+                    let notice = Notice::new(EventReason::EntriesLost, note);
+                    self.context.events.tell(&regarding, notice);
+                }
                 let operation = plan.operation();
                 let note = format!("epoch {}, {}: {operation}", document.epoch, operation.kind());
                 Notice::new(EventReason::RingPublished, note)
             }
             Step::StopNode { .. } | Step::PushDocument { .. } | Step::Configure { .. } => return,
         };
-        self.context.events.tell(&observation.cluster.object_ref(&()), notice);
+        self.context.events.tell(&regarding, notice);
     }
 
     fn next(&self, key: &Key, plan: &Plan<Checked>, observed: &Observed) -> Next {

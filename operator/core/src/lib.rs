@@ -8,6 +8,7 @@ pub mod budget;
 pub mod check;
 pub mod in_force;
 pub mod intent;
+pub mod losses;
 pub mod observed;
 pub mod plan;
 pub mod quantity;

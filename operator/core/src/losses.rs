@@ -1,0 +1,29 @@
+//! What was lost with nodes that ended while they held slots.
+
+use ringcache_api::{Document, Member};
+use ringcache_ring::SLOTS;
+
+use crate::Observed;
+
+/// Nodes that are gone, and slots that nobody has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss<'a> {
+    /// The nodes.
+    pub members: Vec<&'a Member>,
+    /// How many slots they held.
+    pub slots: usize,
+}
+
+/// What was lost with the members that `next` is the first document to call gone. A slot counts if nobody has it, and no living node
+/// may have it that does not answer.
+pub fn loss<'a>(observed: &'a Observed, next: &Document) -> Option<Loss<'a>> {
+    let stored = observed.stored()?;
+    let is_news =
+        |member: &&Member| next.gone.contains(&member.uid) && !stored.gone.contains(&member.uid);
+    let (members, others): (Vec<&Member>, Vec<&Member>) = stored.members.iter().partition(is_news);
+    let silent = others.into_iter().filter(|member| observed.state_of(&member.uid).is_none());
+    let may_have = silent.map(|member| stored.intended(&member.name));
+    let kept = may_have.fold(observed.covered(), |all, slots| all.union(&slots));
+    let slots = usize::from(SLOTS) - kept.len();
+    (!members.is_empty() && slots > 0).then_some(Loss { members, slots })
+}
