@@ -14,6 +14,7 @@ pub mod load;
 pub mod namespace;
 pub mod operator;
 pub mod steps;
+pub mod taint;
 pub mod view;
 pub mod world;
 
