@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Service;
-use kube::api::{DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::api::{DeleteParams, EvictParams, PostParams};
 use kube::{Api, Client};
 use ringcache_api::CacheCluster;
 use ringcache_api::status::condition;
+use ringcache_fake_apiserver::Kind;
 use serde_json::json;
 
 use crate::actions::{create, edit_in, perform};
@@ -175,6 +176,61 @@ fn a_service_of_somebody_else_is_told_for_as_long_as_it_has_the_name() {
         sim.settle(Duration::from_mins(5)).await.unwrap();
         let endpoints = cluster(&user).await.status.unwrap().endpoints;
         assert!(endpoints.is_some(), "told once the Service is ours");
+    });
+}
+
+#[test]
+fn what_is_lost_with_a_node_is_told_and_one_that_hands_over_loses_nothing() {
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        create(&sim.api.client("user"), NAMESPACE, 3, IMAGE).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        perform(&mut sim, &Action::DeletePod(1)).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        assert_eq!(losses(&sim), Vec::<String>::new());
+        let name = sim.pod(1);
+        perform(&mut sim, &Action::ExitContainer(1)).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        let told = losses(&sim);
+        let [note] = told.as_slice() else { panic!("{told:?}") };
+        assert!(note.starts_with(&format!("{name} ended with 546")), "{note}");
+        assert!(note.ends_with(" entries when last asked"), "{note}");
+    });
+}
+
+fn losses(sim: &Sim) -> Vec<String> {
+    let events = sim.api.of_kind(Kind::Event).into_iter();
+    let losses = events.filter(|event| event["reason"] == "EntriesLost");
+    losses.map(|event| event["note"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn no_second_node_is_evicted_while_the_first_is_on_its_way_out() {
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        let user = sim.api.client("user");
+        create(&user, NAMESPACE, 3, IMAGE).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        let pods: Api<Pod> = Api::namespaced(user, NAMESPACE);
+        let (first, second) = (sim.pod(0), sim.pod(1));
+        pods.evict(&first, &EvictParams::default()).await.unwrap();
+        sim.stir();
+        let mut refused = 0;
+        while pods.get_opt(&first).await.unwrap().is_some() {
+            let answer = pods.evict(&second, &EvictParams::default()).await;
+            assert!(
+                matches!(&answer, Err(kube::Error::Api(status)) if status.code == 429),
+                "{answer:?}"
+            );
+            refused += 1;
+            sim.run_for(Duration::from_millis(300)).await;
+        }
+        assert!(refused > 1, "the first was gone at once");
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        pods.evict(&second, &EvictParams::default()).await.unwrap();
+        sim.stir();
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        assert_eq!(losses(&sim), Vec::<String>::new());
     });
 }
 
