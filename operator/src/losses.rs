@@ -37,9 +37,9 @@ mod tests {
     use super::*;
     use crate::objects::ring;
     use crate::observe::fixture::{
-        CLUSTER_PATH, FakeApi, FakeNodes, answer, cluster, context, document, hosts, running,
+        CLUSTER_PATH, FakeApi, FakeNodes, answer, cluster, context, document, hosts, observe_web,
+        running,
     };
-    use crate::observe::observe;
 
     #[tokio::test]
     async fn entries_are_told_as_of_the_last_answer_although_the_node_has_vanished_since() {
@@ -54,7 +54,7 @@ mod tests {
             nodes.states.lock().unwrap().insert(ip.to_owned(), state);
         }
         let context = context(&api, &nodes, hosts([]));
-        let look = async || observe(&context, "shop", "web").await.unwrap().unwrap().observed;
+        let look = async || observe_web(&context).await.unwrap().unwrap().observed;
         let (mut holdings, before) = (Holdings::default(), look().await);
         let loss = Loss { members: vec![&stored.members[1]], slots: 7 };
         let unknown = "web-1 ended with 7 slots and an unknown number of entries";

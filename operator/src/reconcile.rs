@@ -67,7 +67,8 @@ impl<N: Nodes> Reconciler<N> {
         let _active = Active::new(metrics.active_workers.with_label_values(&[CONTROLLER]));
         let began = Instant::now();
         let limit = self.context.config.reconcile_timeout;
-        let guarded = AssertUnwindSafe(self.pass(&key)).catch_unwind();
+        // On the heap: it would make every reconcile that waits in a queue as large.
+        let guarded = AssertUnwindSafe(Box::pin(self.pass(&key))).catch_unwind();
         let result = match timeout(limit, guarded).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(Error::Panic(message(&*panic))),

@@ -13,11 +13,11 @@ use super::{Repaired, contains, upkeep};
 use crate::objects::meta::FIELD_MANAGER;
 use crate::objects::ownership::marked;
 use crate::objects::{pdb, ring, services};
+use crate::observe::Observation;
 use crate::observe::fixture::{
     CLUSTER_PATH, FakeApi, FakeNodes, PDB_PATH, cluster, context, document, hosts, observe_web,
     running,
 };
-use crate::observe::Observation;
 use crate::{Context, Error};
 
 /// A cluster in order, as an API server would show it: with fields that it has added.

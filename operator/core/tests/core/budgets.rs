@@ -77,7 +77,7 @@ fn while_nodes_are_replaced_or_taken_away_none_of_them_may_be_evicted() {
 #[test]
 fn a_node_that_cannot_start_holds_no_eviction_back() {
     let mut world = World::steady(3);
-    world.full = true;
+    world.room = world.nodes.len();
     world.nodes[1].draining = true;
     for _ in 0..3 {
         world.round();
