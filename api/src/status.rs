@@ -135,15 +135,15 @@ pub struct OperationStatus {
     #[schemars(length(max = 1024))]
     pub message: String,
     /// Slots that are not where they should be yet, rounded up to a power of two; absent if it is not about slots.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i32", range(min = 1, max = 16384))]
     pub slots_to_go: Option<i32>,
     /// When it began.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Time")]
     pub started_at: Option<Time>,
     /// When it last got any further: nodes came or went, a document was written, slots moved.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Time")]
     pub progressed_at: Option<Time>,
 }

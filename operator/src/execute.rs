@@ -187,7 +187,10 @@ async fn start<N: Nodes>(
     let pods: Api<Pod> = api(&context.client, observation);
     match create(&pods, &wanted).await {
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
-            let Some(live) = pods.get_opt(name).await? else { return Ok(()) };
+            // Gone again: nothing was started, and the steps after this one count on it.
+            let Some(live) = pods.get_opt(name).await? else {
+                return Err(kube::Error::Api(status).into());
+            };
             if !is_ours(cluster, observed.document.as_ref(), &live) {
                 return Err(meta::foreign("Pod", &live.metadata));
             }

@@ -147,6 +147,14 @@ async fn a_pod_of_ours_that_lost_its_label_gets_it_back_instead_of_blocking_its_
 }
 
 #[tokio::test]
+async fn a_pod_whose_name_was_taken_for_a_moment_was_not_started() {
+    let world = World::new();
+    world.api.refuse("POST", "pods", 409, "AlreadyExists");
+    let error = world.execute(&start("web-1")).await.unwrap_err();
+    assert_eq!(error.api_code(), Some(409));
+}
+
+#[tokio::test]
 async fn a_pod_is_deleted_only_if_it_is_the_one_that_is_meant() {
     let (what, body) = World::new().write(&stop("web-0")).await;
     assert_eq!(what, "DELETE /api/v1/namespaces/shop/pods/web-0?");
