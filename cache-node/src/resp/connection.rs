@@ -189,8 +189,9 @@ impl Connection<'_> {
         loop {
             let turn = self.turn().await;
             if let Err(end) = turn {
-                if matches!(end, End::Told | End::NoMemory) && !self.client.is_peer {
-                    self.linger().await;
+                let client = self.client;
+                if matches!(end, End::Told | End::NoMemory) && !client.is_peer {
+                    linger::linger(self.into_socket(), client).await;
                 }
                 return end;
             }

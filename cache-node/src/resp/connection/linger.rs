@@ -6,34 +6,35 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::Connection;
+use super::{Client, Connection};
 
 /// What the client still sends is read and thrown away for so long. To a socket with unread bytes the kernel answers with a
 /// reset: a client that is still sending sees only that, and not what it was told.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-impl Connection<'_> {
-    /// Ends this side, and reads until the client has ended too, or has had [`LINGER_TIME`] for it. Nothing is held meanwhile.
-    pub(super) async fn linger(&mut self) {
-        self.input = Vec::new();
-        self.memory.shrink_to(0);
-        self.executor.out.shrink_to(0);
-        let (client, socket) = (self.client, &mut self.executor.socket);
-        client.holding.give_back_aside();
-        if socket.shutdown().await.is_err() {
-            return;
-        }
-        let socket = &*socket;
-        let ended = async {
-            while !client.is_closing() {
-                tokio::select! {
-                    ready = socket.readable() => if ready.is_err() || !throw_away(socket) { return },
-                    () = client.woken() => {}
-                }
+/// Ends this side, and reads until the client has ended too, or has had [`LINGER_TIME`] for it.
+pub(super) async fn linger(mut socket: TcpStream, client: &Client) {
+    if socket.shutdown().await.is_err() {
+        return;
+    }
+    let ended = async {
+        while !client.is_closing() {
+            tokio::select! {
+                ready = socket.readable() => if ready.is_err() || !throw_away(&socket) { return },
+                () = client.woken() => {}
             }
-        };
-        // Whether it ended in time makes no difference.
-        let _ = tokio::time::timeout(LINGER_TIME, ended).await;
+        }
+    };
+    // Whether it ended in time makes no difference.
+    let _ = tokio::time::timeout(LINGER_TIME, ended).await;
+}
+
+impl Connection<'_> {
+    /// The socket. All else is given back: buffers, queued commands, pushes, and what was set aside.
+    pub(super) fn into_socket(mut self) -> TcpStream {
+        self.executor.session.set_tracking(None);
+        self.client.holding.give_back_aside();
+        self.executor.socket
     }
 }
 

@@ -266,6 +266,20 @@ fn room_that_comes_free_where_replies_were_is_used() {
 }
 
 #[test]
+fn a_client_that_was_told_that_it_ends_holds_nothing_from_then_on() {
+    let server = small();
+    let mut client = server.connect();
+    assert_eq!(client.ask("MULTI"), OK);
+    assert_eq!(client.ask_words(&[b"SET", b"k", &vec![b'v'; 1 << 20]]), "+QUEUED\r\n");
+    let account = account(&server);
+    assert!(account.used_bytes() > 1 << 20);
+    client.send(b"*nonsense\r\n");
+    let told = client.receive_all();
+    assert!(told.starts_with(b"-ERR Protocol error"), "{:?}", String::from_utf8_lossy(&told));
+    assert_eq!(account.used_bytes(), 0, "although the node waits for its end");
+}
+
+#[test]
 fn a_tracking_client_gets_a_push_although_nothing_can_be_leased() {
     let server = small();
     let mut tracking = Client::connect_resp3(server.addr);

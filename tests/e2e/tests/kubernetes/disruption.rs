@@ -61,7 +61,7 @@ fn empty(cluster: Cluster<'_>, taint: &'static str) -> Result<()> {
 #[test]
 fn a_deleted_pod_with_much_data_hands_over_all_of_it() -> Result<()> {
     let namespace = Namespace::create("delete")?;
-    let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 3Gi}")?;
+    let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 4Gi}")?;
     let before = cluster.view()?;
     let pod = away_from_the_checker(&before)?;
     fill(cluster, pod)?;
