@@ -48,7 +48,7 @@ pub enum RunError {
 /// owns, or the grace period ends. SIGINT: it stops at once.
 pub fn run(args: NodeArgs) -> Result<(), RunError> {
     abort_on_panic();
-    ringcache_store::allocator::use_one_arena();
+    ringcache_store::allocator::set_up();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = io::stderr().is_terminal();
     tracing_subscriber::fmt()
