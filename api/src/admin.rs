@@ -22,6 +22,21 @@ pub struct SettingsFor {
     pub settings: KnownSettings,
 }
 
+impl SettingsFor {
+    /// The settings of the node `own` once it was given these over its `current` ones. What is not named stays as it is: an older
+    /// operator does not know of it.
+    ///
+    /// # Errors
+    ///
+    /// Who is meant, if that is another node.
+    pub fn over(self, own: &Incarnation, current: Settings) -> Result<Settings, Incarnation> {
+        match self.to {
+            Some(to) if to != *own => Err(to),
+            _ => Ok(self.settings.over(current)),
+        }
+    }
+}
+
 /// Slots that a node has sealed for another and has no answer for: it neither serves nor drops them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {

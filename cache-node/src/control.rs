@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringcache_api::{Document, Incarnation};
-use ringcache_cluster::{Cluster, Config};
+use ringcache_cluster::{Cluster, Config, Refusal};
 use ringcache_ring::SLOTS;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::bus::{Inbound, Links};
 use crate::node::{Node, node_id};
-use crate::requests::{Knowledge, Refusal, Request};
+use crate::requests::Request;
 use crate::routes::{Peer, Routes};
 use crate::slots::NodeSlots;
 
@@ -75,29 +75,13 @@ impl Control {
                 let _ = reply.send(self.push(&document));
             }
             Request::Knowledge(reply) => {
-                let document = self.cluster.document();
-                let _ = reply.send(Knowledge {
-                    epoch: self.cluster.epoch(),
-                    is_member: document
-                        .is_some_and(|d| d.incarnation(&self.node.incarnation).is_some()),
-                    checksum: document.map_or_else(String::new, |d| d.checksum.clone()),
-                    ownership: self.cluster.ownership(),
-                    heard: self.cluster.heard(self.node.clock.monotonic_ms()),
-                });
+                let _ = reply.send(self.cluster.knowledge(self.node.clock.monotonic_ms()));
             }
         }
     }
 
     fn push(&mut self, document: &Arc<Document>) -> Result<u64, Refusal> {
-        if document.cluster.uid != self.node.args.cluster_uid {
-            let offered = document.cluster.uid.clone();
-            return Err(Refusal::OtherCluster { offered, own: self.node.args.cluster_uid.clone() });
-        }
-        let current = self.cluster.epoch();
-        let same = self.cluster.document().is_some_and(|d| d.checksum == document.checksum);
-        if document.epoch <= current && !same {
-            return Err(Refusal::StaleEpoch { offered: document.epoch, current });
-        }
+        self.cluster.admit(&self.node.args.cluster_uid, document)?;
         self.learn(document);
         Ok(self.cluster.epoch())
     }

@@ -7,7 +7,7 @@ use ringcache_api::{Document, Incarnation};
 use ringcache_ring::SlotSet;
 
 use crate::claims::ranges;
-use crate::machine::{Cluster, Standing};
+use crate::machine::{Cluster, Moves, Standing};
 
 impl Cluster {
     /// The document in force.
@@ -31,10 +31,15 @@ impl Cluster {
         Ownership {
             owned: ranges(&owned),
             sealed: sealed.collect(),
-            handed_in: self.totals.handed_in,
-            handed_out: self.totals.handed_out,
-            adopted: self.totals.adopted,
+            handed_in: self.moves.handed_in,
+            handed_out: self.moves.handed_out,
+            adopted: self.moves.adopted,
         }
+    }
+
+    /// Slots that changed hands since the start.
+    pub fn moves(&self) -> Moves {
+        self.moves
     }
 
     /// Who owns the slot, as far as this node knows; whoever should own it, if it knows of no live owner.

@@ -13,7 +13,7 @@ use crate::view::Id;
 const RETRY_MS: u64 = 200;
 
 /// The slots that this node claims under the document in force, and what the others have said.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Claims {
     epoch: u64,
     wanted: SlotSet,
@@ -113,7 +113,7 @@ impl Cluster {
         for slot in free.iter() {
             let version = self.slots[usize::from(slot)].version.max(self.claims.version) + 1;
             store.clear(slot);
-            self.totals.adopted += 1;
+            self.moves.adopted += 1;
             self.own(slot, version, store);
         }
     }

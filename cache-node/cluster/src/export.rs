@@ -11,7 +11,7 @@ use crate::view::Id;
 const PARK_BUDGET_MS: u64 = 5;
 
 /// A slot that is being copied to its intended owner. It is owned and served here all the while.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Export {
     pub(crate) target: Id,
     pub(crate) attempt: u64,

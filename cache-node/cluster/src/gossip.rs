@@ -12,7 +12,7 @@ const HEARTBEAT_MS: u64 = 150;
 const CHANGED_MS: u64 = 20;
 
 /// Owners as heard of, and what each peer has heard from us.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Gossip {
     /// Owner of each slot with the highest version heard of.
     owners: Vec<(Option<Id>, u64)>,
@@ -24,7 +24,7 @@ pub(crate) struct Gossip {
     moved: Vec<u16>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Heard {
     /// Revision of ours that the peer has confirmed.
     confirmed: u64,
@@ -93,6 +93,8 @@ impl Cluster {
             others.into_iter().filter(|(_, live)| *live || told).collect::<Vec<_>>()
         };
         let revision = self.gossip.revision;
+        // Most peers have confirmed the same revision: what came after it is collected once.
+        let mut changes: Option<(u64, Vec<Run>)> = None;
         for (other, live) in others {
             let heard = self.gossip.peers.entry(other).or_default();
             let news = heard.sent < revision;
@@ -103,7 +105,15 @@ impl Cluster {
             (heard.sent_ms, heard.sent) = (Some(now), revision);
             // What the gone are told is the document that says so; every message travels with it.
             let (seen, base) = (heard.seen, if live { heard.confirmed } else { revision });
-            let owned = if base < revision { self.owned_since(base) } else { Vec::new() };
+            let owned = match &changes {
+                _ if base >= revision => Vec::new(),
+                Some((since, owned)) if *since == base => owned.clone(),
+                _ => {
+                    let owned = self.owned_since(base);
+                    changes = Some((base, owned.clone()));
+                    owned
+                }
+            };
             self.send(other, Message::Heartbeat { seen, base, revision, owned });
         }
     }

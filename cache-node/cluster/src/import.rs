@@ -6,7 +6,7 @@ use crate::slots::Slots;
 use crate::view::Id;
 
 /// A copy that is being received. Requests do not see it; it becomes the slot only by a seal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Import {
     pub(crate) from: Id,
     pub(crate) attempt: u64,
@@ -145,7 +145,7 @@ impl Cluster {
             .is_some_and(|i| i.from == from && i.attempt == attempt && i.next == frames + 1);
         if state.standing == Standing::None && complete {
             self.accepted.insert((from, slot), attempt);
-            self.totals.handed_in += 1;
+            self.moves.handed_in += 1;
             self.own(slot, version + 1, store);
             self.send(from, Message::Accepted { slot, attempt });
         } else {

@@ -8,13 +8,16 @@
 mod accessors;
 mod claims;
 mod document;
+mod ending;
 mod export;
 mod gossip;
 mod import;
+mod knowledge;
 mod listening;
 mod machine;
 mod message;
 mod pump;
+mod push;
 mod seal;
 #[cfg(test)]
 mod sim;
@@ -23,6 +26,9 @@ mod slots;
 mod tests;
 mod view;
 
-pub use machine::{Cluster, Config};
+pub use ending::{Look, Patience};
+pub use knowledge::{Knowledge, Process};
+pub use machine::{Cluster, Config, Moves};
 pub use message::{Message, Run};
+pub use push::Refusal;
 pub use slots::Slots;

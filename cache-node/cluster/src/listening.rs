@@ -12,7 +12,7 @@ use crate::view::Id;
 const PAUSE_MS: u64 = 1000;
 
 /// Receipts by peer, and whether this node could have had any.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Listening {
     /// Since when this node has listened without a pause.
     since_ms: u64,

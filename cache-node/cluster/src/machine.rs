@@ -62,15 +62,19 @@ pub(crate) struct Slot {
     pub(crate) version: u64,
 }
 
-/// Counts since the start.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) handed_in: u64,
-    pub(crate) handed_out: u64,
-    pub(crate) adopted: u64,
+/// Slots that changed hands since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// Received by handover.
+    pub handed_in: u64,
+    /// Given away by handover.
+    pub handed_out: u64,
+    /// Adopted: nobody owned them.
+    pub adopted: u64,
 }
 
 /// The ownership state of one node. Time is monotonic milliseconds and never goes back.
+#[derive(Clone)]
 pub struct Cluster {
     pub(crate) me: Id,
     pub(crate) config: Config,
@@ -93,7 +97,7 @@ pub struct Cluster {
     pub(crate) gossip: Gossip,
     pub(crate) listening: Listening,
     pub(crate) attempt: u64,
-    pub(crate) totals: Totals,
+    pub(crate) moves: Moves,
     pub(crate) outbox: Vec<(Incarnation, Message)>,
     #[cfg(test)]
     pub(crate) broken: Option<crate::sim::Rule>,
@@ -123,7 +127,7 @@ impl Cluster {
             gossip: Gossip::new(config.slots),
             listening: Listening::default(),
             attempt: 0,
-            totals: Totals::default(),
+            moves: Moves::default(),
             outbox: Vec::new(),
             #[cfg(test)]
             broken: None,

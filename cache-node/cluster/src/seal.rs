@@ -11,7 +11,7 @@ const QUERY_MS: u64 = 50;
 const DROP_AFTER_MS: u64 = 250;
 
 /// A slot that was given away and for which there is no answer yet: neither served nor dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sealed {
     pub(crate) to: Id,
     attempt: u64,
@@ -72,7 +72,7 @@ impl Cluster {
         let state = &mut self.slots[usize::from(slot)];
         *state = Slot { standing: Standing::None, version: state.version + 1 };
         let version = state.version;
-        self.totals.handed_out += 1;
+        self.moves.handed_out += 1;
         self.departed.insert(slot, now);
         self.gossip.set_owner(slot, from, version);
         store.away(slot);

@@ -9,7 +9,7 @@ use ringcache_ring::preference;
 pub(crate) type Id = u32;
 
 /// Numbers for incarnations, handed out once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     numbers: BTreeMap<Incarnation, Id>,
     names: BTreeMap<Id, Incarnation>,
@@ -44,7 +44,7 @@ impl Ids {
 }
 
 /// A document, resolved.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) epoch: u64,
     pub(crate) members: Vec<Id>,
@@ -65,17 +65,16 @@ impl View {
             .filter(|(m, id)| m.state != MemberState::Leaving && !gone.contains(id))
             .map(|(m, id)| (m.name.as_str(), *id))
             .collect();
-        let successor = |owner: &str, slot: u16| {
-            candidates.get(owner).copied().or_else(|| {
-                let order = preference(slot, candidates.keys().copied());
-                order.first().and_then(|name| candidates.get(name)).copied()
-            })
+        let heir = |slot: u16| {
+            let order = preference(slot, candidates.keys().copied());
+            order.first().and_then(|name| candidates.get(name)).copied()
         };
         let mut successors = vec![None; usize::from(slots)];
         for range in &document.slots {
+            let owner = candidates.get(range.owner.as_str()).copied();
             for slot in range.range.0..=range.range.1 {
                 if let Some(entry) = successors.get_mut(usize::from(slot)) {
-                    *entry = successor(&range.owner, slot);
+                    *entry = owner.or_else(|| heir(slot));
                 }
             }
         }

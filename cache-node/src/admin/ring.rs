@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 use super::{CONTROL_TIME, reply};
 use crate::node::Node;
-use crate::requests::{Refusal, Request};
+use crate::requests::Request;
 
 /// The epoch in force afterwards.
 #[derive(Serialize)]
@@ -37,11 +37,7 @@ pub(super) async fn put(node: &Node, body: &[u8]) -> Response {
     match timeout(CONTROL_TIME, push).await.ok().flatten() {
         Some(Ok(epoch)) => warp::reply::json(&Accepted { epoch }).into_response(),
         Some(Err(refusal)) => {
-            let code = match refusal {
-                Refusal::StaleEpoch { .. } => code::STALE_EPOCH,
-                Refusal::OtherCluster { .. } => code::OTHER_CLUSTER,
-            };
-            reply::error(StatusCode::CONFLICT, code, refusal.to_string())
+            reply::error(StatusCode::CONFLICT, refusal.code(), refusal.to_string())
         }
         None => reply::unavailable(),
     }

@@ -13,22 +13,23 @@ use crate::node::Node;
 /// The bounds that the node's flags have as well.
 const MAX_JITTER_PERCENT: u8 = 90;
 
-/// Takes effect for entries written from now on; answers with the settings in force. What the body does not name stays as it is:
-/// an older operator does not know of it. Settings for another incarnation change
+/// Takes effect for entries written from now on; answers with the settings in force. Settings for another incarnation change
 /// nothing: they are another pod's, whose address this one has now.
 pub(super) fn put(node: &Node, body: &[u8]) -> Response {
-    let SettingsFor { to, settings } = match parse(body) {
+    let asked = match parse(body) {
         Ok(asked) => asked,
         Err(message) => {
             return reply::error(StatusCode::UNPROCESSABLE_ENTITY, "InvalidSettings", message);
         }
     };
     let own = &node.incarnation;
-    if let Some(to) = to.filter(|to| to != own) {
-        let message = format!("the settings are for {to}: `to` must be {own} here, or absent");
-        return reply::error(StatusCode::CONFLICT, code::OTHER_INCARNATION, message);
-    }
-    let settings = settings.over(**node.settings.load());
+    let settings = match asked.over(own, **node.settings.load()) {
+        Ok(settings) => settings,
+        Err(to) => {
+            let message = format!("the settings are for {to}: `to` must be {own} here, or absent");
+            return reply::error(StatusCode::CONFLICT, code::OTHER_INCARNATION, message);
+        }
+    };
     node.settings.store(Arc::new(settings));
     warp::reply::json(&settings).into_response()
 }

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats};
+use ringcache_api::admin::NodeStats;
+use ringcache_cluster::{Knowledge, Process};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use warp::Reply;
@@ -11,26 +12,20 @@ use warp::reply::Response;
 use super::{CONTROL_TIME, reply};
 use crate::memory::resident_bytes;
 use crate::node::Node;
-use crate::requests::{Knowledge, Request};
+use crate::requests::Request;
 
 pub(super) async fn get(node: &Node) -> Response {
-    let Some(Knowledge { epoch, checksum, ownership, heard, .. }) = knowledge(node).await else {
+    let Some(known) = knowledge(node).await else {
         return reply::unavailable();
     };
-    let state = NodeState {
-        version: ADMIN_VERSION,
+    let state = known.state(Process {
         name: node.args.name.clone(),
         incarnation: node.incarnation.clone(),
         cluster_uid: node.args.cluster_uid.clone(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        epoch,
-        checksum,
-        ownership,
-        settings: (**node.settings.load()).into(),
+        settings: **node.settings.load(),
         stats: stats(node),
-        heard,
         draining: node.draining.load(Ordering::Relaxed),
-    };
+    });
     warp::reply::json(&state).into_response()
 }
 

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringcache_api::admin::{NodeState, Ownership, Settings};
+use ringcache_api::admin::{NodeState, Settings};
 use ringcache_api::document::{
     ClusterRef, FORMAT_VERSION, HashRule, Member, MemberState, SlotRange,
 };
 use ringcache_api::{Document, Incarnation, Ports};
+use ringcache_cluster::{Cluster, Config};
 use ringcache_ring::SLOTS;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,8 +18,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::http::tests::node;
-use crate::requests::{Knowledge, Refusal, Request};
+use crate::requests::Request;
 use crate::routes::Routes;
+use crate::slots::NodeSlots;
 
 /// No exchange of these tests takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,34 +30,25 @@ struct Admin {
     addr: SocketAddr,
 }
 
-/// An admin port whose control task judges documents as the cluster `oak` does.
+/// An admin port of the cluster `oak`, with the state machine of a control thread that talks to no other node.
 async fn serve_oak() -> Admin {
     let (control, mut requests) = mpsc::channel(8);
     let node = node("oak-0", &[], control);
+    let answering = Arc::clone(&node);
     tokio::spawn(async move {
-        let (mut epoch, mut checksum) = (0, String::new());
+        let mut cluster = Cluster::new(&answering.incarnation, Config::default());
         while let Some(request) = requests.recv().await {
+            let (mut slots, now) = (NodeSlots::new(&answering), answering.clock.monotonic_ms());
             match request {
                 Request::Push(document, answer) => {
-                    let verdict = judge(epoch, &checksum, &document);
-                    if let Ok(accepted) = verdict {
-                        (epoch, checksum) = (accepted, document.checksum.clone());
+                    let admitted = cluster.admit("oak", &document);
+                    if admitted.is_ok() {
+                        cluster.learn(&document, &mut slots);
+                        cluster.tick(now, &mut slots);
                     }
-                    answer.send(verdict).unwrap();
+                    answer.send(admitted.map(|()| cluster.epoch())).unwrap();
                 }
-                Request::Knowledge(answer) => {
-                    let owned =
-                        Ownership { owned: vec![(0, 99), (200, 200)], ..Ownership::default() };
-                    let checksum = checksum.clone();
-                    let known = Knowledge {
-                        epoch,
-                        checksum,
-                        ownership: owned,
-                        heard: Vec::new(),
-                        is_member: true,
-                    };
-                    answer.send(known).unwrap();
-                }
+                Request::Knowledge(answer) => answer.send(cluster.knowledge(now)).unwrap(),
             }
         }
     });
@@ -63,19 +56,6 @@ async fn serve_oak() -> Admin {
     let addr = listener.local_addr().unwrap();
     tokio::spawn(crate::admin::serve(Arc::clone(&node), listener, std::future::pending()));
     Admin { node, addr }
-}
-
-fn judge(epoch: u64, checksum: &str, document: &Document) -> Result<u64, Refusal> {
-    if document.cluster.uid != "oak" {
-        return Err(Refusal::OtherCluster {
-            offered: document.cluster.uid.clone(),
-            own: "oak".into(),
-        });
-    }
-    if document.epoch > epoch || document.checksum == checksum {
-        return Ok(document.epoch);
-    }
-    Err(Refusal::StaleEpoch { offered: document.epoch, current: epoch })
 }
 
 /// Status and body of the answer.
@@ -195,7 +175,7 @@ async fn the_state_says_who_the_node_is_what_it_owns_and_what_it_holds() {
         (Incarnation::new("oak-0", "1"), "oak".into())
     );
     assert_eq!((state.epoch, state.checksum), (7, pushed.checksum));
-    assert_eq!(state.ownership.owned, [(0, 99), (200, 200)]);
+    assert_eq!(state.ownership.owned, [(0, SLOTS - 1)]);
     assert_eq!(state.settings, Settings::default().into());
     let held = state.stats;
     assert_eq!((held.entries, held.hits, held.misses), (1, 1, 1));
@@ -267,9 +247,10 @@ async fn what_no_handler_takes_is_answered_in_json() {
 #[tokio::test]
 async fn metrics_are_served_in_the_text_format_with_ownership() {
     let admin = serve_oak().await;
+    push(&admin, &document(1, "oak").to_json()).await;
     let (status, body) = send(&admin, "GET", "/metrics", "").await;
     assert_eq!(status, 200);
-    assert!(body.contains("\nringcache_slots_owned 101\n"), "{body}");
+    assert!(body.contains("\nringcache_slots_owned 16384\n"), "{body}");
 }
 
 #[tokio::test]

@@ -2,11 +2,15 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use ringcache_api::CacheCluster;
+use ringcache_api::status::condition;
+use ringcache_fake_apiserver::Kind;
 use serde_json::{Value, json};
 
+use crate::desired::text;
+use crate::hands::lock;
 use crate::sim::{NAME, NAMESPACE, Sim};
 use crate::workload::{Action, Child};
 
@@ -32,6 +36,29 @@ pub(crate) async fn perform(sim: &mut Sim, action: &Action) {
             let deleted = pods.delete(&sim.pod(*n), &DeleteParams::default()).await;
             deleted.expect("a user may delete pods");
         }
+        Action::Evict(n) => {
+            let evicted = pods.evict(&sim.pod(*n), &EvictParams::default()).await;
+            evicted.expect("the disruption budget lets one go");
+        }
+        Action::Room(room) => make_room(sim, *room).await,
+        Action::CrashNewest => {
+            if let Some(name) = sim.pod_names().last() {
+                sim.api.exit(NAMESPACE, name, 1);
+            }
+        }
+        Action::CutOff(n, time) => {
+            let name = sim.pod(*n);
+            lock(&sim.plane).cut_off(NAMESPACE, &name, *time);
+        }
+        Action::CutOffNewest(time) => {
+            if let Some(name) = sim.pod_names().last() {
+                lock(&sim.plane).cut_off(NAMESPACE, name, *time);
+            }
+        }
+        Action::ComeFromVersion01 => {
+            sim.replace_operators();
+            age(sim).await;
+        }
         Action::ExitContainer(n) => {
             let name = sim.pod(*n);
             sim.api.exit(NAMESPACE, &name, 1);
@@ -56,6 +83,68 @@ async fn edit_host(administrator: Client, host: &str, spec: Value) {
     let patch = Patch::Merge(json!({"spec": spec}));
     let edited = nodes.patch(host, &PatchParams::default(), &patch).await;
     edited.expect("an administrator may edit hosts");
+}
+
+/// Gives hosts room for so many pods in all, those that are there first; `None` = for any number.
+async fn make_room(sim: &Sim, room: Option<usize>) {
+    let nodes: Api<Node> = Api::all(sim.api.client("administrator"));
+    let pods = sim.api.of_kind(Kind::Pod);
+    let on = |host: &str| pods.iter().filter(|pod| text(pod, "/spec/nodeName") == host).count();
+    let mut left = room.map(|room| room.saturating_sub(pods.len()));
+    for host in sim.api.of_kind(Kind::Node) {
+        let name = text(&host, "/metadata/name");
+        let more = left.as_mut().map(|left| {
+            let more = (*left).min(1);
+            *left -= more;
+            more
+        });
+        let pods = more.map(|more| (on(name) + more).to_string());
+        let patch = Patch::Merge(json!({"status": {"allocatable": {"pods": pods}}}));
+        let patched = nodes.patch_status(name, &PatchParams::default(), &patch).await;
+        patched.expect("an administrator may edit hosts");
+    }
+}
+
+/// Takes from the objects what operators after version 0.1 have written into them.
+async fn age(sim: &Sim) {
+    /// What a status of version 0.1 did not have.
+    const NEWER: [&str; 6] = [
+        "/image",
+        "/version",
+        "/summary",
+        "/operation/startedAt",
+        "/operation/progressedAt",
+        "/operation/slotsToGo",
+    ];
+    const NEWER_CONDITIONS: [&str; 2] = [condition::DEGRADED, condition::UP_TO_DATE];
+    let user = sim.api.client("kubectl-edit");
+    let params = PatchParams::default();
+    let without = |names: &[&str]| {
+        let gone: serde_json::Map<_, _> =
+            names.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+        Patch::Merge(json!({"metadata": {"annotations": gone}}))
+    };
+    let maps: Api<ConfigMap> = Api::namespaced(user.clone(), NAMESPACE);
+    let map = maps.patch(&format!("{NAME}-ring"), &params, &without(&["ringcache.dev/spec"])).await;
+    map.expect("the ring can be edited");
+    let pods: Api<Pod> = Api::namespaced(user.clone(), NAMESPACE);
+    for name in sim.pod_names() {
+        let pod = pods.patch(&name, &params, &without(&["ringcache.dev/fields"])).await;
+        pod.expect("pods can be edited");
+    }
+    let clusters: Api<CacheCluster> = Api::namespaced(user, NAMESPACE);
+    let cluster = sim.api.get(Kind::CacheCluster, NAMESPACE, NAME).unwrap_or_default();
+    let mut status = cluster["status"].clone();
+    for path in NEWER {
+        if let Some(value) = status.pointer_mut(path) {
+            *value = Value::Null;
+        }
+    }
+    if let Some(conditions) = status["conditions"].as_array_mut() {
+        conditions.retain(|c| !NEWER_CONDITIONS.iter().any(|newer| c["type"] == *newer));
+    }
+    let status = Patch::Merge(json!({ "status": status }));
+    clusters.patch_status(NAME, &params, &status).await.expect("a status can be edited");
 }
 
 /// Creates a cluster called [`NAME`] in the namespace.

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use ringcache_api::Document;
-use ringcache_ring::SLOTS;
 use serde_json::Value;
 
 use crate::plane::{Plane, PodView};
@@ -55,7 +54,7 @@ impl<'a> Snapshot<'a> {
                 ));
             }
         }
-        if self.plane.nodes.values().any(|node| !clusters.contains(node.cluster_uid.as_str())) {
+        if self.plane.iter().any(|node| !clusters.contains(node.cluster_uid())) {
             lacks.push("a node of a deleted cluster runs".into());
         }
         lacks
@@ -114,18 +113,18 @@ impl<'a> Snapshot<'a> {
             }
         }
         let ttl = number(cluster, "/spec/ttl/defaultSeconds");
-        for node in self.plane.nodes.values().filter(|node| node.cluster_uid == uid) {
-            if i64::from(node.settings.ttl_default_seconds) != ttl {
-                lacks.push(format!("{} has another time to live", node.name));
+        for node in self.plane.of_cluster(uid) {
+            if i64::from(node.settings().ttl_default_seconds) != ttl {
+                lacks.push(format!("{} has another time to live", node.name()));
             }
         }
     }
 
     fn ring(&self, cluster: &Value, lacks: &mut Vec<String>) {
         let (uid, name) = (text(cluster, "/metadata/uid"), text(cluster, "/metadata/name"));
-        let served = self.plane.served(uid);
-        if served != usize::from(SLOTS) {
-            lacks.push(format!("{served} slots are served"));
+        let unserved = self.plane.unserved(uid);
+        if unserved > 0 {
+            lacks.push(format!("{unserved} slots are not served"));
         }
         if !self.plane.is_converged(uid) {
             lacks.push("slots are not where they should be".into());
@@ -136,7 +135,7 @@ impl<'a> Snapshot<'a> {
             lacks.push(format!("no ring document is stored: {stored:?}"));
             return;
         };
-        if self.plane.nodes.values().any(|n| n.cluster_uid == uid && n.epoch() != document.epoch) {
+        if self.plane.of_cluster(uid).any(|node| node.epoch() != document.epoch) {
             lacks.push("some node does not know the stored document".into());
         }
         if number(cluster, "/status/ring/epoch") as u64 != document.epoch {

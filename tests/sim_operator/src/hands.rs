@@ -7,6 +7,7 @@ use ringcache_api::Document;
 use ringcache_api::admin::{NodeState, SettingsFor};
 use ringcache_operator::nodes::{NodeError, Nodes};
 
+use crate::plan::Lie;
 use crate::plane::{Plane, Refusal};
 use crate::tape::{PushFate, Tape};
 
@@ -68,6 +69,13 @@ async fn nobody<T>() -> Result<T, NodeError> {
 impl Nodes for Hands {
     async fn state(&self, host: &str, _port: u16) -> Result<NodeState, NodeError> {
         tokio::time::sleep(ROUND_TRIP).await;
+        let lie = lock(&self.tape).ask();
+        match lie {
+            Some(Lie::Refused) => return Err(refused()),
+            Some(Lie::Silence) => return nobody().await,
+            Some(Lie::Garbage) => return Err(NodeError::Malformed("expected value".into())),
+            None => {}
+        }
         let state = lock(&self.plane).state(host);
         match state {
             Some(state) => Ok(state),

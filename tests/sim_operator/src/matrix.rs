@@ -9,39 +9,63 @@ use tokio::time::Instant;
 
 use crate::hands::lock;
 use crate::outcome::{Outcome, compare};
-use crate::plan::{ApiError, Fault, Plan};
+use crate::plan::{ApiError, Fault, Lie, Plan};
 use crate::run::run;
 use crate::tape::Note;
 use crate::workload::Workload;
 
-/// Fewer plans than this mean that a workload or a fault was lost.
-const FEWEST_PLANS: usize = 8000;
 /// Failures that are told in full.
 const TOLD: usize = 8;
 /// So many failures are enough to look into.
 const ENOUGH: usize = 40;
-/// Watches stand still or break off at one call in so many: what they tell is the same for calls in a row.
+/// Watches stand still or break off, and the server becomes slow or fails, at one call in so many: for calls in a row it is the same.
 const VIEWS_EVERY: usize = 4;
-/// Of the sampled workloads, one plan in so many.
-const ONE_IN: usize = 8;
-/// Which of them follows from this number. Every run of the same number runs the same plans.
+/// Which part of what is sampled is run follows from this number. Every run of the same number runs the same plans.
 const SEED: &str = "RINGCACHE_SEED";
-/// Set to run every plan of the sampled workloads, too.
-const ALL: &str = "RINGCACHE_SIM_ALL";
+/// How much is run: `most` or `all`; else a part that takes a minute.
+const SHARE: &str = "RINGCACHE_SIM_PLANS";
+
+/// How much of the matrix is run.
+#[derive(Debug)]
+struct Share {
+    /// Of the workloads that are gone through exhaustively, one plan in so many; of the sampled ones, likewise.
+    one_in: (usize, usize),
+    /// Fewer plans than this mean that a workload or a fault was lost.
+    fewest: usize,
+}
+
+impl Share {
+    fn wanted() -> Self {
+        match std::env::var(SHARE).as_deref() {
+            Ok("all") => Self { one_in: (1, 1), fewest: 30_000 },
+            Ok("most") => Self { one_in: (1, 8), fewest: 15_000 },
+            Ok(other) => panic!("{SHARE} is `most` or `all`, or not set; not `{other}`"),
+            Err(_) => Self { one_in: (12, 24), fewest: 1_000 },
+        }
+    }
+}
 
 /// The plans of a workload: what went without faults decides where they can strike.
 fn plans(workload: Workload, undisturbed: &Outcome) -> Vec<Plan> {
-    let crashes =
-        (0..undisturbed.writes).flat_map(|n| [Fault::CrashBefore(n), Fault::CrashAfter(n)]);
+    let crashes = (0..undisturbed.writes).flat_map(|n| {
+        let hours = if n % 2 == 0 { 1 } else { -1 };
+        [Fault::CrashBefore(n), Fault::CrashAfter(n), Fault::WrongClock(n, hours)]
+    });
     let pushes = (0..undisturbed.pushes)
         .flat_map(|n| [Fault::CrashBeforePush(n), Fault::CrashAfterPush(n), Fault::PushFails(n)]);
+    let asks = (0..undisturbed.asks).flat_map(|n| Lie::ALL.map(|lie| Fault::Ask(n, lie)));
     let errors = undisturbed.calls.iter().enumerate().flat_map(|(n, note)| {
         let possible = ApiError::ALL.into_iter().filter(|error| !is_a_lie(*error, note));
         let errors = possible.map(move |error| Fault::Call(n, error));
-        let views = [Fault::Freeze(n), Fault::Compact(n)];
+        let views = [Fault::Freeze(n), Fault::Compact(n), Fault::Slow(n), Fault::Outage(n)];
         errors.chain(views.into_iter().filter(move |_| n % VIEWS_EVERY == 0))
     });
-    crashes.chain(pushes).chain(errors).map(|fault| Plan::with(workload, fault)).collect()
+    crashes
+        .chain(pushes)
+        .chain(asks)
+        .chain(errors)
+        .map(|fault| Plan::with(workload, fault))
+        .collect()
 }
 
 /// "No such pod" is the proof that a node is dead for ever: a server that says so of a live one cannot be survived.
@@ -95,32 +119,27 @@ fn tell(failures: &[(Plan, Vec<String>)]) -> String {
     failures.iter().take(TOLD).map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// The plans of all workloads: all of them, or one in [`ONE_IN`].
-fn chosen(outcomes: &BTreeMap<String, Outcome>) -> Vec<Plan> {
+/// The plans of all workloads, or a share of them.
+fn chosen(outcomes: &BTreeMap<String, Outcome>, share: &Share) -> Vec<Plan> {
     let seed = std::env::var(SEED).ok().and_then(|text| text.parse().ok()).unwrap_or(0_usize);
-    let thinned = std::env::var_os(ALL).is_none();
-    let sample = seed % ONE_IN;
-    if thinned {
-        println!("of sampled workloads: part {sample} of {ONE_IN}");
-    }
     let mut all = Vec::new();
     for workload in all_workloads() {
         let outcome = &outcomes[&name(workload)];
-        let mut plans = plans(workload, outcome);
+        let sampled = Workload::SAMPLED.contains(&workload);
+        let one_in = if sampled { share.one_in.1 } else { share.one_in.0 };
+        let plans = plans(workload, outcome);
         let possible = plans.len();
-        if thinned && Workload::SAMPLED.contains(&workload) {
-            plans = plans.into_iter().skip(sample).step_by(ONE_IN).collect();
-        }
+        let part = seed % one_in;
+        all.extend(plans.into_iter().skip(part).step_by(one_in));
         println!(
-            "{:24} {:4} calls {:3} writes {:3} pushes {:5.1} s virtual: {} of {possible} plans",
+            "{:24} {:4} calls {:3} writes {:3} pushes {:3} asks {:5.1} s virtual: {possible} plans, part {part} of {one_in}",
             name(workload),
             outcome.calls.len(),
             outcome.writes,
             outcome.pushes,
+            outcome.asks,
             outcome.took.as_secs_f64(),
-            plans.len()
         );
-        all.extend(plans);
     }
     all
 }
@@ -134,11 +153,12 @@ fn every_fault_at_every_call_of_every_workload_ends_as_without_it() {
     let began = Instant::now();
     let outcomes: BTreeMap<String, Outcome> =
         all_workloads().map(|workload| (name(workload), undisturbed(workload))).collect();
-    let all = chosen(&outcomes);
+    let share = Share::wanted();
+    let all = chosen(&outcomes, &share);
     let failures = run_all(&all, &outcomes);
     let seconds = began.elapsed().as_secs_f64();
     println!("{} plans in {seconds:.1} s, {:.0}/s", all.len(), all.len() as f64 / seconds);
-    assert!(all.len() >= FEWEST_PLANS, "only {} plans", all.len());
+    assert!(all.len() >= share.fewest, "only {} plans", all.len());
     assert!(
         failures.is_empty(),
         "{} of {} plans failed:\n{}",

@@ -22,6 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) writes: usize,
     /// Documents and settings that nodes were given.
     pub(crate) pushes: usize,
+    /// Questions for the state of a node.
+    pub(crate) asks: usize,
     /// Virtual time until the desired state was reached.
     pub(crate) took: Duration,
 }

@@ -56,8 +56,31 @@ pub(crate) enum Fault {
     Call(usize, ApiError),
     /// From the n-th call on the operator's watches tell nothing new for a while.
     Freeze(usize),
+    /// From the n-th call on the server takes a second for every answer, for a while.
+    Slow(usize),
+    /// From the n-th call on the server serves nobody, for a while.
+    Outage(usize),
+    /// The operator ends when its n-th write was applied, and the clock of the next one goes so many hours before or after.
+    WrongClock(usize, i8),
+    /// The n-th question for the state of a node is answered like this.
+    Ask(usize, Lie),
     /// At the n-th call the server forgets what watches would go on from: all of them end with 410 Gone.
     Compact(usize),
+}
+
+/// What comes of a question to a node besides its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Lie {
+    /// The connection is refused.
+    Refused,
+    /// Nothing.
+    Silence,
+    /// Something that is no state.
+    Garbage,
+}
+
+impl Lie {
+    pub(crate) const ALL: [Self; 3] = [Self::Refused, Self::Silence, Self::Garbage];
 }
 
 /// What the server does instead of answering.

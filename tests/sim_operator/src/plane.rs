@@ -1,46 +1,57 @@
-//! The data plane in small: one cache node for each running pod, all under the rules of ownership.
-//!
-//! A handover is one step here, without the seal that may stay unanswered: the cluster state machine has a simulation of its
-//! own. What matters to the operator is kept: nothing moves without a document, a document alone moves nothing, slots of the
-//! dead are adopted only when every other member is accounted for, and moving takes time.
+//! The data plane: one cache node for each running pod, at its address.
 
-mod node;
 mod pod;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcache_api::admin::{Heard, NodeState, SettingsFor, code};
-use ringcache_api::{Document, Incarnation, Member, MemberState};
-use ringcache_ring::SlotSet;
+use ringcache_api::admin::{NodeState, SettingsFor, code};
+use ringcache_api::{Document, Incarnation};
+use ringcache_ring::SLOTS;
+use ringcache_sim_nodes::{Node, Nodes};
 use tokio::time::Instant;
 
-use node::Known;
-pub(crate) use node::Node;
 pub(crate) use pod::PodView;
 
-/// How often the model takes a step while something is going on.
+use crate::truth::Truths;
+
+/// How often everybody but the operator takes a step while something is going on.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
-/// Slots that a node hands over to one other in a tick.
-const SLOTS_PER_TICK: usize = 2000;
-/// Longest that a node serves after it was told to end; the kubelet's patience is longer.
-const GRACE: Duration = Duration::from_secs(25);
+
+/// How what a node says of itself is changed.
+type Disguise = Arc<dyn Fn(&mut NodeState) + Send + Sync>;
 
 /// All cache nodes of all clusters.
 #[derive(Clone, Default)]
 pub(crate) struct Plane {
-    /// By the uid of their pods.
-    pub(crate) nodes: BTreeMap<String, Node>,
-    ended: BTreeMap<Incarnation, Instant>,
+    nodes: Nodes,
+    /// Where each process runs: by the uid of its pod, also of those that have ended.
+    places: BTreeMap<String, Place>,
+    /// The nodes' own time at the beginning of this run's clock.
+    before_ms: u64,
+    began: Option<Instant>,
     /// Checksum of each document that any node was given, by cluster uid and epoch.
     documents: BTreeMap<(String, u64), String>,
     /// Whether one operator acts at a time, so that nothing older is ever pushed.
     pub(crate) single_writer: bool,
-    /// Slots adopted since the last reset: in a planned operation none.
-    pub(crate) adopted: usize,
+    /// Addresses that the operator does not reach, and until when.
+    cut_off: BTreeMap<String, Instant>,
+    /// What the nodes of another version say instead.
+    disguise: Option<Disguise>,
+    /// Since when what is true has been true.
+    pub(crate) truths: Truths,
     /// What broke a rule.
-    pub(crate) violations: Vec<String>,
+    violations: Vec<String>,
+}
+
+/// A process and its pod.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    address: String,
+    incarnation: Incarnation,
 }
 
 /// Why a node refuses a document or settings.
@@ -53,96 +64,114 @@ impl Plane {
     /// The same nodes for another run, which has a clock of its own.
     pub(crate) fn resumed(&self) -> Self {
         let mut plane = self.clone();
-        for node in plane.nodes.values_mut() {
-            node.started = Instant::now();
-        }
+        plane.before_ms = self.nodes.now_ms();
+        plane.began = Some(Instant::now());
+        plane.truths = self.truths.resumed();
         plane
     }
 
-    /// Starts nodes for pods that run and ends those whose pods do not; true if anything has changed.
+    fn now_ms(&self) -> u64 {
+        let since = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        self.before_ms + u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Lets the nodes live up to this moment.
+    fn catch_up(&mut self) {
+        self.began.get_or_insert_with(Instant::now);
+        let now_ms = self.now_ms();
+        self.nodes.run_until(now_ms);
+    }
+
+    /// Lets time pass, starts nodes for pods that run and ends those whose pods do not; true if anything has changed.
     pub(crate) fn follow(&mut self, pods: &[PodView], dark: impl Fn(&str) -> bool) -> bool {
-        let now = Instant::now();
-        let mut changed = false;
+        self.catch_up();
         for pod in pods.iter().filter(|pod| pod.running && !dark(&pod.host)) {
-            let fresh = !self.nodes.contains_key(&pod.uid)
-                && !self.ended.keys().any(|incarnation| incarnation.uid() == pod.uid);
-            if fresh {
-                self.nodes.insert(pod.uid.clone(), pod.start(now));
-                changed = true;
-            }
-            if let Some(node) = self.nodes.get_mut(&pod.uid)
-                && pod.deleting
-                && node.terminating.is_none()
-            {
-                node.terminating = Some(now);
-                changed = true;
+            let place = self.places.entry(pod.uid.clone()).or_insert_with(|| {
+                let start = pod.start();
+                let incarnation = start.incarnation.clone();
+                self.nodes.start(start);
+                let (namespace, name) = (pod.namespace.clone(), pod.name.clone());
+                Place { namespace, name, address: pod.address.clone(), incarnation }
+            });
+            if pod.deleting {
+                self.nodes.terminate(&place.incarnation);
             }
         }
-        let lives = |uid: &String| {
-            pods.iter().any(|pod| pod.uid == *uid && pod.running && !dark(&pod.host))
-        };
-        let dead: Vec<String> = self.nodes.keys().filter(|uid| !lives(uid)).cloned().collect();
-        for uid in dead {
-            self.end(&uid);
-            changed = true;
+        let lives =
+            |uid: &str| pods.iter().any(|pod| pod.uid == uid && pod.running && !dark(&pod.host));
+        let ended = self.nodes.iter().map(Node::incarnation).filter(|run| !lives(run.uid()));
+        for incarnation in ended.cloned().collect::<Vec<_>>() {
+            self.nodes.end(&incarnation);
         }
-        changed
+        let news = self.nodes.take_news();
+        if news {
+            let mut truths = std::mem::take(&mut self.truths);
+            truths.look(self);
+            self.truths = truths;
+        }
+        news
     }
 
-    /// The process ends, and with it all that it held.
-    pub(crate) fn end(&mut self, uid: &str) {
-        if let Some(node) = self.nodes.remove(uid) {
-            self.ended.insert(node.incarnation, Instant::now());
+    /// Ends nodes that were told to end and may, and says where they were.
+    pub(crate) fn finish(&mut self) -> Vec<Place> {
+        let finished = self.nodes.finished();
+        for incarnation in &finished {
+            self.nodes.end(incarnation);
+        }
+        finished.iter().filter_map(|run| self.places.get(run.uid())).cloned().collect()
+    }
+
+    /// All nodes that run.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
+    }
+
+    /// All nodes of a cluster that run.
+    pub(crate) fn of_cluster(&self, uid: &str) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |node| node.cluster_uid() == uid)
+    }
+
+    /// All nodes that run, and where.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&Place, &Node)> {
+        self.places.values().filter_map(|place| Some((place, self.nodes.get(&place.incarnation)?)))
+    }
+
+    /// The node in the pod with that uid.
+    pub(crate) fn in_pod(&self, uid: &str) -> Option<&Node> {
+        self.nodes.get(&self.places.get(uid)?.incarnation)
+    }
+
+    /// From now on the operator does not reach the node in that pod, for so long.
+    pub(crate) fn cut_off(&mut self, namespace: &str, name: &str, time: Duration) {
+        let found = self.places().find(|(p, _)| p.namespace == namespace && p.name == name);
+        if let Some(address) = found.map(|(place, _)| place.address.clone()) {
+            self.cut_off.insert(address, Instant::now() + time);
         }
     }
 
-    /// Gossip, handover and adoption, once each; true if anything has changed.
-    pub(crate) fn tick(&mut self) -> bool {
-        let uids: Vec<String> = self.nodes.keys().cloned().collect();
-        let mut changed = self.gossip();
-        for uid in &uids {
-            changed |= self.hand_over(uid);
-        }
-        for uid in &uids {
-            changed |= self.adopt(uid);
-        }
-        if changed {
-            self.assert_single_owners();
-        }
-        changed
+    /// From now on what nodes say of themselves is changed like this.
+    pub(crate) fn disguise(&mut self, change: impl Fn(&mut NodeState) + Send + Sync + 'static) {
+        self.disguise = Some(Arc::new(change));
     }
 
-    /// Nodes that were told to end and may: they hold nothing, or their grace is over.
-    pub(crate) fn finished(&self) -> Vec<String> {
-        let over = |node: &Node| {
-            node.terminating.is_some_and(|since| node.owned.is_empty() || since.elapsed() >= GRACE)
-        };
-        self.nodes.iter().filter(|(_, node)| over(node)).map(|(uid, _)| uid.clone()).collect()
-    }
-
-    pub(crate) fn at(&self, address: &str) -> Option<&Node> {
-        self.nodes.values().find(|node| node.address == address)
+    /// Who is reached at that address.
+    fn at(&self, address: &str) -> Option<Incarnation> {
+        if self.cut_off.get(address).is_some_and(|until| Instant::now() < *until) {
+            return None;
+        }
+        let found = self.places().find(|(place, _)| place.address == address);
+        found.map(|(place, _)| place.incarnation.clone())
     }
 
     /// The answer of the node at `address`, if one runs there.
-    pub(crate) fn state(&self, address: &str) -> Option<NodeState> {
-        let node = self.at(address)?;
-        let members = node.known.iter().flat_map(|known| &known.document.members);
-        let others = members.filter(|member| member.uid != node.incarnation);
-        let heard = others.map(|member| Heard {
-            incarnation: member.uid.clone(),
-            ms_ago: self.heard_by(node, &member.uid),
-        });
-        Some(node.state(heard.collect()))
-    }
-
-    fn heard_by(&self, node: &Node, other: &Incarnation) -> u64 {
-        if self.find(other).is_some() {
-            return 0;
+    pub(crate) fn state(&mut self, address: &str) -> Option<NodeState> {
+        self.catch_up();
+        let incarnation = self.at(address)?;
+        let mut state = self.nodes.state(&incarnation)?;
+        if let Some(change) = &self.disguise {
+            change(&mut state);
         }
-        let ended = self.ended.get(other).copied();
-        let since = ended.map_or(node.started, |ended| ended.max(node.started));
-        since.elapsed().as_millis() as u64
+        Some(state)
     }
 
     /// The node at `address` is given a document.
@@ -151,20 +180,24 @@ impl Plane {
         address: &str,
         document: &Document,
     ) -> Option<Result<(), Refusal>> {
-        let uid = self.at(address)?.incarnation.uid().to_owned();
+        self.catch_up();
+        let incarnation = self.at(address)?;
         let key = (document.cluster.uid.clone(), document.epoch);
         let sent = self.documents.entry(key).or_insert_with(|| document.checksum.clone());
         if *sent != document.checksum {
             self.violations.push(format!("O15: two documents have epoch {}", document.epoch));
         }
-        let node = self.nodes.get_mut(&uid)?;
-        let stale = document.epoch < node.epoch();
-        if stale && self.single_writer {
-            let (name, epoch) = (&node.name, node.epoch());
-            let text = format!("O15: {name} has epoch {epoch} and was given {}", document.epoch);
+        let epoch = self.nodes.get(&incarnation).map_or(0, Node::epoch);
+        if document.epoch < epoch && self.single_writer {
+            let text = format!("O15: a node has epoch {epoch} and was given {}", document.epoch);
             self.violations.push(text);
         }
-        Some(accept(node, document))
+        let answer = self.nodes.push(&incarnation, &Arc::new(document.clone()))?;
+        Some(
+            answer
+                .map(drop)
+                .map_err(|refusal| Refusal { code: refusal.code(), message: refusal.to_string() }),
+        )
     }
 
     /// The node at `address` is given settings, and takes them if it is the one that they are for.
@@ -173,156 +206,33 @@ impl Plane {
         address: &str,
         asked: &SettingsFor,
     ) -> Option<Result<(), Refusal>> {
-        let node = self.nodes.values_mut().find(|node| node.address == address)?;
-        if let Some(to) = asked.to.as_ref().filter(|to| **to != node.incarnation) {
-            let message = format!("the settings are for {to}");
-            return Some(Err(Refusal { code: code::OTHER_INCARNATION, message }));
-        }
-        node.settings = asked.settings.over(node.settings);
-        Some(Ok(()))
+        self.catch_up();
+        let incarnation = self.at(address)?;
+        let answer = self.nodes.configure(&incarnation, asked.clone())?;
+        Some(answer.map_err(|to| Refusal {
+            code: code::OTHER_INCARNATION,
+            message: format!("the settings are for {to}"),
+        }))
     }
 
-    pub(crate) fn find(&self, incarnation: &Incarnation) -> Option<&Node> {
-        self.nodes.get(incarnation.uid()).filter(|node| node.incarnation == *incarnation)
+    /// Slots that were adopted since this was asked before: in a planned operation none.
+    pub(crate) fn take_adopted(&mut self) -> u64 {
+        self.nodes.take_adopted()
     }
 
-    /// Every message carries the sender's document: members of one learn of a newer one without the operator.
-    fn gossip(&mut self) -> bool {
-        let mut news: Vec<(String, Arc<Known>)> = Vec::new();
-        for known in self.nodes.values().filter_map(|node| node.known.as_ref()) {
-            for member in &known.document.members {
-                if let Some(node) = self.find(&member.uid)
-                    && node.known.is_some()
-                    && node.epoch() < known.document.epoch
-                {
-                    news.push((member.uid.uid().to_owned(), known.clone()));
-                }
-            }
-        }
-        let changed = !news.is_empty();
-        for (uid, known) in news {
-            if let Some(node) = self.nodes.get_mut(&uid)
-                && node.epoch() < known.document.epoch
-            {
-                node.known = Some(known);
-            }
-        }
-        changed
-    }
-
-    /// From the live owner to the intended one, when both have accepted the same document.
-    fn hand_over(&mut self, uid: &str) -> bool {
-        let source = &self.nodes[uid];
-        let Some(known) = source.known.clone().filter(|_| source.is_member()) else { return false };
-        let own = source.incarnation.clone();
-        let mut changed = false;
-        for member in known.document.members.iter().filter(|member| member.uid != own) {
-            changed |= self.hand_over_to(uid, member, &known);
-        }
-        changed
-    }
-
-    fn hand_over_to(&mut self, uid: &str, member: &Member, known: &Known) -> bool {
-        let ready = self.find(&member.uid).is_some_and(|target| {
-            target.epoch() == known.document.epoch
-                && member.state != MemberState::Leaving
-                && !known.document.gone.contains(&member.uid)
-        });
-        if !ready {
-            return false;
-        }
-        let due = self.nodes[uid].owned.intersection(&known.intended[&member.name]);
-        if due.is_empty() {
-            return false;
-        }
-        let slots: SlotSet = match due.len() {
-            few if few <= SLOTS_PER_TICK => due,
-            _ => due.iter().take(SLOTS_PER_TICK).collect(),
-        };
-        let count = slots.len() as u64;
-        if let Some(source) = self.nodes.get_mut(uid) {
-            source.owned = source.owned.difference(&slots);
-            source.handed_out += count;
-        }
-        if let Some(target) = self.nodes.get_mut(member.uid.uid()) {
-            target.owned = target.owned.union(&slots);
-            target.handed_in += count;
-        }
-        true
-    }
-
-    /// What should be the node's and is nobody's: every other member has accepted the same document and does not own it, or
-    /// is gone.
-    fn adopt(&mut self, uid: &str) -> bool {
-        let node = &self.nodes[uid];
-        let Some(known) = node.known.clone() else { return false };
-        let Some(me) = known.document.incarnation(&node.incarnation) else { return false };
-        let mut free = known.intended[&me.name].difference(&node.owned);
-        if free.is_empty() {
-            return false;
-        }
-        let others = known.document.members.iter().filter(|m| m.uid != me.uid);
-        for other in others.filter(|m| !known.document.gone.contains(&m.uid)) {
-            let answer = self.find(&other.uid);
-            let Some(other) = answer.filter(|other| other.epoch() == known.document.epoch) else {
-                return false;
-            };
-            free = free.difference(&other.owned);
-        }
-        let Some(node) = self.nodes.get_mut(uid).filter(|_| !free.is_empty()) else { return false };
-        node.owned = node.owned.union(&free);
-        node.adopted += free.len() as u64;
-        self.adopted += free.len();
-        true
-    }
-
-    fn assert_single_owners(&mut self) {
-        let mut all: BTreeMap<&str, (SlotSet, usize)> = BTreeMap::new();
-        for node in self.nodes.values() {
-            let (slots, count) = all.entry(&node.cluster_uid).or_default();
-            *slots = slots.union(&node.owned);
-            *count += node.owned.len();
-        }
-        if all.values().any(|(slots, count)| slots.len() != *count) {
-            self.violations.push("O5: some slot has two owners".into());
-        }
-    }
-
-    /// Slots of the cluster that some node serves.
-    pub(crate) fn served(&self, cluster_uid: &str) -> usize {
-        let nodes = self.nodes.values().filter(|node| node.cluster_uid == cluster_uid);
-        nodes.map(|node| node.owned.len()).sum()
+    /// Slots of the cluster that nobody serves.
+    pub(crate) fn unserved(&self, cluster_uid: &str) -> usize {
+        usize::from(SLOTS) - self.nodes.served(cluster_uid).len()
     }
 
     /// Whether every slot is where the newest document wants it, and every member knows that document.
     pub(crate) fn is_converged(&self, cluster_uid: &str) -> bool {
-        let nodes: Vec<&Node> =
-            self.nodes.values().filter(|node| node.cluster_uid == cluster_uid).collect();
-        let Some(known) =
-            nodes.iter().filter_map(|n| n.known.as_ref()).max_by_key(|k| k.document.epoch)
-        else {
-            return false;
-        };
-        known.document.members.iter().all(|member| {
-            self.find(&member.uid).is_some_and(|node| {
-                node.epoch() == known.document.epoch && node.owned == known.intended[&member.name]
-            })
-        })
+        self.nodes.is_converged(cluster_uid)
     }
-}
 
-fn accept(node: &mut Node, document: &Document) -> Result<(), Refusal> {
-    let known = node.known.as_ref().map(|known| &known.document);
-    let refuse = |code, message| Err(Refusal { code, message });
-    if document.cluster.uid != node.cluster_uid {
-        return refuse(code::OTHER_CLUSTER, "another cluster's document".to_owned());
+    /// Everything that broke a rule.
+    pub(crate) fn violations(&self) -> impl Iterator<Item = String> {
+        let nodes = self.nodes.violations().iter().map(|text| format!("O5: {text}"));
+        self.violations.iter().cloned().chain(nodes)
     }
-    match known {
-        Some(known) if known.epoch == document.epoch && known.checksum == document.checksum => {}
-        Some(known) if known.epoch >= document.epoch => {
-            return refuse(code::STALE_EPOCH, format!("epoch {} is in force", known.epoch));
-        }
-        _ => node.known = Some(Arc::new(Known::new(document.clone()))),
-    }
-    Ok(())
 }

@@ -99,9 +99,9 @@ async fn execute(plan: &Plan, before: Option<&Snapshot>) -> Result<Outcome, Vec<
     let settled = sim.settle(PATIENCE).await;
     settled.map_err(|lacks| [told("O1", lacks), sim.breaches(), sim.tail()].concat())?;
     let took = began.elapsed();
-    let (calls, writes, pushes) = {
+    let (calls, writes, pushes, asks) = {
         let tape = lock(&sim.tape);
-        (tape.calls.clone(), tape.writes, tape.pushes)
+        (tape.calls.clone(), tape.writes, tape.pushes, tape.asks)
     };
     let outcome = Outcome {
         end: normalise(&sim.api.objects()),
@@ -109,6 +109,7 @@ async fn execute(plan: &Plan, before: Option<&Snapshot>) -> Result<Outcome, Vec<
         calls,
         writes,
         pushes,
+        asks,
         took,
     };
     rest(&mut sim, if plan.faults.is_empty() { REST } else { REST_AFTER_FAULTS }).await?;

@@ -18,7 +18,13 @@ pub(crate) struct Judge {
 
 impl Judge {
     /// Breaches of safety by this call; empty = none.
-    pub(crate) fn breaches(&self, api: &ApiServer, call: &Call, plane: &Plane) -> Vec<String> {
+    pub(crate) fn breaches(
+        &self,
+        api: &ApiServer,
+        call: &Call,
+        plane: &Plane,
+        planned: bool,
+    ) -> Vec<String> {
         if !call.is_write {
             return Vec::new();
         }
@@ -36,7 +42,13 @@ impl Judge {
             }
         }
         let clusters: Vec<Value> = clusters.values().cloned().collect();
-        breaches(call, &clusters, plane)
+        let mut breaches = breaches(call, &clusters, plane);
+        if call.subresource.as_deref() == Some("status") {
+            for cluster in clusters.iter().filter(|cluster| is_about(call, cluster)) {
+                breaches.extend(plane.truths.lies(call, cluster, planned));
+            }
+        }
+        breaches
     }
 }
 
@@ -66,13 +78,14 @@ fn delete(call: &Call, clusters: &[Value], plane: &Plane, breaches: &mut Vec<Str
     if call.resource != "pods" {
         return;
     }
-    let Some(node) = plane.nodes.get(uid) else { return };
+    let Some(node) = plane.in_pod(uid) else { return };
     let alive = clusters.iter().any(|cluster| {
-        cluster.pointer("/metadata/uid").and_then(Value::as_str) == Some(&node.cluster_uid)
+        cluster.pointer("/metadata/uid").and_then(Value::as_str) == Some(node.cluster_uid())
             && cluster.pointer("/metadata/deletionTimestamp").is_none()
     });
-    if alive && !node.owned.is_empty() {
-        breaches.push(format!("O5: {name} is deleted while it owns {} slots", node.owned.len()));
+    if alive && !node.serving().is_empty() {
+        let slots = node.serving().len();
+        breaches.push(format!("O5: {name} is deleted while it owns {slots} slots"));
     }
 }
 
@@ -99,4 +112,12 @@ fn in_scope(call: &Call, clusters: &[Value]) -> bool {
         };
         of_cluster && namespace == at("/metadata/namespace")
     })
+}
+
+/// Whether the call is about this cluster, which is there.
+fn is_about(call: &Call, cluster: &Value) -> bool {
+    let at = |path: &str| cluster.pointer(path).and_then(Value::as_str);
+    at("/metadata/name") == call.name.as_deref()
+        && at("/metadata/namespace") == call.namespace.as_deref()
+        && at("/metadata/deletionTimestamp").is_none()
 }

@@ -88,6 +88,13 @@ fn an_operator_that_restarts_twice_in_the_middle_of_an_operation_finishes_it() {
 }
 
 #[test]
+fn an_operator_that_comes_after_version_0_1_replaces_no_node_and_goes_on() {
+    let counts = good(&Plan::undisturbed(Workload::Upgrade)).counts;
+    assert_eq!(counts.get("create pods"), Some(&1), "the fourth: {counts:?}");
+    assert_eq!(counts.get("delete pods"), None);
+}
+
+#[test]
 fn two_operators_at_once_do_what_one_does() {
     for workload in [Workload::ScaleUp, Workload::ScaleDown, Workload::Image, Workload::LosePod(1)]
     {
@@ -152,13 +159,7 @@ fn a_service_of_somebody_else_is_told_for_as_long_as_it_has_the_name() {
     simulate(async {
         let mut sim = Sim::start(0, 1);
         let user = sim.api.client("user");
-        let services: Api<Service> = Api::namespaced(user.clone(), NAMESPACE);
-        let foreign: Service = serde_json::from_value(json!({
-            "metadata": {"name": NAME},
-            "spec": {"selector": {"app": "other"}, "ports": [{"name": "http", "port": 80}]},
-        }))
-        .unwrap();
-        services.create(&PostParams::default(), &foreign).await.unwrap();
+        let services = foreign_service(&user).await;
         create(&user, NAMESPACE, 2, IMAGE).await;
         for _ in 0..3 {
             sim.run_for(Duration::from_mins(10)).await;
@@ -177,6 +178,17 @@ fn a_service_of_somebody_else_is_told_for_as_long_as_it_has_the_name() {
         let endpoints = cluster(&user).await.status.unwrap().endpoints;
         assert!(endpoints.is_some(), "told once the Service is ours");
     });
+}
+
+/// A Service of somebody else that has the name of the cluster.
+pub(crate) async fn foreign_service(user: &Client) -> Api<Service> {
+    let services: Api<Service> = Api::namespaced(user.clone(), NAMESPACE);
+    let foreign = serde_json::from_value(json!({
+        "metadata": {"name": NAME},
+        "spec": {"selector": {"app": "other"}, "ports": [{"name": "http", "port": 80}]},
+    }));
+    services.create(&PostParams::default(), &foreign.unwrap()).await.unwrap();
+    services
 }
 
 #[test]

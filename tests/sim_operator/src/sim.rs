@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use k8s_openapi::jiff::SignedDuration;
 use ringcache_fake_apiserver::{ApiServer, Options, Verdict};
 use ringcache_operator::{Clock, Config, Metrics};
 use tokio::task::JoinHandle;
@@ -48,8 +49,8 @@ pub(crate) struct Sim {
     clock: Clock,
     operators: BTreeMap<String, (JoinHandle<()>, Metrics)>,
     started: usize,
-    /// When operators that were struck down start again.
-    revivals: Vec<Instant>,
+    /// When operators that were struck down start again, and by how many hours their clocks are wrong.
+    revivals: Vec<(Instant, i8)>,
     last_change: Instant,
     pub(crate) world: World,
     /// Nodes that must be ready at any time.
@@ -89,7 +90,8 @@ impl Sim {
                 }
                 let mut tape = lock(&tape);
                 if tape.is_alive(&call.writer) {
-                    tape.violations.extend(judge.breaches(api, call, &lock(&plane)));
+                    let planned = tape.planned;
+                    tape.violations.extend(judge.breaches(api, call, &lock(&plane), planned));
                 }
                 tape.call(api, call)
             }
@@ -110,12 +112,13 @@ impl Sim {
             violations: BTreeSet::new(),
         };
         for _ in 0..operators {
-            sim.start_operator();
+            sim.start_operator(0);
         }
         sim
     }
 
-    fn start_operator(&mut self) {
+    /// Starts one whose clock goes so many hours before the server's, or after it.
+    fn start_operator(&mut self, hours: i8) {
         self.started += 1;
         let name = format!("{OPERATOR}{}", self.started);
         lock(&self.tape).begin(&name);
@@ -123,12 +126,19 @@ impl Sim {
             Hands { operator: name.clone(), plane: self.plane.clone(), tape: self.tape.clone() };
         let config =
             Config { cache_image: IMAGE.into(), instance: name.clone(), ..Config::default() };
+        let clock = match hours {
+            0 => self.clock.clone(),
+            wrong => {
+                let wrong = SignedDuration::from_hours(wrong.into());
+                Clock::virtual_from(self.clock.now().saturating_add(wrong).unwrap_or_default())
+            }
+        };
         let metrics = Metrics::new();
         let run = ringcache_operator::run::run(
             self.api.client(&name),
             hands,
             config,
-            self.clock.clone(),
+            clock,
             metrics.clone(),
             CancellationToken::new(),
         );
@@ -138,8 +148,9 @@ impl Sim {
     /// From here on calls are numbered, the plan's faults strike, and what a planned operation must keep is watched.
     pub(crate) fn arm(&mut self, plan: &Plan) {
         lock(&self.tape).arm(plan.faults.clone());
-        lock(&self.plane).adopted = 0;
+        lock(&self.plane).take_adopted();
         self.planned = plan.workload.is_planned();
+        lock(&self.tape).planned = self.planned && plan.workload.is_in_touch();
         if self.planned {
             self.floor = plan.workload.fewest_nodes();
         }
@@ -155,9 +166,9 @@ impl Sim {
         }
         self.bury();
         let now = Instant::now();
-        let due = self.revivals.extract_if(.., |at| *at <= now).count();
-        for _ in 0..due {
-            self.start_operator();
+        let due: Vec<_> = self.revivals.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, hours) in due {
+            self.start_operator(hours);
         }
         lock(&self.tape).thaw(&self.api);
         if self.world.step(&self.api, &mut lock(&self.plane)) {
@@ -167,21 +178,31 @@ impl Sim {
     }
 
     fn bury(&mut self) {
-        let Some(name) = lock(&self.tape).crashed.take() else { return };
+        let Some((name, hours)) = lock(&self.tape).crashed.take() else { return };
         if let Some((handle, _)) = self.operators.remove(&name) {
             handle.abort();
-            self.revivals.push(Instant::now() + RESTART);
+            self.revivals.push((Instant::now() + RESTART, hours));
+        }
+    }
+
+    /// All operators end, and others start a while later.
+    pub(crate) fn replace_operators(&mut self) {
+        for (name, (handle, _)) in std::mem::take(&mut self.operators) {
+            lock(&self.tape).end(&name);
+            handle.abort();
+            self.revivals.push((Instant::now() + RESTART, 0));
         }
     }
 
     /// What must hold at every moment.
     fn watch(&mut self) {
-        let plane = lock(&self.plane);
-        if self.planned && plane.adopted > 0 {
-            let text = format!("O5: {} slots had no owner in a planned operation", plane.adopted);
+        let mut plane = lock(&self.plane);
+        let adopted = plane.take_adopted();
+        if self.planned && adopted > 0 {
+            let text = format!("O5: {adopted} slots had no owner in a planned operation");
             self.violations.insert(text);
         }
-        let ready = plane.nodes.values().filter(|node| node.is_ready()).count();
+        let ready = plane.iter().filter(|node| node.is_ready()).count();
         if ready < self.floor {
             self.violations.insert(format!("O5: only {ready} nodes were ready"));
         }
@@ -239,8 +260,8 @@ impl Sim {
     /// Everything that broke a rule.
     pub(crate) fn breaches(&self) -> Vec<String> {
         let (plane, tape) = (lock(&self.plane), lock(&self.tape));
-        let all = self.violations.iter().chain(&plane.violations).chain(&tape.violations);
-        all.cloned().collect()
+        let own = self.violations.iter().chain(&tape.violations).cloned();
+        own.chain(plane.violations()).collect()
     }
 
     /// The last calls, for whoever has to find out why.

@@ -9,12 +9,16 @@ use ringcache_fake_apiserver::{ApiServer, Call, Verb, Verdict, failure};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::plan::{ApiError, Fault};
+use crate::plan::{ApiError, Fault, Lie};
 
 /// Longest that an operator waits for an answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a stale view lasts.
 const STALE: Duration = Duration::from_secs(20);
+/// How long a slow server is slow, and how slow it is.
+const SLOW: (Duration, Duration) = (Duration::from_secs(40), Duration::from_secs(1));
+/// How long a server that serves nobody does not.
+const OUTAGE: Duration = Duration::from_mins(2);
 
 /// One call of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +54,28 @@ pub(crate) struct Tape {
     /// Operators that run; what others say is not heard any more.
     alive: BTreeSet<String>,
     armed: bool,
+    /// Whether nothing happens that an operator could take for an outage.
+    pub(crate) planned: bool,
     faults: Vec<Fault>,
+    /// What the server refuses for good.
+    forbidden: Vec<(Verb, &'static str)>,
     pub(crate) calls: Vec<Note>,
     pub(crate) writes: usize,
     pub(crate) pushes: usize,
+    /// Questions for the state of a node.
+    pub(crate) asks: usize,
     pub(crate) last_write: Option<Instant>,
-    /// An operator that has just been struck down.
-    pub(crate) crashed: Option<String>,
+    /// An operator that has just been struck down, and by how many hours the clock of the next one is wrong.
+    pub(crate) crashed: Option<(String, i8)>,
     /// Told whenever `crashed` is set.
     pub(crate) crash: Arc<Notify>,
     pub(crate) violations: Vec<String>,
     /// Until then somebody may wait for an answer that does not come.
     hung_until: Option<Instant>,
+    /// Until then the server is slow.
+    slow_until: Option<Instant>,
+    /// Until then the server serves nobody.
+    out_until: Option<Instant>,
     /// Operators whose watches stand still, and until when.
     frozen: Vec<(Instant, String)>,
 }
@@ -69,8 +83,13 @@ pub(crate) struct Tape {
 impl Tape {
     /// From now on calls are numbered, and the faults strike.
     pub(crate) fn arm(&mut self, faults: Vec<Fault>) {
-        (self.calls, self.writes, self.pushes) = (Vec::new(), 0, 0);
+        (self.calls, self.writes, self.pushes, self.asks) = (Vec::new(), 0, 0, 0);
         (self.armed, self.faults) = (true, faults);
+    }
+
+    /// From now on no operator may do this.
+    pub(crate) fn forbid(&mut self, verb: Verb, resource: &'static str) {
+        self.forbidden.push((verb, resource));
     }
 
     pub(crate) fn begin(&mut self, operator: &str) {
@@ -86,9 +105,9 @@ impl Tape {
         &self.faults
     }
 
-    fn strike_down(&mut self, operator: &str) {
+    fn strike_down(&mut self, operator: &str, hours: i8) {
         self.end(operator);
-        self.crashed = Some(operator.to_owned());
+        self.crashed = Some((operator.to_owned(), hours));
         self.crash.notify_one();
     }
 
@@ -105,6 +124,9 @@ impl Tape {
         if call.is_write {
             self.last_write = Some(Instant::now());
         }
+        if self.forbidden.contains(&(call.verb, call.resource.as_str())) {
+            return verdict(ApiError::Forbidden, call);
+        }
         if !self.armed {
             return Verdict::Pass;
         }
@@ -120,19 +142,38 @@ impl Tape {
         if call.is_write {
             self.writes += 1;
             let crash = self.take(|fault| match fault {
-                Fault::CrashBefore(n) | Fault::CrashAfter(n) => *n == write,
+                Fault::CrashBefore(n) | Fault::CrashAfter(n) | Fault::WrongClock(n, _) => {
+                    *n == write
+                }
                 _ => false,
             });
             if let Some(crash) = crash {
-                self.strike_down(&call.writer);
+                let hours = if let Fault::WrongClock(_, hours) = crash { hours } else { 0 };
+                self.strike_down(&call.writer, hours);
                 return match crash {
                     Fault::CrashBefore(_) => Verdict::DropBefore,
                     _ => Verdict::DropAfter,
                 };
             }
         }
-        let at_call = |fault: &Fault| matches!(fault, Fault::Call(at, _) | Fault::Freeze(at) | Fault::Compact(at) if *at == n);
-        match self.take(at_call) {
+        let at_call = |fault: &Fault| match fault {
+            Fault::Call(at, _)
+            | Fault::Freeze(at)
+            | Fault::Compact(at)
+            | Fault::Slow(at)
+            | Fault::Outage(at) => *at == n,
+            _ => false,
+        };
+        let fault = self.take(at_call);
+        match fault {
+            Some(Fault::Slow(_)) => self.slow_until = Some(Instant::now() + SLOW.0),
+            Some(Fault::Outage(_)) => self.out_until = Some(Instant::now() + OUTAGE),
+            _ => {}
+        }
+        if self.out_until.is_some_and(|until| Instant::now() < until) {
+            return verdict(ApiError::Unavailable, call);
+        }
+        match fault {
             Some(Fault::Call(_, error)) => {
                 if matches!(error, ApiError::TimeoutNotApplied | ApiError::TimeoutApplied) {
                     self.hung_until = Some(Instant::now() + CALL_TIMEOUT);
@@ -148,13 +189,30 @@ impl Tape {
                 api.cut_watches();
                 Verdict::Pass
             }
+            _ if self.slow_until.is_some_and(|until| Instant::now() < until) => {
+                Verdict::Late(SLOW.1)
+            }
             _ => Verdict::Pass,
+        }
+    }
+
+    /// An operator asks a node for its state; what comes of it instead, if anything.
+    pub(crate) fn ask(&mut self) -> Option<Lie> {
+        if !self.armed {
+            return None;
+        }
+        let ask = self.asks;
+        self.asks += 1;
+        match self.take(|fault| matches!(fault, Fault::Ask(n, _) if *n == ask)) {
+            Some(Fault::Ask(_, lie)) => Some(lie),
+            _ => None,
         }
     }
 
     /// Whether nobody has written for so long, and nobody waits to go on.
     pub(crate) fn is_quiet(&self, time: Duration) -> bool {
-        let hangs = self.hung_until.is_some_and(|until| Instant::now() < until + time);
+        let waits = [self.hung_until, self.slow_until, self.out_until];
+        let hangs = waits.into_iter().flatten().any(|until| Instant::now() < until + time);
         !hangs && self.last_write.is_none_or(|at| at.elapsed() > time)
     }
 
@@ -184,11 +242,11 @@ impl Tape {
         });
         match fate {
             Some(Fault::CrashBeforePush(_)) => {
-                self.strike_down(operator);
+                self.strike_down(operator, 0);
                 PushFate::Lost
             }
             Some(Fault::CrashAfterPush(_)) => {
-                self.strike_down(operator);
+                self.strike_down(operator, 0);
                 PushFate::DeliveredUnheard
             }
             Some(_) => PushFate::Refused,

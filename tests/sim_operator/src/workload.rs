@@ -42,6 +42,18 @@ pub(crate) enum Workload {
     BackAndForth,
     /// W11: a pause, an edit, the end of the pause.
     Pause,
+    /// An eviction, as `kubectl drain` asks for: it serves until it has handed over.
+    Evict(usize),
+    /// 3 -> 5 where one more fits; a minute later there is room.
+    NoRoomThenRoom,
+    /// 3 -> 5, and the first of the new ones ends three times right after its start.
+    CrashLoop,
+    /// 3 -> 5, and the newest answers nobody's questions at first.
+    NeverReady,
+    /// W15: an operator of version 0.1 is replaced by this one in the middle of 3 -> 4.
+    Upgrade,
+    /// The operator does not reach the n-th of 3 for half a minute, which everybody else does.
+    CutOff(usize),
     /// A host is cordoned.
     Cordon,
     /// A host is tainted, as Karpenter does before it removes it.
@@ -87,6 +99,17 @@ pub(crate) enum Action {
     ExitContainer(usize),
     /// Graceful deletion by somebody.
     DeletePod(usize),
+    Evict(usize),
+    /// The hosts have room for so many pods in all, or for any number.
+    Room(Option<usize>),
+    /// The container of the newest pod ends by itself, if it runs.
+    CrashNewest,
+    /// The operator does not reach the n-th pod for so long.
+    CutOff(usize, Duration),
+    /// The operator does not reach the newest pod for so long.
+    CutOffNewest(Duration),
+    /// Operators end, their objects become as version 0.1 would have left them, and others start.
+    ComeFromVersion01,
     /// Cordons the host of the n-th pod.
     Cordon(usize),
     /// Taints the host of the n-th pod.
@@ -111,8 +134,14 @@ impl Workload {
     ];
 
     /// Those of which it runs a part of the plans each time: they consist of the same operations.
-    pub(crate) const SAMPLED: [Self; 17] = [
+    pub(crate) const SAMPLED: [Self; 23] = [
+        Self::NeverReady,
+        Self::Upgrade,
         Self::Taint,
+        Self::Evict(2),
+        Self::NoRoomThenRoom,
+        Self::CrashLoop,
+        Self::CutOff(1),
         Self::BackAndForth,
         Self::LosePod(0),
         Self::LosePod(2),
@@ -153,16 +182,23 @@ impl Workload {
     pub(crate) fn is_planned(self) -> bool {
         let comes_or_goes =
             matches!(self, Self::Create | Self::BadImageThenFix | Self::Delete | Self::Recreate);
-        let dies =
-            matches!(self, Self::LosePod(_) | Self::Exit(_) | Self::LoseAll | Self::PowerLoss);
+        let dies = matches!(
+            self,
+            Self::LosePod(_) | Self::Exit(_) | Self::LoseAll | Self::PowerLoss | Self::CrashLoop
+        );
         !comes_or_goes && !dies
+    }
+
+    /// Whether the operator reaches all nodes that run, unless a fault is in its way.
+    pub(crate) fn is_in_touch(self) -> bool {
+        !matches!(self, Self::CutOff(_) | Self::NeverReady)
     }
 
     /// As few nodes as are ready at any time of a planned operation.
     pub(crate) fn fewest_nodes(self) -> usize {
         match self {
             // Of the second: the one that somebody told to end is not ready from then on.
-            Self::ScaleDown | Self::Terminate(_) => 2,
+            Self::ScaleDown | Self::Terminate(_) | Self::Evict(_) => 2,
             _ => usize::try_from(self.nodes_before()).unwrap_or_default(),
         }
     }
@@ -196,6 +232,24 @@ impl Workload {
             Self::Pause => {
                 then(edit(json!({"paused": true, "nodes": 3})), 20, edit(json!({"paused": false})))
             }
+            Self::Evict(n) => now(Action::Evict(n)),
+            Self::NoRoomThenRoom => vec![
+                (Duration::ZERO, Action::Room(Some(4))),
+                (Duration::ZERO, edit(json!({"nodes": 5}))),
+                (Duration::from_mins(1), Action::Room(None)),
+            ],
+            Self::CrashLoop => {
+                let crashes = [2, 8, 14].map(|s| (Duration::from_secs(s), Action::CrashNewest));
+                let mut actions = now(edit(json!({"nodes": 5})));
+                actions.extend(crashes);
+                actions
+            }
+            Self::NeverReady => {
+                let silence = Action::CutOffNewest(Duration::from_secs(45));
+                then(edit(json!({"nodes": 5})), 2, silence)
+            }
+            Self::Upgrade => then(edit(json!({"nodes": 4})), 1, Action::ComeFromVersion01),
+            Self::CutOff(n) => now(Action::CutOff(n, Duration::from_secs(30))),
             Self::Cordon => now(Action::Cordon(1)),
             Self::Taint => now(Action::Taint(1)),
             Self::PowerLoss => now(Action::PowerLoss(1)),
@@ -213,6 +267,6 @@ impl Workload {
 
     /// Whether how much is created and deleted depends on how far things have come when the user changes their mind.
     pub(crate) fn counts_depend_on_time(self) -> bool {
-        self == Self::BackAndForth
+        matches!(self, Self::BackAndForth | Self::CrashLoop)
     }
 }

@@ -35,16 +35,12 @@ impl World {
             self.pods = api.look_at(Kind::Pod, PodView::read);
         }
         changed |= plane.follow(&self.pods, |host| self.dark.contains(host));
-        changed |= plane.tick();
-        for uid in plane.finished() {
-            if let Some(node) = plane.nodes.get(&uid) {
-                api.exit(&node.namespace, &node.name, 0);
-            }
-            plane.end(&uid);
+        for place in plane.finish() {
+            api.exit(&place.namespace, &place.name, 0);
             changed = true;
         }
-        for node in plane.nodes.values() {
-            api.set_ready(&node.namespace, &node.name, node.is_ready());
+        for (place, node) in plane.places() {
+            api.set_ready(&place.namespace, &place.name, node.is_ready());
         }
         changed
     }

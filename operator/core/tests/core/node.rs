@@ -1,9 +1,11 @@
-//! A node of the model: what it owns, what it has heard, and what it answers.
+//! What the platform knows of a node of the model. What the node itself knows is in `World::plane`.
 
-use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Sealed, Settings};
-use ringcache_api::{Document, Incarnation, Ports};
-use ringcache_operator_core::{ObservedNode, Phase, Template, VERSION};
-use ringcache_ring::SlotSet;
+use std::time::Duration;
+
+use ringcache_api::admin::{NodeState, NodeStats, Settings};
+use ringcache_api::{Incarnation, Ports};
+use ringcache_operator_core::{ObservedNode, Phase, Template};
+use ringcache_sim_nodes::Start;
 
 use crate::world::cluster_ref;
 
@@ -25,18 +27,9 @@ pub(crate) struct Node {
     pub(super) restarts: u32,
     pub(super) port: u16,
     pub(super) template: Template,
+    /// The settings that it is started with.
     pub(super) settings: Settings,
-    pub(super) document: Option<Document>,
-    pub(super) owned: SlotSet,
-    pub(super) sealed: Vec<Attempt>,
     pub(super) ends_at: Option<u64>,
-}
-
-/// Slots under way: sealed at the source, at the target or not yet.
-pub(crate) struct Attempt {
-    pub(super) slots: SlotSet,
-    pub(super) to: Incarnation,
-    pub(super) delivered: bool,
 }
 
 impl Node {
@@ -55,9 +48,6 @@ impl Node {
             port: 7000 + number * 4,
             template: template.clone(),
             settings,
-            document: None,
-            owned: SlotSet::new(),
-            sealed: Vec::new(),
             ends_at: None,
         }
     }
@@ -66,12 +56,24 @@ impl Node {
         Incarnation::new(&self.uid, &self.restarts.to_string())
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.document.as_ref().map_or(0, |document| document.epoch)
+    /// Whether its process runs.
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Stopping | Phase::Lost)
     }
 
     pub(super) fn answers(&self) -> bool {
         !self.silent && matches!(self.phase, Phase::Running | Phase::Stopping)
+    }
+
+    /// The process of its container.
+    pub(super) fn start(&self) -> Start {
+        Start {
+            name: self.name.clone(),
+            incarnation: self.incarnation(),
+            cluster_uid: cluster_ref().uid,
+            settings: self.settings,
+            grace: Duration::MAX,
+        }
     }
 
     /// Whether only the platform can clear it away.
@@ -80,25 +82,9 @@ impl Node {
         self.phase == Phase::Lost || (self.phase == Phase::Pending && is_told)
     }
 
-    pub(super) fn accept(&mut self, document: Document) {
-        if document.epoch > self.epoch() {
-            self.document = Some(document);
-            self.take_back();
-        }
-    }
-
-    /// A sealed slot whose target is gone comes back.
-    pub(super) fn take_back(&mut self) {
-        let Some(document) = &self.document else { return };
-        for attempt in self.sealed.extract_if(.., |attempt| document.gone.contains(&attempt.to)) {
-            self.owned.extend(attempt.slots.ranges());
-        }
-    }
-
     /// The process ends at once; what it held is lost.
     pub(crate) fn die(&mut self) {
         self.phase = Phase::Exited;
-        self.forget();
     }
 
     /// Ends by itself, soon after its start.
@@ -113,18 +99,13 @@ impl Node {
     pub(crate) fn restart(&mut self) {
         if matches!(self.phase, Phase::Running) {
             self.restarts += 1;
-            self.forget();
         }
     }
 
-    fn forget(&mut self) {
-        self.document = None;
-        self.owned = SlotSet::new();
-        self.sealed.clear();
-    }
-
-    pub(super) fn observed(&self) -> ObservedNode {
+    /// What an operator sees of it that is answered `state`.
+    pub(super) fn observed(&self, state: Option<NodeState>) -> ObservedNode {
         let port = self.port;
+        let state = state.filter(|_| self.answers());
         ObservedNode {
             name: self.name.clone(),
             uid: self.uid.clone(),
@@ -132,7 +113,10 @@ impl Node {
             ports: Ports { resp: port, http: port + 1, admin: port + 2, bus: port + 3 },
             template: self.template.clone(),
             phase: self.phase,
-            state: self.answers().then(|| self.state()),
+            state: state.map(|state| {
+                let stats = NodeStats { used_bytes: self.used_bytes, ..state.stats };
+                NodeState { stats, ..state }
+            }),
             draining: self.draining,
             stopping: self.ends_at.is_some(),
             resting: self.rests > 0,
@@ -146,33 +130,6 @@ impl Node {
             Phase::Pending => Some("Unschedulable: 0/3 nodes are available"),
             Phase::Exited if self.rests > 0 => Some("Error: exit code 1"),
             _ => None,
-        }
-    }
-
-    fn state(&self) -> NodeState {
-        let pairs =
-            |slots: &SlotSet| slots.ranges().map(std::ops::RangeInclusive::into_inner).collect();
-        NodeState {
-            version: ADMIN_VERSION,
-            name: self.name.clone(),
-            incarnation: self.incarnation(),
-            cluster_uid: cluster_ref().uid,
-            program: VERSION.to_owned(),
-            epoch: self.epoch(),
-            checksum: self.document.as_ref().map(|d| d.checksum.clone()).unwrap_or_default(),
-            ownership: Ownership {
-                owned: pairs(&self.owned),
-                sealed: self
-                    .sealed
-                    .iter()
-                    .map(|a| Sealed { slots: pairs(&a.slots), to: a.to.clone() })
-                    .collect(),
-                ..Ownership::default()
-            },
-            settings: self.settings.into(),
-            stats: NodeStats { used_bytes: self.used_bytes, ..NodeStats::default() },
-            heard: Vec::new(),
-            draining: false,
         }
     }
 }

@@ -203,7 +203,7 @@ proptest! {
             let targets: Vec<_> = after.iter().map(|name| Target { name, weight: 1 }).collect();
             let index = |i: u16| after.iter().position(|name| *name == before[usize::from(i)]);
             let held = held.map(|holder| holder.and_then(index).map(|i| i as u16));
-            prop_assert_eq!(world.moved, optimal_moves(&held, &targets));
+            prop_assert_eq!(world.moved, optimal_moves(&held, &targets) as u64);
         }
     }
 }
@@ -218,7 +218,7 @@ fn a_roll_moves_every_slot_once_and_runs_one_node_too_many_at_most() {
         most = most.max(world.nodes.len());
     }
     assert_settled(&world);
-    assert_eq!(world.moved, usize::from(SLOTS));
+    assert_eq!(world.moved, u64::from(SLOTS));
     assert_eq!(most, 4);
     assert!(world.observe().nodes.iter().all(|node| node.template.memory_bytes == 512 << 20));
 }

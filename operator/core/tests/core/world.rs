@@ -1,26 +1,28 @@
-//! A slow, obvious model of what the operator works on: a store for the document, and nodes that keep the ownership rules.
-//!
-//! Nodes move a few slots a tick, by the rules of ARCHITECTURE.md for handover and adoption; messages that take long are
-//! slots that stay sealed for a tick, delivered or not.
+//! What the operator works on: a store for the document, a platform that starts and ends processes, and the cache nodes in them,
+//! with their real ownership machine.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use ringcache_api::admin::{NodeState, SettingsFor};
 use ringcache_api::cluster::parse_yaml;
 use ringcache_api::document::ClusterRef;
-use ringcache_api::{CacheCluster, CacheClusterSpec, Document, Incarnation, MemberState};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Document, Incarnation};
 use ringcache_operator_core::{
     Checked, InForce, Intent, Observed, Phase, Plan, Step, check, in_force, plan,
 };
 use ringcache_ring::SlotSet;
+use ringcache_sim_nodes::Nodes;
 
-use crate::node::{Attempt, Node};
+use crate::node::Node;
 
 /// A program that no host can start: an image that cannot be pulled, more memory than any host has.
 pub(crate) const BAD_PROGRAM: &str = "1.bad";
-/// Slots that a node hands over in a tick.
-const SLOTS_PER_TICK: usize = 1500;
+/// How long a tick lasts for the nodes, in milliseconds, by the last bits of its fate: some slots have moved then, or all that can.
+const TICKS_MS: [u64; 4] = [600, 30, 150, 10_000];
 
 pub(crate) struct World {
     pub(crate) cluster: CacheCluster,
@@ -29,10 +31,12 @@ pub(crate) struct World {
     pub(crate) program: String,
     pub(crate) stored: Option<Document>,
     pub(crate) nodes: Vec<Node>,
+    /// The processes that run in them.
+    plane: RefCell<Nodes>,
     /// How many nodes the hosts have room for.
     pub(crate) room: usize,
     /// Slots that have changed hands, adopted ones not among them.
-    pub(crate) moved: usize,
+    pub(crate) moved: u64,
     /// The plans with steps that were executed, as text.
     pub(crate) transcript: Vec<String>,
     started: u16,
@@ -54,6 +58,7 @@ impl World {
             program: "1.0".into(),
             stored: None,
             nodes: Vec::new(),
+            plane: RefCell::default(),
             room: usize::MAX,
             moved: 0,
             transcript: Vec::new(),
@@ -95,6 +100,7 @@ impl World {
     }
 
     pub(crate) fn observe(&self) -> Observed {
+        self.follow();
         Observed {
             cluster: cluster_ref(),
             generation: self.cluster.metadata.generation.unwrap_or(1),
@@ -103,7 +109,7 @@ impl World {
             endpoints: None,
             open: true,
             document: self.stored.clone(),
-            nodes: self.nodes.iter().map(Node::observed).collect(),
+            nodes: self.nodes.iter().map(|node| node.observed(self.state(node))).collect(),
             seen: Vec::new(),
             starts_fail: false,
         }
@@ -113,7 +119,10 @@ impl World {
     /// which it does not know own slots: one fault more than is promised to be survived.
     pub(crate) fn hear_of_newer_documents(&mut self) {
         let stored = self.stored.as_ref().map_or(0, |document| document.epoch);
-        self.nodes.iter_mut().filter(|n| n.epoch() > stored).for_each(|n| n.silent = false);
+        let epochs: Vec<u64> = self.nodes.iter().map(|node| self.epoch(node)).collect();
+        for (node, epoch) in self.nodes.iter_mut().zip(epochs) {
+            node.silent &= epoch <= stored;
+        }
     }
 
     /// A checked plan for what is observed now; a refused one fails the test.
@@ -126,7 +135,8 @@ impl World {
         for step in plan.steps().iter().take(limit) {
             match step {
                 Step::WriteDocument { document } => {
-                    let nodes = self.nodes.iter().filter(|node| node.answers()).map(Node::epoch);
+                    let answering = self.nodes.iter().filter(|node| node.answers());
+                    let nodes = answering.map(|node| self.epoch(node));
                     let seen = nodes.chain(self.stored.iter().map(|d| d.epoch)).max().unwrap_or(0);
                     assert!(document.epoch > seen, "epoch {} after {seen}", document.epoch);
                     if seen == 0 {
@@ -137,15 +147,18 @@ impl World {
                 }
                 Step::PushDocument { name: _, uid, epoch } => {
                     let document = self.stored.clone().filter(|d| d.epoch == *epoch);
-                    if let Some(node) = self.nodes.iter_mut().find(|n| n.uid == *uid && n.answers())
-                    {
-                        node.accept(document.expect("the stored document is pushed"));
+                    let document = Arc::new(document.expect("the stored document is pushed"));
+                    if let Some(node) = self.nodes.iter().find(|n| n.uid == *uid && n.answers()) {
+                        // Refused by a node that knows a newer one, as a real operator is.
+                        let _ = self.plane.get_mut().push(&node.incarnation(), &document);
                     }
                 }
                 Step::Configure { name: _, uid, settings } => {
-                    if let Some(node) = self.nodes.iter_mut().find(|n| n.uid == *uid && n.answers())
-                    {
-                        node.settings = *settings;
+                    if let Some(node) = self.nodes.iter().find(|n| n.uid == *uid && n.answers()) {
+                        let to = node.incarnation();
+                        let asked =
+                            SettingsFor { to: Some(to.clone()), settings: (*settings).into() };
+                        self.plane.get_mut().configure(&to, asked);
                     }
                 }
                 Step::StartNode { name, template, settings } => {
@@ -173,18 +186,16 @@ impl World {
         }
         let given_up = self.is_outcast(&self.nodes[i]);
         if self.cluster.metadata.deletion_timestamp.is_none() && !given_up {
-            let node = &self.nodes[i];
-            let (name, uid) = (&node.name, node.incarnation());
-            assert!(
-                node.owned.is_empty() && node.sealed.is_empty(),
-                "{name} is stopped with slots"
-            );
-            for other in self.nodes.iter().filter(|n| self.takes_part(n)) {
-                assert!(
-                    other.sealed.iter().all(|a| a.to != uid),
-                    "{} waits for {name}",
-                    other.name
-                );
+            let (name, uid) = (&self.nodes[i].name, self.nodes[i].incarnation());
+            if let Some(state) = self.state(&self.nodes[i]) {
+                let own = state.ownership;
+                let holds_nothing = own.owned.is_empty() && own.sealed.is_empty();
+                assert!(holds_nothing, "{name} is stopped with slots");
+            }
+            for other in self.nodes.iter().filter(|node| self.takes_part(node)) {
+                let Some(state) = self.state(other) else { continue };
+                let waits = state.ownership.sealed.iter().any(|sealed| sealed.to == uid);
+                assert!(!waits, "{} waits for {name}", other.name);
             }
         }
         self.terminate(i, 1);
@@ -240,9 +251,10 @@ impl World {
 
     /// Whether somebody knows that the node is gone, although it runs.
     pub(crate) fn is_outcast(&self, node: &Node) -> bool {
-        let reachable = self.nodes.iter().filter(|other| !other.phase.is_over());
-        let documents = reachable.filter_map(|other| other.document.as_ref());
-        documents.chain(&self.stored).any(|document| document.gone.contains(&node.incarnation()))
+        self.follow();
+        let (uid, plane) = (node.incarnation(), self.plane.borrow());
+        let documents = plane.iter().filter_map(|node| node.document().map(|d| &**d));
+        documents.chain(&self.stored).any(|document| document.gone.contains(&uid))
     }
 
     /// Whether the node takes part: what it does reaches others.
@@ -250,14 +262,53 @@ impl World {
         matches!(node.phase, Phase::Running | Phase::Stopping) && !self.is_outcast(node)
     }
 
+    /// What the node says of itself, if it runs.
+    fn state(&self, node: &Node) -> Option<NodeState> {
+        self.plane.borrow_mut().state(&node.incarnation())
+    }
+
+    /// The document that the node has; 0 = none.
+    fn epoch(&self, node: &Node) -> u64 {
+        self.plane.borrow().get(&node.incarnation()).map_or(0, ringcache_sim_nodes::Node::epoch)
+    }
+
+    /// Starts and ends processes as the platform says, and cuts those off whose hosts are.
+    fn follow(&self) {
+        let mut plane = self.plane.borrow_mut();
+        let running: Vec<&Node> = self.nodes.iter().filter(|node| node.runs()).collect();
+        for node in &running {
+            let incarnation = node.incarnation();
+            if plane.get(&incarnation).is_none() {
+                plane.start(node.start());
+            }
+            plane.isolate(&incarnation, node.phase == Phase::Lost);
+            if node.ends_at.is_some() {
+                plane.terminate(&incarnation);
+            }
+        }
+        let ended: Vec<Incarnation> = plane
+            .iter()
+            .map(|process| process.incarnation().clone())
+            .filter(|run| running.iter().all(|node| node.incarnation() != *run))
+            .collect();
+        for run in ended {
+            plane.end(&run);
+        }
+    }
+
     /// One round of the operator, after which the world goes on.
     pub(crate) fn round(&mut self) -> Plan<Checked> {
+        self.round_of(0)
+    }
+
+    /// The same, with a fate for the tick.
+    pub(crate) fn round_of(&mut self, fate: u64) -> Plan<Checked> {
         let plan = self.plan();
         if !plan.steps().is_empty() {
             self.transcript.push(plan.to_string());
         }
         self.execute(&plan, usize::MAX);
-        self.tick(0);
+        self.tick(fate);
         plan
     }
 
@@ -278,7 +329,7 @@ impl World {
         panic!("does not settle:\n{}\n{}", self.transcript.join("\n"), self.plan());
     }
 
-    /// Nodes start, end, adopt and hand over. `fate` decides by its bits which messages are late.
+    /// Nodes start, end, adopt and hand over, for as long as `fate` says.
     pub(crate) fn tick(&mut self, fate: u64) {
         self.ticks += 1;
         for i in 0..self.nodes.len() {
@@ -296,112 +347,24 @@ impl World {
             node.phase != Phase::Lost && node.ends_at.is_some_and(|at| at <= self.ticks)
         };
         self.nodes.retain(|node| !over(node));
-        for i in 0..self.nodes.len() {
-            if !self.takes_part(&self.nodes[i]) {
-                continue;
-            }
-            self.resolve(i);
-            self.hand_over(i, fate >> (2 * (i % 16)));
-            self.adopt(i);
-        }
-        self.assert_single_owners();
+        self.follow();
+        let plane = self.plane.get_mut();
+        let until = plane.now_ms() + TICKS_MS[fate as usize % TICKS_MS.len()];
+        plane.run_until(until);
+        self.moved += plane.take_handed();
+        assert_eq!(plane.violations(), [""; 0]);
     }
 
-    fn find(&self, uid: &Incarnation) -> Option<usize> {
-        let found = self.nodes.iter().position(|node| node.incarnation() == *uid);
-        found.filter(|&i| self.takes_part(&self.nodes[i]))
-    }
-
-    /// Attempts of node `i` that have waited a tick get their answer.
-    fn resolve(&mut self, i: usize) {
-        for attempt in std::mem::take(&mut self.nodes[i].sealed) {
-            match self.find(&attempt.to) {
-                None => self.nodes[i].sealed.push(attempt),
-                Some(_) if attempt.delivered => {}
-                Some(target) if self.accepts(i, target) => {
-                    self.nodes[target].owned.extend(attempt.slots.ranges());
-                    self.moved += attempt.slots.len();
-                }
-                // "Not mine, and I refuse that attempt": the source has it back.
-                Some(_) => self.nodes[i].owned.extend(attempt.slots.ranges()),
-            }
-        }
-        self.nodes[i].take_back();
-    }
-
-    /// Whether `target` accepts slots from `source`: both know the same document, and it gives them to the target.
-    fn accepts(&self, source: usize, target: usize) -> bool {
-        let (source, target) = (&self.nodes[source], &self.nodes[target]);
-        source.epoch() == target.epoch()
-            && target.document.as_ref().is_some_and(|document| {
-                document
-                    .incarnation(&target.incarnation())
-                    .is_some_and(|member| member.state != MemberState::Leaving)
-            })
-    }
-
-    fn hand_over(&mut self, i: usize, fate: u64) {
-        let Some(document) = self.nodes[i].document.clone() else { return };
-        let mut budget = SLOTS_PER_TICK;
-        let me = self.nodes[i].incarnation();
-        for member in document.members.iter().filter(|m| m.uid != me) {
-            let Some(target) = self.find(&member.uid).filter(|&t| self.accepts(i, t)) else {
-                continue;
-            };
-            let mine = self.nodes[i].owned.intersection(&document.intended(&member.name));
-            let slots: SlotSet = mine.iter().take(budget).collect();
-            budget -= slots.len();
-            if slots.is_empty() {
-                continue;
-            }
-            self.nodes[i].owned = self.nodes[i].owned.difference(&slots);
-            let (late, delivered) = (fate & 1 != 0, fate & 2 != 0);
-            if !late || delivered {
-                self.nodes[target].owned.extend(slots.ranges());
-                self.moved += slots.len();
-            }
-            if late {
-                self.nodes[i].sealed.push(Attempt { slots, to: member.uid.clone(), delivered });
-            }
-        }
-    }
-
-    /// What should be node `i`'s and is nobody's: every other member says "not mine", under the same document, or is gone.
-    fn adopt(&mut self, i: usize) {
-        let node = &self.nodes[i];
-        let Some(document) = node.document.as_ref().filter(|_| node.phase != Phase::Exited) else {
-            return;
-        };
-        let Some(me) = document.incarnation(&node.incarnation()) else { return };
-        let mut free = document.intended(&me.name).difference(&node.owned);
-        for attempt in &node.sealed {
-            free = free.difference(&attempt.slots);
-        }
-        for other in
-            document.members.iter().filter(|m| m.uid != me.uid && !document.gone.contains(&m.uid))
-        {
-            let answer = self.find(&other.uid).map(|j| &self.nodes[j]);
-            let Some(other) = answer.filter(|other| other.epoch() == document.epoch) else {
-                return;
-            };
-            free = free.difference(&other.owned);
-            for attempt in &other.sealed {
-                free = free.difference(&attempt.slots);
-            }
-        }
-        self.nodes[i].owned.extend(free.ranges());
-    }
-
-    pub(crate) fn assert_single_owners(&self) {
-        let nodes = || self.nodes.iter().filter(|node| self.takes_part(node));
-        let all = nodes().fold(SlotSet::new(), |all, node| all.union(&node.owned));
-        let sum: usize = nodes().map(|node| node.owned.len()).sum();
-        assert_eq!(all.len(), sum, "some slot has two owners");
+    /// Slots that a node serves.
+    fn serving(&self, node: &Node) -> SlotSet {
+        let plane = self.plane.borrow();
+        plane.get(&node.incarnation()).map_or_else(SlotSet::new, |node| node.serving().clone())
     }
 
     /// Slots by the name of their owner.
     pub(crate) fn shares(&self) -> BTreeMap<String, usize> {
-        self.nodes.iter().map(|node| (node.name.clone(), node.owned.len())).collect()
+        let share = |node: &Node| (node.name.clone(), self.serving(node).len());
+        self.nodes.iter().map(share).collect()
     }
 
     /// The owner of each slot, as an index into `names`.
@@ -409,7 +372,7 @@ impl World {
         let mut holders = vec![None; usize::from(ringcache_ring::SLOTS)];
         for node in &self.nodes {
             let target = names.iter().position(|name| *name == node.name);
-            for slot in node.owned.iter() {
+            for slot in self.serving(node).iter() {
                 holders[usize::from(slot)] = target.map(|t| t as u16);
             }
         }

@@ -1,8 +1,9 @@
-//! The scheduler: binds a pod to the ready host with the fewest pods. Requests, taints and spreading are not weighed.
+//! The scheduler: binds a pod to the ready host with the fewest pods that has room for one more. Requests, taints and spreading are
+//! not weighed.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::hosts::takes_pods;
 use super::{Platform, put, set_condition};
@@ -40,20 +41,27 @@ impl Platform {
     }
 
     fn choose(&self, store: &Store) -> Option<String> {
-        let hosts: Vec<&str> = store
-            .of_kind(Kind::Node, None)
-            .filter(|(_, host)| takes_pods(host.value()))
-            .map(|(key, _)| key.name.as_str())
-            .collect();
         let pods_on = |host: &str| {
             store
                 .of_kind(Kind::Pod, None)
                 .filter(|(_, pod)| text(pod.value(), "/spec/nodeName") == host)
                 .count()
         };
+        let hosts: Vec<&str> = store
+            .of_kind(Kind::Node, None)
+            .filter(|(key, host)| {
+                takes_pods(host.value()) && pods_on(&key.name) < room(host.value())
+            })
+            .map(|(key, _)| key.name.as_str())
+            .collect();
         // The seed decides where the count begins, so that equals are not always taken in the same order.
         let first = self.seed as usize % hosts.len().max(1);
         let order = hosts.iter().cycle().skip(first).take(hosts.len());
         order.min_by_key(|host| pods_on(host)).map(|host| (*host).to_owned())
     }
+}
+
+/// How many pods a host takes.
+fn room(host: &Value) -> usize {
+    text(host, "/status/allocatable/pods").parse().unwrap_or(usize::MAX)
 }

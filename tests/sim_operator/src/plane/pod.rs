@@ -1,12 +1,11 @@
 //! A pod as the model needs it, read from the stored JSON.
 
+use std::time::Duration;
+
 use ringcache_api::Incarnation;
 use ringcache_api::admin::Settings;
-use ringcache_ring::SlotSet;
+use ringcache_sim_nodes::Start;
 use serde_json::Value;
-use tokio::time::Instant;
-
-use super::Node;
 
 /// What a pod object says about its process.
 pub(crate) struct PodView {
@@ -14,7 +13,7 @@ pub(crate) struct PodView {
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) host: String,
-    address: String,
+    pub(super) address: String,
     env: Vec<(String, String)>,
     /// Its container runs, whether the pod is being deleted or not.
     pub(crate) running: bool,
@@ -55,31 +54,21 @@ impl PodView {
         self.env.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 
+    fn number<T: std::str::FromStr + Default>(&self, name: &str) -> T {
+        self.variable(name).parse().unwrap_or_default()
+    }
+
     /// The process that the pod's container starts.
-    pub(super) fn start(&self, now: Instant) -> Node {
-        Node {
-            namespace: self.namespace.clone(),
+    pub(super) fn start(&self) -> Start {
+        Start {
             name: self.name.clone(),
             incarnation: Incarnation::new(&self.uid, "1"),
             cluster_uid: self.variable("RINGCACHE_CLUSTER_UID").to_owned(),
-            address: self.address.clone(),
             settings: Settings {
-                ttl_default_seconds: self
-                    .variable("RINGCACHE_TTL_DEFAULT_SECONDS")
-                    .parse()
-                    .unwrap_or_default(),
-                ttl_jitter_percent: self
-                    .variable("RINGCACHE_TTL_JITTER_PERCENT")
-                    .parse()
-                    .unwrap_or_default(),
+                ttl_default_seconds: self.number("RINGCACHE_TTL_DEFAULT_SECONDS"),
+                ttl_jitter_percent: self.number("RINGCACHE_TTL_JITTER_PERCENT"),
             },
-            known: None,
-            owned: SlotSet::new(),
-            terminating: None,
-            started: now,
-            handed_in: 0,
-            handed_out: 0,
-            adopted: 0,
+            grace: Duration::from_secs(self.number("RINGCACHE_GRACE_SECONDS")),
         }
     }
 }

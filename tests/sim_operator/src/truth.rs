@@ -1,0 +1,92 @@
+//! O10: what a status says is true: judged at every write of one, by the nodes themselves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ringcache_api::status::condition;
+use ringcache_fake_apiserver::Call;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::plane::Plane;
+
+/// What was so for this long is known to an operator that looks: it asks every second while anything is under way, and is told
+/// within ten that a node does not answer.
+const KNOWN: Duration = Duration::from_secs(15);
+
+/// Since when what is true of each cluster has been true, by uid.
+#[derive(Clone, Default)]
+pub(crate) struct Truths(BTreeMap<String, Truth>);
+
+#[derive(Clone, Copy)]
+struct Truth {
+    served: (bool, Instant),
+    converged: (bool, Instant),
+}
+
+impl Truths {
+    /// Looks at the nodes. To be called whenever anything about them may have changed.
+    pub(crate) fn look(&mut self, plane: &Plane) {
+        let now = Instant::now();
+        let mut uids: Vec<&str> =
+            plane.iter().map(ringcache_sim_nodes::Node::cluster_uid).collect();
+        uids.dedup();
+        let known = self.0.keys().cloned().collect::<Vec<_>>();
+        for uid in uids.into_iter().map(str::to_owned).chain(known) {
+            let (served, converged) = (plane.unserved(&uid) == 0, plane.is_converged(&uid));
+            let truth = self
+                .0
+                .entry(uid)
+                .or_insert(Truth { served: (served, now), converged: (converged, now) });
+            for (was, is) in [(&mut truth.served, served), (&mut truth.converged, converged)] {
+                if was.0 != is {
+                    *was = (is, now);
+                }
+            }
+        }
+    }
+
+    /// The time of another run is not that of this one.
+    pub(crate) fn resumed(&self) -> Self {
+        let (mut truths, now) = (self.clone(), Instant::now());
+        for truth in truths.0.values_mut() {
+            (truth.served.1, truth.converged.1) = (now, now);
+        }
+        truths
+    }
+
+    /// What is not true of the status that a call writes to the cluster; `Ready` may be false of one that serves only if `planned` is
+    /// not set.
+    pub(crate) fn lies(&self, call: &Call, cluster: &Value, planned: bool) -> Vec<String> {
+        let mut lies = Vec::new();
+        let of_cluster = |path: &str| cluster.pointer(path);
+        let observed = call.body.pointer("/status/observedGeneration").and_then(Value::as_i64);
+        let generation = of_cluster("/metadata/generation").and_then(Value::as_i64);
+        if observed > generation {
+            lies.push(format!("O10: generation {observed:?} was seen of {generation:?}"));
+        }
+        let uid = of_cluster("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+        let Some(truth) = self.0.get(uid) else { return lies };
+        let conditions = call.body.pointer("/status/conditions").and_then(Value::as_array);
+        let says = |type_: &str| {
+            let found = conditions.into_iter().flatten().find(|c| c["type"] == type_);
+            found.and_then(|c| c["status"].as_str())
+        };
+        let lasts = |(is, since): (bool, Instant)| (is, since.elapsed() >= KNOWN);
+        match (says(condition::READY), lasts(truth.served)) {
+            (Some("True"), (false, true)) => {
+                lies.push("O10: Ready, and slots are not served".into())
+            }
+            (Some("False"), (true, true)) if planned => {
+                lies.push("O10: not Ready, and all slots are served".into());
+            }
+            _ => {}
+        }
+        if let (Some("True"), (false, true)) =
+            (says(condition::RING_CONVERGED), lasts(truth.converged))
+        {
+            lies.push("O10: RingConverged, and slots are not where they should be".into());
+        }
+        lies
+    }
+}
