@@ -1,6 +1,7 @@
 //! A call as a test sees it before it is answered, and what the test makes of it.
 
 use std::fmt;
+use std::time::Duration;
 
 use kube::core::Status;
 use serde_json::Value;
@@ -62,6 +63,8 @@ pub enum Verdict {
     DropBefore,
     /// It is carried out, and never answered.
     DropAfter,
+    /// It is carried out, and answered after so long.
+    Late(Duration),
     /// It is refused before anything is done.
     Refuse(Box<Status>),
 }

@@ -50,12 +50,16 @@ impl Line {
         match verdict {
             Verdict::DropBefore => pending().await,
             Verdict::Refuse(status) => return Ok(refusal(&status)),
-            Verdict::Pass | Verdict::DropAfter => {}
+            Verdict::Pass | Verdict::DropAfter | Verdict::Late(_) => {}
         }
         let answer =
             handle(&self.api, &self.writer, &request).unwrap_or_else(|status| refusal(&status));
         match verdict {
             Verdict::DropAfter => pending().await,
+            Verdict::Late(time) => {
+                sleep(time).await;
+                Ok(answer)
+            }
             _ => Ok(answer),
         }
     }
