@@ -1,6 +1,7 @@
 //! Creates, replacements and merge patches.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use ringcache_api::CacheCluster;
@@ -175,6 +176,29 @@ fn a_service_gets_an_address_for_good_unless_it_wants_none() {
         merge(&services, "a", other).await.unwrap();
         let spec = services.get("a").await.unwrap().spec.unwrap();
         assert_eq!(spec.ip_family_policy.unwrap(), policy);
+    });
+}
+
+#[test]
+fn an_event_takes_a_note_of_a_kibibyte_and_no_more() {
+    hold(async |client, namespace| {
+        let events: Api<Event> = Api::namespaced(client, &namespace);
+        let event = |name: &str, note: String| {
+            object(json!({
+                "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": name},
+                "eventTime": "2026-01-01T00:00:00.000000Z", "type": "Normal", "note": note,
+                "reason": "Shown", "action": "Show",
+                "reportingController": "ringcache.dev/conformance", "reportingInstance": "a",
+                "regarding": {
+                    "apiVersion": "v1", "kind": "ConfigMap", "name": "a", "namespace": namespace,
+                },
+            }))
+        };
+        // Bytes count, not letters.
+        let longest = events.create(&post(), &event("a", "ä".repeat(512))).await.unwrap();
+        assert_eq!(longest.note.map(|note| note.len()), Some(1024));
+        let refused = events.create(&post(), &event("b", "ä".repeat(512) + "a")).await;
+        assert_eq!(why(refused), (422, "Invalid".to_owned()));
     });
 }
 

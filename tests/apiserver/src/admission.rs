@@ -7,6 +7,9 @@ use crate::object::{as_map, text};
 use crate::schema;
 use crate::status::{Refusal, internal, invalid};
 
+/// Longest note of an event.
+const MAX_NOTE_BYTES: usize = 1024;
+
 /// Prunes and fills in defaults.
 pub(crate) fn complete(kind: Kind, object: &mut Value) {
     match kind {
@@ -45,6 +48,12 @@ pub(crate) fn check(kind: Kind, new: &Value, live: Option<&Value>) -> Result<(),
     }
     if kind == Kind::Pod && new["spec"]["containers"].as_array().is_none_or(Vec::is_empty) {
         return refuse("spec.containers", "Required value");
+    }
+    if kind == Kind::Event && text(new, "/note").len() > MAX_NOTE_BYTES {
+        return refuse(
+            "message",
+            &format!("Invalid value: \"\": can have at most {MAX_NOTE_BYTES} bytes"),
+        );
     }
     if kind == Kind::Service
         && let Some((index, name)) = repeated_port_name(&new["spec"])
