@@ -38,6 +38,8 @@ impl fmt::Display for Verb {
 pub struct Call {
     /// Whose client makes it.
     pub writer: String,
+    /// Method, path and query, as sent.
+    pub line: String,
     /// What it wants.
     pub verb: Verb,
     /// Plural name of the kind, such as `pods`.

@@ -18,6 +18,7 @@ mod patch;
 mod platform;
 mod request;
 mod respond;
+mod restore;
 mod schema;
 mod selector;
 mod server;

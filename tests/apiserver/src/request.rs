@@ -82,8 +82,19 @@ impl Request {
         });
         let is_write = !matches!(verb, Verb::Get | Verb::List | Verb::Watch);
         let (writer, resource) = (writer.to_owned(), kind.plural().to_owned());
+        let line = format!("{} {}", head.method, head.uri);
         Self {
-            call: Call { writer, verb, resource, subresource, namespace, name, is_write, body },
+            call: Call {
+                writer,
+                line,
+                verb,
+                resource,
+                subresource,
+                namespace,
+                name,
+                is_write,
+                body,
+            },
             kind,
             patch,
             partial: header(ACCEPT)

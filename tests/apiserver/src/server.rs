@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::call::{Call, Verdict};
 use crate::kind::Kind;
 use crate::platform::{Paces, Platform, set_up};
+use crate::restore::restore;
 use crate::service::Line;
 use crate::store::{Change, Key, Store};
 
@@ -174,6 +175,18 @@ impl ApiServer {
     pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
         let state = self.0.state.lock();
         state.0.get(&Key::new(kind, namespace, name)).map(|object| object.value().clone())
+    }
+
+    /// Puts an object into the database, with the uid, the status and the times that it names. The fields that this changes
+    /// are the manager's. An object of the same name and another uid goes.
+    pub fn restore(&self, manager: &str, object: Value) {
+        self.with(&Arc::from(manager), |store| restore(store, manager, object));
+    }
+
+    /// Removes an object at once, whatever it waits for.
+    pub fn remove(&self, kind: Kind, namespace: &str, name: &str) {
+        let key = Key::new(kind, namespace, name);
+        self.with(&Arc::from("database"), |store| drop(store.remove(&key)));
     }
 
     /// The changes after a revision.

@@ -135,7 +135,7 @@ fn check_namespace(store: &Store, key: &Key) -> Result<(), Refusal> {
 }
 
 /// What the server itself gives a new object.
-fn fill_in(store: &mut Store, kind: Kind, object: &mut Value) {
+pub(crate) fn fill_in(store: &mut Store, kind: Kind, object: &mut Value) {
     let (uid, now) = (store.next_uid(), store.timestamp(std::time::Duration::ZERO));
     let metadata = metadata_mut(object);
     metadata.insert("uid".to_owned(), uid.clone().into());
@@ -241,7 +241,7 @@ fn isolate(kind: Kind, new: &mut Value, old: &Value, subresource: Option<&str>) 
 }
 
 /// What a generation counts the changes of.
-fn wanted(object: &Value) -> Vec<(&String, &Value)> {
+pub(crate) fn wanted(object: &Value) -> Vec<(&String, &Value)> {
     let members = object.as_object().into_iter().flatten();
     members.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status")).collect()
 }
