@@ -1,4 +1,4 @@
-//! The binary as it runs in a pod: flags, lease, port, signals, exit codes; over HTTP to a small API server.
+//! The binary as it runs in a pod: flags, lease, port, signals, exit codes; over HTTP to an API server in memory.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use testing::{Stub, Verdict, invalid, path};
+use testing::{FakeApi, Verdict, invalid, path};
 
 #[path = "../src/testing.rs"]
 #[expect(dead_code, reason = "the unit tests use the rest")]
@@ -32,19 +32,19 @@ mod testing;
 
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/system/leases/ringcache-operator";
 
-/// Serves the stub on loopback until the test ends.
-async fn serve(stub: Stub) -> SocketAddr {
+/// Serves the API on loopback until the test ends.
+async fn serve(stub: FakeApi) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let stub = stub.clone();
+            let client = stub.client();
             let service = service_fn(move |request: Request<Incoming>| {
-                let stub = stub.clone();
+                let client = client.clone();
                 async move {
                     let (head, body) = request.into_parts();
                     let body = Body::from(body.collect().await.unwrap().to_bytes().to_vec());
-                    let answer = stub.call(Request::from_parts(head, body)).await.unwrap();
+                    let answer = client.send(Request::from_parts(head, body)).await.unwrap();
                     Ok::<_, Infallible>(answer)
                 }
             });
@@ -66,7 +66,7 @@ impl Drop for Operator {
     }
 }
 
-async fn start(stub: &Stub) -> Operator {
+async fn start(stub: &FakeApi) -> Operator {
     let api = serve(stub.clone()).await;
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let kubeconfig = std::env::temp_dir().join(format!("ringcache-operator-{}", api.port()));
@@ -119,17 +119,17 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-fn holder(stub: &Stub) -> serde_json::Value {
+fn holder(stub: &FakeApi) -> serde_json::Value {
     stub.get(LEASE).map_or_else(|| json!(null), |lease| lease["spec"]["holderIdentity"].clone())
 }
 
-fn is_reported(stub: &Stub, name: &str) -> bool {
+fn is_reported(stub: &FakeApi, name: &str) -> bool {
     !stub.get(&path(name)).unwrap()["status"].is_null()
 }
 
 #[tokio::test]
 async fn it_leads_works_and_gives_the_lease_back_when_told_to_stop() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     let mut operator = start(&stub).await;
     until("the cluster has a status", async || is_reported(&stub, "web")).await;
@@ -159,7 +159,7 @@ async fn check(url: &str) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn it_tells_of_a_running_one_whether_that_is_ready() {
-    let operator = start(&Stub::default()).await;
+    let operator = start(&FakeApi::default()).await;
     until("ready", async || operator.get("/readyz").await.starts_with("HTTP/1.1 200")).await;
     let mut hosts = vec!["127.0.0.1"];
     // It listens on every address, also on those of a host without IPv6.
@@ -182,7 +182,7 @@ async fn it_tells_of_a_running_one_whether_that_is_ready() {
 
 #[tokio::test]
 async fn it_exits_with_an_error_when_another_takes_the_lease() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     let mut operator = start(&stub).await;
     until("it leads", async || holder(&stub) == json!("op-1")).await;
     stub.edit(LEASE, |lease| lease["spec"]["holderIdentity"] = json!("op-2"));
@@ -192,7 +192,7 @@ async fn it_exits_with_an_error_when_another_takes_the_lease() {
 
 #[tokio::test]
 async fn it_stands_by_while_another_leads_and_stops_when_told() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     stub.rule(
         |call| {

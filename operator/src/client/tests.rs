@@ -6,9 +6,9 @@ use kube::Api;
 use kube::api::{ListParams, WatchParams};
 
 use super::*;
-use crate::testing::{Stub, Verdict, pod};
+use crate::testing::{FakeApi, Verdict, pod};
 
-fn client(stub: &Stub, metrics: &Metrics) -> Client {
+fn client(stub: &FakeApi, metrics: &Metrics) -> Client {
     let config = Config { api_host: "api".into(), ..Config::default() };
     bounded(&stub.client(), &config, metrics)
 }
@@ -19,7 +19,7 @@ fn count(metrics: &Metrics, code: &str) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn calls_are_counted_by_their_outcome() {
-    let (stub, metrics) = (Stub::default(), Metrics::new());
+    let (stub, metrics) = (FakeApi::default(), Metrics::new());
     let pods: Api<Pod> = Api::namespaced(client(&stub, &metrics), "shop");
     pods.list(&ListParams::default()).await.unwrap();
     assert!(pods.get_opt("none").await.unwrap().is_none());
@@ -30,7 +30,7 @@ async fn calls_are_counted_by_their_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_without_an_answer_ends_in_time_and_says_what_it_was() {
-    let (stub, metrics) = (Stub::default(), Metrics::new());
+    let (stub, metrics) = (FakeApi::default(), Metrics::new());
     stub.rule(|_| Verdict::Hang);
     let pods: Api<Pod> = Api::namespaced(client(&stub, &metrics), "shop");
     let error = pods.get("web-0").await.unwrap_err();
@@ -47,14 +47,15 @@ async fn a_call_without_an_answer_ends_in_time_and_says_what_it_was() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_lives_on_and_each_frame_is_a_sign_of_life() {
-    let (stub, metrics) = (Stub::default(), Metrics::new());
+    let (stub, metrics) = (FakeApi::default(), Metrics::new());
     metrics.progress.expect("/api/v1/namespaces/shop/pods", "Pod", true);
     let age = || metrics.progress.ages()["Pod"].as_secs();
     let pods: Api<Pod> = Api::namespaced(client(&stub, &metrics), "shop");
     tokio::time::sleep(Duration::from_secs(5)).await;
-    pods.list(&ListParams::default()).await.unwrap();
+    let listed = pods.list(&ListParams::default()).await.unwrap();
     assert_eq!(age(), 5, "a list proves nothing about the watch");
-    let mut watch = pods.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+    let version = listed.metadata.resource_version.unwrap();
+    let mut watch = pods.watch(&WatchParams::default(), &version).await.unwrap().boxed();
     assert_eq!(age(), 0);
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert_eq!(age(), 100);
@@ -66,7 +67,7 @@ async fn a_watch_lives_on_and_each_frame_is_a_sign_of_life() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_call_does_not_hold_up_another() {
-    let (stub, metrics) = (Stub::default(), Metrics::new());
+    let (stub, metrics) = (FakeApi::default(), Metrics::new());
     stub.rule(|call| if call.ends_with("slow") { Verdict::Hang } else { Verdict::Pass });
     let pods: Api<Pod> = Api::namespaced(client(&stub, &metrics), "shop");
     let quick = async {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use k8s_openapi::jiff::Timestamp;
 
 use super::*;
-use crate::testing::{Stub, Verdict};
+use crate::testing::{FakeApi, Verdict};
 
 const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operator.md"));
 const PATH: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
@@ -38,7 +38,7 @@ fn web() -> ObjectReference {
     }
 }
 
-fn events(stub: &Stub) -> (Events, EventSender, Metrics) {
+fn events(stub: &FakeApi) -> (Events, EventSender, Metrics) {
     let metrics = Metrics::new();
     let clock = Clock::virtual_from(Timestamp::UNIX_EPOCH);
     let (events, sender) = Events::new(stub.client(), "operator-1", clock, &metrics);
@@ -47,7 +47,7 @@ fn events(stub: &Stub) -> (Events, EventSender, Metrics) {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_says_who_what_and_about_which_pod() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     let (events, mut sender, metrics) = events(&stub);
     let pod = ObjectReference { name: Some("web-1".into()), ..ObjectReference::default() };
     events.tell(&web(), Notice::new(EventReason::PodCreated, "web-1: 256Mi").about(pod));
@@ -73,7 +73,7 @@ async fn an_event_says_who_what_and_about_which_pod() {
 
 #[tokio::test(start_paused = true)]
 async fn two_events_of_one_reason_are_two_events() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     let (events, mut sender, _) = events(&stub);
     for epoch in 1..=2 {
         events.tell(&web(), Notice::new(EventReason::RingPublished, format!("epoch {epoch}")));
@@ -86,7 +86,7 @@ async fn two_events_of_one_reason_are_two_events() {
 
 #[tokio::test(start_paused = true)]
 async fn a_note_too_long_is_cut_where_a_character_ends() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     let (events, mut sender, _) = events(&stub);
     events.tell(&web(), Notice::new(EventReason::StepFailed, "ä".repeat(600) + "a"));
     events.tell(&web(), Notice::new(EventReason::StepFailed, format!("a{}", "ä".repeat(600))));
@@ -100,7 +100,7 @@ async fn a_note_too_long_is_cut_where_a_character_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn an_api_that_takes_no_events_keeps_nobody_waiting() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.rule(|_| Verdict::Hang);
     let (events, mut sender, metrics) = events(&stub);
     for n in 0..300 {

@@ -35,9 +35,8 @@ impl World {
     /// With a stored ring.
     fn with_ring(epoch: u64) -> Self {
         let world = Self::new();
-        let mut ring = json!(ring::ring(&cluster("{}"), &document(epoch, &["web-0"])));
-        ring["metadata"]["resourceVersion"] = json!("77");
-        world.api.put("configmaps/web-ring", ring);
+        let document = document(epoch, &["web-0"]);
+        world.api.put("configmaps/web-ring", ring::ring(&cluster("{}"), &document));
         world
     }
 
@@ -125,7 +124,6 @@ async fn a_pod_of_somebody_else_is_not_touched_and_named() {
     let mut theirs = running("web-1", "10.0.0.2");
     theirs.metadata.owner_references = None;
     world.api.put("pods/web-1", theirs);
-    world.api.refuse("POST", "pods", 409, "AlreadyExists");
     let error = world.execute(&start("web-1")).await.unwrap_err();
     let expected =
         "Pod shop/web-1 exists and belongs to somebody else: delete it or rename the cluster";
@@ -139,11 +137,12 @@ async fn a_pod_of_ours_that_lost_its_label_gets_it_back_instead_of_blocking_its_
     let mut unlabelled = running("web-1", "10.0.0.2");
     unlabelled.metadata.labels.as_mut().unwrap().remove("ringcache.dev/cluster");
     world.api.put("pods/web-1", unlabelled);
-    world.api.refuse("POST", "pods", 409, "AlreadyExists");
     world.execute(&start("web-1")).await.unwrap();
     let patch =
         json!({"metadata": {"labels": {"ringcache.dev/cluster": "web"}, "uid": "uid-web-1"}});
     assert_eq!(world.api.writes()[1].body, patch);
+    let labels = world.api.get("pods/web-1").unwrap()["metadata"]["labels"].take();
+    assert_eq!(labels["ringcache.dev/cluster"], "web");
 }
 
 #[tokio::test]
@@ -167,6 +166,7 @@ async fn what_is_left_of_a_pod_that_has_ended_goes_at_once() {
     world.api.put("pods/web-0", pod("web-0", ended(START, START)));
     let (_, body) = world.write(&stop("web-0")).await;
     assert_eq!(body, json!({"gracePeriodSeconds": 0, "preconditions": {"uid": "uid-web-0"}}));
+    assert_eq!(world.api.get("pods/web-0"), None);
 }
 
 #[tokio::test]
@@ -181,15 +181,26 @@ async fn the_pod_of_a_lost_node_waits_for_its_kubelet_unless_its_host_was_declar
         let mut execution = Execution::new(&context, &observation);
         execution.carry_out(&[stop("web-0")]).await.remove(0).unwrap();
         assert_eq!(world.api.writes()[0].body["gracePeriodSeconds"], json!(grace));
+        assert_eq!(world.api.get("pods/web-0").is_none(), grace == Some(0));
     }
 }
 
 #[tokio::test]
 async fn a_pod_that_is_gone_or_another_one_by_now_needs_no_deletion() {
-    for (code, reason) in [(404, "NotFound"), (409, "Conflict")] {
+    let changes: [fn(&FakeApi); 2] = [
+        |api| api.remove("pods/web-0"),
+        |api| api.edit("pods/web-0", |pod| pod["metadata"]["uid"] = json!("another")),
+    ];
+    for happens_meanwhile in changes {
         let world = World::new();
-        world.api.refuse("DELETE", "pods/web-0", code, reason);
-        world.execute(&stop("web-0")).await.unwrap();
+        let (observation, context) =
+            (world.look().await, context(&world.api, &world.nodes, hosts([])));
+        happens_meanwhile(&world.api);
+        let revision = world.api.server.revision();
+        let mut execution = Execution::new(&context, &observation);
+        execution.carry_out(&[stop("web-0")]).await.remove(0).unwrap();
+        assert_eq!(world.api.writes().len(), 1, "it was asked for");
+        assert_eq!(world.api.server.revision(), revision, "and nothing was deleted");
     }
     let world = World::new();
     world.api.refuse("DELETE", "pods/web-0", 500, "InternalError");
@@ -226,19 +237,31 @@ async fn the_first_document_is_posted() {
 #[tokio::test]
 async fn the_next_document_replaces_only_the_one_that_was_observed() {
     let step = Step::WriteDocument { document: document(4, &["web-0"]) };
-    let (what, body) = World::with_ring(3).write(&step).await;
+    let world = World::with_ring(3);
+    let version = world.api.version("configmaps/web-ring");
+    let (what, body) = world.write(&step).await;
     let path = "PATCH /api/v1/namespaces/shop/configmaps/web-ring";
     assert_eq!(what, format!("{path}?&force=true&fieldManager=ringcache-operator"));
-    assert_eq!(body["metadata"]["resourceVersion"], "77");
+    assert_eq!(body["metadata"]["resourceVersion"], version);
     assert_eq!(body["metadata"]["uid"], Value::Null);
+    // Another operator was first.
+    let world = World::with_ring(3);
+    let (observation, context) = (world.look().await, context(&world.api, &world.nodes, hosts([])));
+    world.api.put("configmaps/web-ring", ring::ring(&cluster("{}"), &document(5, &["web-0"])));
+    let version = world.api.version("configmaps/web-ring");
+    let mut execution = Execution::new(&context, &observation);
+    let error = execution.carry_out(&[step]).await.remove(0).unwrap_err();
+    assert_eq!((error.api_code(), world.api.version("configmaps/web-ring")), (Some(409), version));
 }
 
 #[tokio::test]
 async fn a_config_map_of_somebody_else_is_not_overwritten() {
     let world = World::new();
-    world
-        .api
-        .put("configmaps/web-ring", json!({"metadata": {"name": "web-ring", "namespace": "shop"}}));
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "web-ring", "namespace": "shop"},
+    });
+    world.api.put("configmaps/web-ring", theirs);
     let step = Step::WriteDocument { document: document(1, &["web-0"]) };
     let error = world.execute(&step).await.unwrap_err().to_string();
     assert!(error.starts_with("ConfigMap shop/web-ring exists and belongs"), "{error}");
@@ -262,9 +285,7 @@ async fn all_nodes_are_given_what_was_just_stored_without_reading_it_again() {
     let observation = world.look().await;
     let context = context(&world.api, &world.nodes, hosts([]));
     let mut execution = Execution::new(&context, &observation);
-    // What the API server answers to the write.
     let next = document(4, &["web-0"]);
-    world.api.put("configmaps/web-ring", ring::ring(&cluster("{}"), &next));
     let reads = world.reads_of_the_ring();
     execution.carry_out(&[Step::WriteDocument { document: next }]).await.remove(0).unwrap();
     assert!(execution.carry_out(&pushes).await.iter().all(Result::is_ok));

@@ -1,15 +1,11 @@
-//! A cluster, its pods, and an API server of a few lines for tests of single calls.
+//! A cluster, its pods, its nodes and its hosts, for tests of single calls.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{Request, Response};
-use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
-use kube::client::Body;
 use kube::runtime::reflector::store;
 use kube::runtime::watcher::Event;
 use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Settings, SettingsFor};
@@ -18,19 +14,17 @@ use ringcache_api::document::{ClusterRef, FORMAT_VERSION, HashRule, SlotRange};
 use ringcache_api::{CacheCluster, Document, Incarnation, Member, MemberState};
 use ringcache_operator_core::Template;
 use serde_json::{Value, json};
-use tower::service_fn;
 
 use super::{Observation, observe, resource};
 use crate::hosts::{Host, HostCondition, HostSpec, HostStatus, HostTaint, Hosts};
 use crate::nodes::{NodeError, Nodes};
 use crate::objects::pod::PORTS;
 use crate::reach::Reach;
+pub(crate) use crate::testing::{FakeApi, START};
 use crate::{Clock, Config, Context, Error, Metrics};
 
 /// Uid of the cluster `shop/web`.
 pub(crate) const CLUSTER_UID: &str = "11111111-web";
-/// The time that the clock shows at first.
-pub(crate) const START: &str = "2026-01-01T00:00:00Z";
 
 /// The cluster `shop/web` with this spec.
 pub(crate) fn cluster(spec: &str) -> CacheCluster {
@@ -124,108 +118,10 @@ pub(crate) fn answer(name: &str) -> NodeState {
     }
 }
 
-/// A call that was made.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Call {
-    /// Method and path with query.
-    pub(crate) what: String,
-    pub(crate) body: Value,
-}
-
-/// An API server that knows objects by their path, keeps a list of the calls and changes nothing.
-#[derive(Clone, Default)]
-pub(crate) struct FakeApi {
-    objects: Arc<Mutex<BTreeMap<String, Value>>>,
-    refusals: Arc<Mutex<HashMap<String, (u16, &'static str)>>>,
-    calls: Arc<Mutex<Vec<Call>>>,
-}
-
-impl FakeApi {
-    /// Puts an object under `/api/v1/namespaces/shop/<path>`, or under `path` itself if it begins with `/`.
-    pub(crate) fn put(&self, path: &str, object: impl serde::Serialize) {
-        self.objects.lock().unwrap().insert(full(path), json!(object));
-    }
-
-    pub(crate) fn get(&self, path: &str) -> Value {
-        self.objects.lock().unwrap()[&full(path)].clone()
-    }
-
-    pub(crate) fn remove(&self, path: &str) {
-        self.objects.lock().unwrap().remove(&full(path)).unwrap();
-    }
-
-    /// Lets every `method` call of that path fail.
-    pub(crate) fn refuse(&self, method: &str, path: &str, code: u16, reason: &'static str) {
-        let what = format!("{method} {}", full(path));
-        self.refusals.lock().unwrap().insert(what, (code, reason));
-    }
-
-    pub(crate) fn calls(&self) -> Vec<Call> {
-        self.calls.lock().unwrap().clone()
-    }
-
-    /// The calls that are no reads.
-    pub(crate) fn writes(&self) -> Vec<Call> {
-        self.calls().into_iter().filter(|call| !call.what.starts_with("GET ")).collect()
-    }
-
-    fn client(&self) -> Client {
-        let api = self.clone();
-        let service = service_fn(move |request: Request<Body>| {
-            let api = api.clone();
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = body.collect().await?.to_bytes();
-                let body = serde_json::from_slice(&body).unwrap_or_default();
-                let what = format!("{} {}", parts.method, parts.uri);
-                let (code, answer) = api.answer(parts.method.as_str(), parts.uri.path(), &body);
-                api.calls.lock().unwrap().push(Call { what, body });
-                let bytes = serde_json::to_vec(&answer).unwrap();
-                Ok::<_, tower::BoxError>(
-                    Response::builder().status(code).body(Body::from(bytes)).unwrap(),
-                )
-            }
-        });
-        Client::new(service, "shop")
-    }
-
-    fn answer(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let refusal = self.refusals.lock().unwrap().get(&format!("{method} {path}")).copied();
-        if let Some((code, reason)) = refusal {
-            return (code, status(code, reason));
-        }
-        let objects = self.objects.lock().unwrap();
-        match (method, objects.get(path)) {
-            ("GET", None) if path.ends_with("/pods") => {
-                let pods = objects.iter().filter(|(key, _)| key.starts_with(&format!("{path}/")));
-                let labelled = |pod: &&Value| {
-                    pod.pointer("/metadata/labels/ringcache.dev~1cluster") == Some(&json!("web"))
-                };
-                let items: Vec<&Value> = pods.map(|(_, pod)| pod).filter(labelled).collect();
-                (
-                    200,
-                    json!({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": items}),
-                )
-            }
-            ("POST", _) => (201, body.clone()),
-            (_, Some(object)) => (200, object.clone()),
-            (_, None) => (404, status(404, "NotFound")),
-        }
-    }
-}
-
-fn full(path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { format!("/api/v1/namespaces/shop/{path}") }
-}
-
-fn status(code: u16, reason: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": ""})
-}
-
-/// Where the fake keeps the cluster.
+/// Where the cluster is.
 pub(crate) const CLUSTER_PATH: &str =
     "/apis/ringcache.dev/v1alpha1/namespaces/shop/cacheclusters/web";
-/// Where the fake keeps the disruption budget.
+/// Where its disruption budget is.
 pub(crate) const PDB_PATH: &str = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets/web";
 
 /// How long a node takes that answers, and how long one is waited for that does not.

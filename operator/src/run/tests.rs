@@ -1,8 +1,7 @@
-//! The whole operator over a small API server, in virtual time.
+//! The whole operator over an API server in memory, in virtual time.
 
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
 use ringcache_api::Document;
 use ringcache_api::admin::{NodeState, SettingsFor};
 use serde_json::json;
@@ -11,7 +10,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::nodes::NodeError;
-use crate::testing::{Stub, Verdict, invalid, path, pod};
+use crate::testing::{FakeApi, Verdict, invalid, path, pod};
 
 /// Cache nodes of which some panic and some never answer.
 #[derive(Clone, Debug, Default)]
@@ -41,15 +40,15 @@ impl Nodes for FakeNodes {
 }
 
 struct Running {
-    stub: Stub,
+    stub: FakeApi,
     metrics: Metrics,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
 
-fn start(stub: &Stub, config: Config) -> Running {
+fn start(stub: &FakeApi, config: Config) -> Running {
     let (metrics, shutdown) = (Metrics::new(), CancellationToken::new());
-    let clock = Clock::virtual_from(Timestamp::UNIX_EPOCH);
+    let clock = Clock::virtual_from(stub.server.now());
     let operator = run(stub.client(), FakeNodes, config, clock, metrics.clone(), shutdown.clone());
     Running { stub: stub.clone(), metrics, shutdown, task: tokio::spawn(operator) }
 }
@@ -112,7 +111,7 @@ fn claim() -> serde_json::Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_namespace_that_another_operator_serves_is_left_to_it_for_as_long_as_it_does() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     stub.put(CLAIM, claim());
     let running = start(&stub, Config::default());
@@ -126,7 +125,7 @@ async fn a_namespace_that_another_operator_serves_is_left_to_it_for_as_long_as_i
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_of_chosen_namespaces_leaves_them_to_nobody() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     stub.put(CLAIM, claim());
     let config = Config { namespaces: vec!["shop".into()], ..Config::default() };
@@ -137,7 +136,7 @@ async fn an_operator_of_chosen_namespaces_leaves_them_to_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn an_invalid_spec_is_reported_once_and_looked_at_again_when_it_changes() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     let running = start(&stub, Config::default());
     seconds(60).await;
@@ -148,7 +147,7 @@ async fn an_invalid_spec_is_reported_once_and_looked_at_again_when_it_changes() 
     );
     assert_eq!(running.reconciles("web"), 1, "its own status wakes it again");
     assert_eq!(stub.count(&format!("PATCH {}/status", path("web"))), 1);
-    stub.edit(&path("web"), |cluster| cluster["metadata"]["generation"] = json!(2));
+    stub.edit(&path("web"), |cluster| cluster["spec"]["nodes"] = json!(2));
     seconds(1).await;
     assert_eq!(running.reconciles("web"), 2);
     assert_eq!(stub.count("POST /apis/events.k8s.io/v1/namespaces/shop/events"), 1, "said once");
@@ -163,7 +162,7 @@ fn single(name: &str) -> serde_json::Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_is_forbidden_costs_its_own_repair_and_is_told() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), single("web"));
     let is_forbidden = |call: &str| call.contains("/poddisruptionbudgets");
     stub.rule(move |call| if is_forbidden(call) { Verdict::Refuse(403) } else { Verdict::Pass });
@@ -179,7 +178,7 @@ async fn a_kind_that_is_forbidden_costs_its_own_repair_and_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn what_keeps_a_cluster_from_being_looked_at_is_told() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), single("web"));
     let is_list = |call: &str| call.starts_with("GET /api/v1/namespaces/shop/pods");
     stub.rule(move |call| if is_list(call) { Verdict::Refuse(403) } else { Verdict::Pass });
@@ -194,7 +193,7 @@ async fn what_keeps_a_cluster_from_being_looked_at_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn watches_that_are_forbidden_for_ever_delay_nothing() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     let broken = ["services", "configmaps", "poddisruptionbudgets", "nodes"];
     stub.rule(move |call| {
@@ -205,7 +204,7 @@ async fn watches_that_are_forbidden_for_ever_delay_nothing() {
     seconds(600).await;
     for generation in 2..30 {
         let before = running.reconciles("web");
-        stub.edit(&path("web"), |cluster| cluster["metadata"]["generation"] = json!(generation));
+        stub.edit(&path("web"), |cluster| cluster["spec"]["nodes"] = json!(generation));
         sleep(Duration::from_millis(100)).await;
         assert_eq!(running.reconciles("web"), before + 1, "generation {generation}");
         seconds(7).await;
@@ -219,7 +218,7 @@ async fn watches_that_are_forbidden_for_ever_delay_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_one_cluster_takes_no_other_down() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     for name in ["bad", "good"] {
         stub.put(&path(name), invalid(name));
     }
@@ -230,7 +229,7 @@ async fn a_panic_in_one_cluster_takes_no_other_down() {
     let panics = running.metrics.panics.with_label_values(&[CONTROLLER]).get();
     assert!((6..=8).contains(&panics), "{panics}: 1 s, 2 s, 4 s … apart");
     assert!(running.status("bad").is_null());
-    stub.edit(&path("good"), |cluster| cluster["metadata"]["generation"] = json!(2));
+    stub.edit(&path("good"), |cluster| cluster["spec"]["nodes"] = json!(2));
     seconds(1).await;
     assert_eq!(running.reconciles("good"), 2);
     let active = running.metrics.active_workers.with_label_values(&[CONTROLLER]).get();
@@ -242,7 +241,7 @@ async fn a_panic_in_one_cluster_takes_no_other_down() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_never_answers_holds_up_its_own_cluster_only() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     for name in ["bad", "good"] {
         stub.put(&path(name), invalid(name));
     }
@@ -252,7 +251,7 @@ async fn a_node_that_never_answers_holds_up_its_own_cluster_only() {
     let running = start(&stub, config);
     seconds(30).await;
     for generation in 2..10 {
-        stub.edit(&path("good"), |cluster| cluster["metadata"]["generation"] = json!(generation));
+        stub.edit(&path("good"), |cluster| cluster["spec"]["nodes"] = json!(generation));
         sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(running.reconciles("good"), 9);
@@ -263,7 +262,7 @@ async fn a_node_that_never_answers_holds_up_its_own_cluster_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_hangs_ends_at_its_deadline_and_is_tried_again() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     let web = format!("GET {}", path("web"));
     stub.rule(move |call| if call == web { Verdict::Hang } else { Verdict::Pass });
@@ -278,7 +277,7 @@ async fn a_call_that_hangs_ends_at_its_deadline_and_is_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn never_more_reconciles_at_once_than_workers() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     for n in 0..20 {
         stub.put(&path(&format!("c{n}")), invalid(&format!("c{n}")));
     }
@@ -294,7 +293,7 @@ async fn never_more_reconciles_at_once_than_workers() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_cluster_is_looked_at_again_within_five_minutes() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     for n in 0..20 {
         stub.put(&path(&format!("c{n}")), invalid(&format!("c{n}")));
     }
@@ -312,7 +311,7 @@ async fn an_idle_cluster_is_looked_at_again_within_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn several_namespaces_are_watched_as_one() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     let other = path("api").replace("/shop/", "/office/");
     stub.put(&path("web"), invalid("web"));
     let mut api = invalid("api");
@@ -322,8 +321,8 @@ async fn several_namespaces_are_watched_as_one() {
     let running = start(&stub, Config { namespaces, ..Config::default() });
     seconds(1).await;
     assert_eq!((running.reconciles("web"), stub.count(&format!("GET {other}"))), (1, 1));
-    stub.edit(&other, |cluster| cluster["metadata"]["generation"] = json!(2));
-    stub.edit(&path("web"), |cluster| cluster["metadata"]["generation"] = json!(2));
+    stub.edit(&other, |cluster| cluster["spec"]["nodes"] = json!(2));
+    stub.edit(&path("web"), |cluster| cluster["spec"]["nodes"] = json!(2));
     seconds(1).await;
     assert_eq!((running.reconciles("web"), stub.count(&format!("GET {other}"))), (2, 2));
     assert_eq!(stub.count("GET /api/v1/pods"), 0, "nothing is asked of other namespaces");
@@ -331,7 +330,7 @@ async fn several_namespaces_are_watched_as_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_namespace_that_is_gone_costs_its_own_clusters_only() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     stub.rule(|call| match call {
         call if call.contains("/namespaces/office/") => Verdict::Refuse(403),
@@ -343,11 +342,9 @@ async fn a_namespace_that_is_gone_costs_its_own_clusters_only() {
     let progress = running.metrics.progress.clone();
     seconds(5).await;
     assert_eq!(progress.missing(), None, "not ready");
-    let (web_0, pod) = pod("web", "web-0", "10.0.0.1");
     for generation in 2..22 {
         seconds(60).await;
-        stub.put(&web_0, pod.clone());
-        stub.edit(&path("web"), |cluster| cluster["metadata"]["generation"] = json!(generation));
+        stub.edit(&path("web"), |cluster| cluster["spec"]["nodes"] = json!(generation));
         assert_eq!(progress.stalled(config.watch_stall), None, "minute {generation}: not healthy");
     }
     assert!(running.reconciles("web") >= 20, "{}", running.reconciles("web"));
@@ -364,31 +361,31 @@ async fn a_namespace_that_is_gone_costs_its_own_clusters_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_a_pod_or_of_its_host_wakes_its_cluster() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     for name in ["web", "api"] {
         stub.put(&path(name), invalid(name));
     }
     let (web_0, pod) = pod("web", "web-0", "10.0.0.1");
     stub.put(&web_0, pod);
-    let host = |ready: &str| {
-        let condition = json!({ "type": "Ready", "status": ready });
+    let host = |ready: &str, heartbeat: &str| {
+        let condition = json!({ "type": "Ready", "status": ready, "lastHeartbeatTime": heartbeat });
         json!({
             "apiVersion": "v1", "kind": "Node", "metadata": { "name": "host-1", "uid": "h1" },
             "status": { "conditions": [condition] },
         })
     };
-    stub.put("/api/v1/nodes/host-1", host("True"));
+    stub.put("/api/v1/nodes/host-1", host("True", "2026-01-01T00:00:00Z"));
     let running = start(&stub, Config::default());
     seconds(5).await;
     let begin = running.reconciles("web");
     stub.edit(&web_0, |pod| pod["status"]["phase"] = json!("Failed"));
     sleep(Duration::from_millis(100)).await;
     assert_eq!(running.reconciles("web"), begin + 1, "the pod");
-    stub.put("/api/v1/nodes/host-1", host("Unknown"));
+    stub.put("/api/v1/nodes/host-1", host("Unknown", "2026-01-01T00:00:00Z"));
     sleep(Duration::from_millis(100)).await;
     assert_eq!(running.reconciles("web"), begin + 2, "the host");
-    stub.put("/api/v1/nodes/host-1", host("Unknown"));
-    stub.edit(&web_0, |_| ());
+    stub.put("/api/v1/nodes/host-1", host("Unknown", "2026-01-01T00:00:10Z"));
+    stub.edit(&web_0, |pod| pod["metadata"]["finalizers"] = json!(["held.dev/a"]));
     sleep(Duration::from_millis(100)).await;
     assert_eq!(running.reconciles("web"), begin + 2, "a heartbeat");
     stub.remove("/api/v1/nodes/host-1");
@@ -399,7 +396,7 @@ async fn a_change_of_a_pod_or_of_its_host_wakes_its_cluster() {
 
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_it_finishes_what_runs_and_begins_nothing() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     let web = format!("GET {}", path("web"));
     stub.rule(
@@ -421,7 +418,7 @@ async fn told_to_stop_it_finishes_what_runs_and_begins_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_it_waits_ten_seconds_at_most() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     let (pod_path, pod) = pod("web", "web-0", HANGS);
     stub.put(&pod_path, pod);
@@ -435,14 +432,14 @@ async fn told_to_stop_it_waits_ten_seconds_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_it_leaves_nothing_behind() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     let running = start(&stub, Config::default());
     seconds(1).await;
     drop(running);
     seconds(1).await;
     let calls = stub.count("");
-    stub.edit(&path("web"), |cluster| cluster["metadata"]["generation"] = json!(2));
+    stub.edit(&path("web"), |cluster| cluster["spec"]["nodes"] = json!(2));
     seconds(1000).await;
     assert_eq!(stub.count(""), calls);
 }
