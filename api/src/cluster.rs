@@ -9,17 +9,26 @@ use serde_json::Value;
 
 use crate::status::CacheClusterStatus;
 
+mod additions;
 mod disruption;
 pub mod message;
 mod parse;
 mod pod;
+mod service;
 
+pub use additions::{
+    DnsPolicy, MAX_ADDITIONS, MAX_ADDITIONS_BYTES, NODE_CONTAINER, OWN_VARIABLES, PodAdditions,
+};
 pub use disruption::{Disruption, Evictions};
 pub use parse::{ParseError, parse_yaml};
 pub use pod::{
     Inherit, MAX_ENTRIES, MAX_IMAGE_BYTES, MAX_KEY_BYTES, MAX_OBJECT_NAME_BYTES, MAX_PULL_SECRETS,
     MAX_TOLERATION_SECONDS, MAX_VALUE_BYTES, Resources, Scheduling, Spread, TaintEffect,
     Toleration, TolerationOperator,
+};
+pub use service::{
+    ExternalTrafficPolicy, MAX_ANNOTATION_BYTES, MAX_SERVICE_ANNOTATIONS, OWN_PREFIX, Service,
+    ServiceType,
 };
 
 /// Fewest nodes.
@@ -182,6 +191,14 @@ pub struct CacheClusterSpec {
     #[serde(default)]
     pub scheduling: Scheduling,
 
+    /// What the nodes' pods get besides, as it stands in the spec of a pod.
+    #[serde(default)]
+    pub pod: PodAdditions,
+
+    /// The Service that clients begin at.
+    #[serde(default)]
+    pub service: Service,
+
     /// How others than the operator may interrupt the nodes.
     #[serde(default)]
     pub disruption: Disruption,
@@ -225,6 +242,8 @@ impl Default for CacheClusterSpec {
             image_pull_secret_names: Vec::new(),
             resources: Resources::default(),
             scheduling: Scheduling::default(),
+            pod: PodAdditions::default(),
+            service: Service::default(),
             disruption: Disruption::default(),
             inherit: Inherit::default(),
         }

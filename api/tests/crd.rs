@@ -87,15 +87,27 @@ fn every_field_of_the_spec_has_an_explicit_default() {
     each_schema(&schema()["properties"]["spec"], "spec", &mut |path, schema| {
         let absence_says_something = [
             "spec.image",
+            "spec.pod.affinity",
+            "spec.pod.dnsConfig",
+            "spec.pod.dnsPolicy",
+            "spec.pod.runtimeClassName",
+            "spec.pod.schedulerName",
+            "spec.pod.serviceAccountName",
             "spec.resources.cpuLimit",
             "spec.scheduling.priorityClassName",
             "spec.scheduling.tolerations[].effect",
             "spec.scheduling.tolerations[].key",
             "spec.scheduling.tolerations[].tolerationSeconds",
             "spec.scheduling.tolerations[].value",
+            "spec.service.externalTrafficPolicy",
+            "spec.service.loadBalancerClass",
+            "spec.service.type",
         ];
-        let exempt =
-            path == "spec" || path.ends_with("[]") || absence_says_something.contains(&path);
+        let is_key = path.starts_with("spec.pod.") && path.contains("[].");
+        let exempt = path == "spec"
+            || path.ends_with("[]")
+            || is_key
+            || absence_says_something.contains(&path);
         assert_ne!(exempt, schema.get("default").is_some(), "the default of {path}");
     });
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 
 use ringcache_api::cluster::parse_yaml;
+use serde_json::json;
 
 fn check(text: &str, expected: &str) {
     assert_eq!(parse_yaml(text).unwrap_err().to_string(), expected, "{text}");
@@ -32,14 +33,28 @@ fn every_field_is_read() {
 fn a_typo_is_refused_with_its_path() {
     check(
         &resource("spec: {node: 5}"),
-        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
-         `scheduling`, `ttl`",
+        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `pod`, `resources`, \
+         `scheduling`, `service`, `ttl`",
     );
     check(
         &resource("spec: {ttl: {seconds: 5}}"),
         "`spec.ttl.seconds` is unknown; known are `defaultSeconds`, `jitterPercent`",
     );
     check(&resource("spec: {}\nspecs: {}"), "`specs` is unknown; known are `spec`, `status`");
+}
+
+#[test]
+fn what_is_kubernetes_own_is_read_as_it_stands() {
+    let text = "spec: {pod: {affinity: {podAffinity: {}}, env: [{name: A, value: b}]}}";
+    let pod = parse_yaml(&resource(text)).unwrap().spec.pod;
+    assert_eq!(pod.affinity.unwrap(), json!({"podAffinity": {}}));
+    assert_eq!(pod.env, [json!({"name": "A", "value": "b"})]);
+    check(&resource("spec: {pod: {env: [{value: b}]}}"), "`spec.pod.env[].name` is missing");
+    check(
+        &resource("spec: {pod: {hostNetwork: true}}"),
+        "`spec.pod.hostNetwork` is unknown; known are `affinity`, `containers`, `dnsConfig`, `dnsPolicy`, `env`, `hostAliases`, \
+         `initContainers`, `runtimeClassName`, `schedulerName`, `serviceAccountName`, `volumeMounts`, `volumes`",
+    );
 }
 
 #[test]
@@ -84,8 +99,8 @@ fn lists_and_maps_are_read_as_strictly() {
 fn all_problems_are_said_at_once() {
     check(
         &resource("spec: {node: 5, nodes: x}"),
-        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `resources`, \
-         `scheduling`, `ttl`; \
+        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `pod`, `resources`, \
+         `scheduling`, `service`, `ttl`; \
          `spec.nodes` must be a whole number, but is \"x\"",
     );
 }

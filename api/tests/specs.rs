@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use kube::CustomResourceExt;
-use kube::core::cel::{ValidationErrors, validate_cel};
+use kube::core::cel::{ValidationErrors, validate_cel, validate_cel_update};
 use ringcache_api::CacheCluster;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,6 +25,8 @@ struct Table {
 #[serde(deny_unknown_fields)]
 struct Bad {
     name: Option<String>,
+    /// The spec that this one takes the place of, where that matters.
+    old: Option<Value>,
     #[serde(default = "empty")]
     spec: Value,
     problems: Vec<Problem>,
@@ -63,9 +65,13 @@ fn cluster(name: &str, spec: &Value) -> CacheCluster {
     serde_json::from_value(value).unwrap_or_else(|e| panic!("{name} {spec}: {e}"))
 }
 
-/// The messages of the CEL rules that `cluster` breaks.
-fn cel(cluster: &CacheCluster) -> BTreeSet<String> {
-    let errors = validate_cel(cluster).err().map(ValidationErrors::into_vec).unwrap_or_default();
+/// The messages of the CEL rules that `cluster` breaks, where it takes the place of `old`.
+fn cel(cluster: &CacheCluster, old: Option<&CacheCluster>) -> BTreeSet<String> {
+    let judged = match old {
+        Some(old) => validate_cel_update(cluster, old),
+        None => validate_cel(cluster),
+    };
+    let errors = judged.err().map(ValidationErrors::into_vec).unwrap_or_default();
     errors.into_iter().map(|error| error.message).collect()
 }
 
@@ -82,7 +88,14 @@ fn out_of_bounds(schema: &Value, value: &Value, path: &str, found: &mut BTreeSet
         |n: Option<f64>, name| matches!((n, bound(name)), (Some(n), Some(max)) if n > max);
     let long = exceeds(length, "maxLength");
     let many = exceeds(items, "maxItems") || exceeds(entries, "maxProperties");
-    let twice = schema["x-kubernetes-list-type"] == "set" && has_doubles(value);
+    let twice = match schema["x-kubernetes-list-type"].as_str() {
+        Some("set") => has_doubles(value.as_array().into_iter().flatten()),
+        Some("map") => {
+            let key = schema["x-kubernetes-list-map-keys"][0].as_str().unwrap();
+            has_doubles(value.as_array().into_iter().flatten().map(|item| &item[key]))
+        }
+        _ => false,
+    };
     if below || above || long || many || twice {
         found.insert(path.to_owned());
     }
@@ -101,8 +114,8 @@ fn out_of_bounds(schema: &Value, value: &Value, path: &str, found: &mut BTreeSet
     }
 }
 
-fn has_doubles(list: &Value) -> bool {
-    let items: Vec<String> = list.as_array().into_iter().flatten().map(Value::to_string).collect();
+fn has_doubles<'a>(items: impl Iterator<Item = &'a Value>) -> bool {
+    let items: Vec<String> = items.map(Value::to_string).collect();
     items.iter().collect::<BTreeSet<_>>().len() < items.len()
 }
 
@@ -121,19 +134,37 @@ fn good_specs_pass_schema_and_rules() {
     let specs = good.iter().map(|spec| cluster("simple-web", spec));
     let names = good_names.iter().map(|name| cluster(name, &empty()));
     for cluster in specs.chain(names) {
-        assert_eq!(cel(&cluster), BTreeSet::new(), "{:?}", cluster.spec);
+        assert_eq!(cel(&cluster, None), BTreeSet::new(), "{:?}", cluster.spec);
         assert_eq!(schema_fields(&cluster), BTreeSet::new(), "{:?}", cluster.spec);
     }
 }
 
 #[test]
 fn bad_specs_are_refused_by_the_rule_and_with_the_message_of_the_table() {
-    for Bad { name, spec, problems } in table().bad {
-        let cluster = cluster(name.as_deref().unwrap_or("simple-web"), &spec);
+    for Bad { name, old, spec, problems } in table().bad {
+        let name = name.as_deref().unwrap_or("simple-web");
+        let old = old.map(|old| cluster(name, &old));
+        let cluster = cluster(name, &spec);
         let by_cel = problems.iter().filter(|p| p.by == By::Cel).map(|p| p.message.clone());
-        assert_eq!(cel(&cluster), by_cel.collect(), "{name:?} {spec}");
+        assert_eq!(cel(&cluster, old.as_ref()), by_cel.collect(), "{name:?} {spec}");
         let by_schema = problems.iter().filter(|p| p.by == By::Schema).map(|p| p.field.clone());
         assert_eq!(schema_fields(&cluster), by_schema.collect(), "{name:?} {spec}");
+    }
+}
+
+#[test]
+fn a_service_may_change_in_every_other_way() {
+    let load_balancer = json!({"type": "LoadBalancer", "loadBalancerClass": "example.com/a"});
+    let allowed = [
+        json!({"type": "LoadBalancer", "loadBalancerClass": "example.com/a", "externalTrafficPolicy": "Local"}),
+        json!({"type": "NodePort", "annotations": {"a": "b"}}),
+        json!({}),
+    ];
+    for service in allowed {
+        let old = cluster("simple-web", &json!({"service": load_balancer}));
+        let new = cluster("simple-web", &json!({"service": service}));
+        assert_eq!(cel(&new, Some(&old)), BTreeSet::new(), "{service}");
+        assert_eq!(cel(&old, Some(&new)), BTreeSet::new(), "{service}, and back");
     }
 }
 

@@ -82,3 +82,37 @@ pub const INHERIT_ANNOTATIONS_FORM: &str =
 /// Keys that others decide by.
 pub const INHERIT_ANNOTATIONS_RESERVED: &str =
     "`inherit.annotations` must not have keys of ringcache.dev, kubernetes.io or k8s.io";
+/// A class of nothing.
+pub const SERVICE_CLASS: &str = "`service.loadBalancerClass` needs `service.type: LoadBalancer`";
+/// A class that cannot exist.
+pub const SERVICE_CLASS_FORM: &str =
+    "`service.loadBalancerClass` must be the name of a class, such as `example.com/internal`";
+/// A class that is another one.
+pub const SERVICE_CLASS_CHANGED: &str = "`service.loadBalancerClass` cannot change while `service.type` is LoadBalancer: \
+     set another type first";
+/// A policy for connections that do not come.
+pub const SERVICE_POLICY: &str =
+    "`service.externalTrafficPolicy` needs `service.type: NodePort` or `LoadBalancer`";
+/// Too many annotations, or too much in one.
+pub const SERVICE_ANNOTATIONS_COUNT: &str =
+    "`service.annotations` must have at most 32 entries of at most 4096 characters each";
+/// No keys of annotations.
+pub const SERVICE_ANNOTATIONS_FORM: &str =
+    "`service.annotations` must have keys of annotations, such as `example.com/scheme`";
+/// Keys that the operator decides by.
+pub const SERVICE_ANNOTATIONS_RESERVED: &str =
+    "`service.annotations` must not have keys that begin with ringcache.dev/";
+/// Names that no object has.
+pub const POD_NAMES: &str = "`pod` must have names of objects in `schedulerName`, `runtimeClassName` and `serviceAccountName`: \
+     lower-case letters, digits, `-` and `.`, at most 253 characters";
+/// Variables that the operator gives.
+pub const POD_ENV_RESERVED: &str =
+    "`pod.env` must not have names that begin with RINGCACHE_: the operator gives these";
+/// A second container of the cache node.
+pub const POD_CONTAINERS_RESERVED: &str = "`pod.containers` and `pod.initContainers` must not be named cache-node: what that container gets \
+     besides is in `pod.env` and `pod.volumeMounts`";
+/// Too many entries.
+pub const POD_COUNT: &str =
+    "`pod` must have at most 32 entries in each list, none of them named twice";
+/// Too much.
+pub const POD_BYTES: &str = "`pod` must have at most 32768 bytes as JSON";

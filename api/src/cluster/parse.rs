@@ -74,6 +74,7 @@ fn check(schema: &Value, value: &Value, path: &str, problems: &mut Vec<String>) 
         match properties.get(name) {
             Some(schema) => check(schema, value, &path, problems),
             None if ["apiVersion", "kind", "metadata"].contains(&path.as_str()) => {}
+            None if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
             None => {
                 let known: Vec<_> = properties.keys().map(|k| format!("`{k}`")).collect();
                 problems.push(format!("`{path}` is unknown; known are {}", known.join(", ")));

@@ -16,6 +16,7 @@ pub mod said;
 pub mod status;
 pub mod validate;
 
+mod additions;
 mod document;
 mod facts;
 mod lag;
@@ -23,6 +24,7 @@ mod membership;
 mod operation;
 mod planner;
 
+pub use additions::Additions;
 pub use check::{Violation, check};
 pub use in_force::{Held, InForce, in_force};
 pub use intent::Intent;

@@ -13,7 +13,9 @@ use ringcache_api::{CacheCluster, CacheClusterSpec, Ttl};
 use crate::Intent;
 use crate::quantity;
 
+mod additions;
 mod pod;
+mod service;
 
 /// Least memory of a node.
 const MIN_MEMORY_BYTES: u64 = 64 << 20;
@@ -43,6 +45,8 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
         image_pull_secret_names,
         resources,
         scheduling,
+        pod,
+        service,
         // The schema of its only field is all that there is to judge.
         disruption: _,
         inherit,
@@ -67,6 +71,8 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
     pod::resources(&mut problems, resources);
     pod::scheduling(&mut problems, scheduling);
     pod::inherit(&mut problems, inherit);
+    additions::additions(&mut problems, pod);
+    service::service(&mut problems, service);
     let deleting = cluster.metadata.deletion_timestamp.is_some();
     // What keeps a spec from being read is a problem of its own.
     Intent::read(&cluster.spec, deleting).filter(|_| problems.0.is_empty()).ok_or(problems.0)

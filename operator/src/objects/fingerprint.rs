@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ringcache_api::CacheClusterSpec;
-use ringcache_api::cluster::{Resources, Scheduling};
+use ringcache_api::cluster::{PodAdditions, Resources, Scheduling};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -45,7 +46,7 @@ pub fn fits(fields: &Fields, spec: &CacheClusterSpec) -> bool {
 }
 
 /// What is fingerprinted, by field and in the order of their names.
-fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 8] {
+fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 20] {
     // Without `..`: whoever adds a field must say here whether it takes a new pod.
     let CacheClusterSpec {
         nodes: _,
@@ -57,11 +58,39 @@ fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 8] {
         resources: Resources { cpu_request, cpu_limit },
         scheduling:
             Scheduling { node_selector, tolerations, zone_spread, host_spread, priority_class_name },
+        pod:
+            PodAdditions {
+                affinity,
+                scheduler_name,
+                runtime_class_name,
+                service_account_name,
+                dns_policy,
+                dns_config,
+                host_aliases,
+                env,
+                volumes,
+                volume_mounts,
+                init_containers,
+                containers,
+            },
+        service: _,
         disruption: _,
         inherit: _,
     } = spec;
     [
         ("imagePullSecretNames", json!(image_pull_secret_names)),
+        ("pod.affinity", exact(affinity.as_ref())),
+        ("pod.containers", exact(some(containers))),
+        ("pod.dnsConfig", exact(dns_config.as_ref())),
+        ("pod.dnsPolicy", json!(dns_policy)),
+        ("pod.env", exact(some(env))),
+        ("pod.hostAliases", exact(some(host_aliases))),
+        ("pod.initContainers", exact(some(init_containers))),
+        ("pod.runtimeClassName", json!(runtime_class_name)),
+        ("pod.schedulerName", json!(scheduler_name)),
+        ("pod.serviceAccountName", json!(service_account_name)),
+        ("pod.volumeMounts", exact(some(volume_mounts))),
+        ("pod.volumes", exact(some(volumes))),
         ("resources.cpuLimit", json!(cpu_limit)),
         ("resources.cpuRequest", json!(cpu_request)),
         ("scheduling.hostSpread", json!(host_spread)),
@@ -70,6 +99,16 @@ fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 8] {
         ("scheduling.tolerations", json!(tolerations)),
         ("scheduling.zoneSpread", json!(zone_spread)),
     ]
+}
+
+/// Content that is Kubernetes' own, as one text: an empty object there may say something, as a selector of everything does.
+fn exact(content: Option<impl Serialize>) -> Value {
+    json!(content.map(|content| json!(content).to_string()))
+}
+
+/// An empty list is as good as none.
+fn some(list: &[Value]) -> Option<&[Value]> {
+    Some(list).filter(|list| !list.is_empty())
 }
 
 /// A name of twelve hex characters.

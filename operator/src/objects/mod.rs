@@ -1,5 +1,6 @@
 //! How everything that the operator creates looks: pure functions from a `CacheCluster` to Kubernetes objects.
 
+mod additions;
 pub mod fingerprint;
 pub mod meta;
 pub mod ownership;

@@ -17,11 +17,12 @@ use ringcache_api::{CacheCluster, Ports, cluster};
 use ringcache_operator_core::Template;
 use serde_json::json;
 
+use super::additions::with_additions;
 use super::fingerprint::fields;
 use super::{meta, services};
 
-/// Name of the only container.
-pub const CONTAINER: &str = "cache-node";
+/// Name of the container that the cache node runs in.
+pub use ringcache_api::cluster::NODE_CONTAINER as CONTAINER;
 /// The ports of every node.
 pub const PORTS: Ports = Ports { resp: 6379, http: 8080, admin: 9400, bus: 16379 };
 /// Time for another node to be started, in seconds, before there is anybody to hand over to.
@@ -52,7 +53,8 @@ pub fn pod(
     };
     let container = container(cluster, template, settings);
     let grace = grace_seconds(template.memory_bytes);
-    Pod { metadata, spec: Some(pod_spec(cluster, name, container, grace)), status: None }
+    let spec = with_additions(pod_spec(cluster, name, grace), container, &cluster.spec.pod);
+    Pod { metadata, spec: Some(spec), status: None }
 }
 
 /// How long a node of so much memory may take to end, in seconds: until another one is there, and then to hand everything over. It ends
@@ -67,11 +69,11 @@ pub fn has_grace(pod: &Pod, memory_bytes: u64) -> bool {
     seconds.and_then(|s| u64::try_from(s).ok()).is_some_and(|s| s >= grace_seconds(memory_bytes))
 }
 
-fn pod_spec(cluster: &CacheCluster, name: &str, container: Container, grace: u64) -> PodSpec {
+/// The pod without its containers.
+fn pod_spec(cluster: &CacheCluster, name: &str, grace: u64) -> PodSpec {
     let scheduling = &cluster.spec.scheduling;
     let secret = |name: &String| LocalObjectReference { name: name.clone() };
     PodSpec {
-        containers: vec![container],
         // That a container has ended is then a fact about this pod that nothing can undo. With `Always` the pod's status lags
         // behind restarts, and an old "terminated" could declare a new incarnation dead.
         restart_policy: Some("Never".to_owned()),
@@ -108,7 +110,7 @@ fn pod_spec(cluster: &CacheCluster, name: &str, container: Container, grace: u64
 }
 
 /// An empty list is left out, as the API server does.
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
 

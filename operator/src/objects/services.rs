@@ -3,8 +3,9 @@
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
-use ringcache_api::CacheCluster;
+use ringcache_api::cluster::{ExternalTrafficPolicy, ServiceType};
 use ringcache_api::status::Endpoints;
+use ringcache_api::{CacheCluster, cluster};
 
 use super::meta;
 use super::pod::PORTS;
@@ -14,17 +15,31 @@ pub fn nodes_name(cluster: &CacheCluster) -> String {
     format!("{}-nodes", cluster.name_any())
 }
 
-/// The Service in front of the nodes that serve: where clients begin.
+/// The Service in front of the nodes that serve: where clients begin. What the spec does not say of it is left to whoever says it
+/// there, and to Kubernetes: ports of hosts, addresses, annotations of a load balancer's controller.
 pub fn client(cluster: &CacheCluster) -> Service {
-    service(
-        cluster,
-        cluster.name_any(),
-        ServiceSpec {
-            type_: Some("ClusterIP".to_owned()),
-            ports: Some(vec![port("resp", PORTS.resp), port("http", PORTS.http)]),
-            ..ServiceSpec::default()
-        },
-    )
+    let cluster::Service { type_, annotations, load_balancer_class, external_traffic_policy } =
+        &cluster.spec.service;
+    let type_ = type_.map(|type_| match type_ {
+        ServiceType::ClusterIp => "ClusterIP",
+        ServiceType::NodePort => "NodePort",
+        ServiceType::LoadBalancer => "LoadBalancer",
+    });
+    let policy = external_traffic_policy.map(|policy| match policy {
+        ExternalTrafficPolicy::Cluster => "Cluster",
+        ExternalTrafficPolicy::Local => "Local",
+    });
+    let spec = ServiceSpec {
+        type_: type_.map(str::to_owned),
+        load_balancer_class: load_balancer_class.clone(),
+        external_traffic_policy: policy.map(str::to_owned),
+        ports: Some(vec![port("resp", PORTS.resp), port("http", PORTS.http)]),
+        ..ServiceSpec::default()
+    };
+    let mut service = service(cluster, cluster.name_any(), spec);
+    service.metadata.annotations =
+        Some(annotations.clone()).filter(|annotations| !annotations.is_empty());
+    service
 }
 
 /// The headless Service: `<node>.<cluster>-nodes.<namespace>.svc`.

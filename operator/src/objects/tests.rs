@@ -44,6 +44,11 @@ fn full() -> CacheCluster {
     zoneSpread: Required
     hostSpread: Disabled
     priorityClassName: high
+  service:
+    type: LoadBalancer
+    annotations: {example.com/scheme: internal}
+    loadBalancerClass: example.com/internal
+    externalTrafficPolicy: Local
   inherit: {labels: [team, absent], annotations: [example.com/owner]}
 "#,
     );
@@ -64,8 +69,33 @@ fn full_pod() -> Value {
 }
 
 fn default_pod() -> Value {
-    json!(pod::pod(&cluster("{}"), "web-0", &template("cache:1"), Settings::default(), 0))
+    json!(rendered(&cluster("{}")))
 }
+
+fn rendered(cluster: &CacheCluster) -> k8s_openapi::api::core::v1::Pod {
+    pod::pod(cluster, "web-0", &template("cache:1"), Settings::default(), 0)
+}
+
+/// A spec with every addition to the pods that there is.
+const ADDITIONS: &str = r#"
+  pod:
+    affinity:
+      podAffinity:
+        preferredDuringSchedulingIgnoredDuringExecution:
+        - weight: 1
+          podAffinityTerm: {topologyKey: zone, labelSelector: {matchLabels: {app: shop}}}
+    schedulerName: binpacker
+    runtimeClassName: gvisor
+    serviceAccountName: caches
+    dnsPolicy: None
+    dnsConfig: {nameservers: [10.0.0.10], options: [{name: ndots, value: "2"}]}
+    hostAliases: [{ip: 10.0.0.1, hostnames: [registry.example]}]
+    env: [{name: RUST_BACKTRACE, value: "1"}]
+    volumes: [{name: ca, configMap: {name: ca}}]
+    volumeMounts: [{name: ca, mountPath: /etc/ssl/ca, readOnly: true}]
+    initContainers: [{name: proxy, image: proxy:1, restartPolicy: Always}]
+    containers: [{name: exporter, image: exporter:1, ports: [{containerPort: 9121}]}]
+"#;
 
 #[test]
 fn a_pod_of_the_default_spec() {
@@ -78,8 +108,52 @@ fn a_pod_of_a_spec_that_says_everything() {
 }
 
 #[test]
+fn a_pod_with_additions() {
+    let cluster = cluster(ADDITIONS);
+    check("pod_additions", rendered(&cluster));
+}
+
+#[test]
+fn additions_change_nothing_of_what_the_operator_decides() {
+    let (plain, mut added) = (default_pod(), json!(rendered(&cluster(ADDITIONS))));
+    let spec = added["spec"].as_object_mut().unwrap();
+    let more = [
+        "affinity",
+        "schedulerName",
+        "runtimeClassName",
+        "serviceAccountName",
+        "dnsPolicy",
+        "dnsConfig",
+    ];
+    for field in more.into_iter().chain(["hostAliases", "volumes", "initContainers"]) {
+        assert!(spec.remove(field).is_some(), "{field} is not rendered");
+    }
+    let containers = spec["containers"].as_array_mut().unwrap();
+    assert_eq!(containers.len(), 2);
+    containers.truncate(1);
+    assert!(containers[0].as_object_mut().unwrap().remove("volumeMounts").is_some());
+    let env = containers[0]["env"].as_array_mut().unwrap();
+    assert_eq!(env.pop().unwrap(), json!({"name": "RUST_BACKTRACE", "value": "1"}));
+    added["metadata"]["annotations"] = plain["metadata"]["annotations"].clone();
+    assert_eq!(added, plain);
+}
+
+#[test]
+fn what_an_empty_object_says_in_an_addition_is_part_of_the_fingerprint() {
+    // An empty selector selects everything, none selects nothing.
+    let term = |selector: &str| {
+        let affinity = format!("[{{topologyKey: zone{selector}}}]");
+        fingerprint(&cluster(&format!(
+            "{{pod: {{affinity: {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {affinity}}}}}}}}}"
+        )).spec)
+    };
+    assert_ne!(term(", labelSelector: {}"), term(""));
+}
+
+#[test]
 fn the_services() {
     check("services", [services::client(&cluster("{}")), services::nodes(&cluster("{}"))]);
+    check("service_full", services::client(&full()));
     let endpoints = services::endpoints(&cluster("{}"));
     assert_eq!(endpoints.client, "web.shop.svc:6379");
     assert_eq!(endpoints.http, "web.shop.svc:8080");
@@ -186,8 +260,22 @@ fn only_what_takes_a_new_pod_changes_the_fingerprint() {
         ("image: x", false),
         ("inherit: {labels: [a]}", false),
         ("disruption: {evictions: Blocked}", false),
+        ("service: {type: LoadBalancer, annotations: {a: b}}", false),
         ("resources: {cpuRequest: 100m}", false),
         ("scheduling: {zoneSpread: Preferred, tolerations: []}", false),
+        ("pod: {env: [], containers: []}", false),
+        ("pod: {schedulerName: a}", true),
+        ("pod: {runtimeClassName: a}", true),
+        ("pod: {serviceAccountName: a}", true),
+        ("pod: {dnsPolicy: Default}", true),
+        ("pod: {dnsConfig: {searches: [a]}}", true),
+        ("pod: {affinity: {}}", true),
+        ("pod: {hostAliases: [{ip: 10.0.0.1, hostnames: [a]}]}", true),
+        ("pod: {env: [{name: A}]}", true),
+        ("pod: {volumes: [{name: a}]}", true),
+        ("pod: {volumeMounts: [{name: a, mountPath: /a}]}", true),
+        ("pod: {initContainers: [{name: a}]}", true),
+        ("pod: {containers: [{name: a}]}", true),
         ("imagePullSecretNames: [a]", true),
         ("resources: {cpuRequest: 200m}", true),
         ("resources: {cpuLimit: 200m}", true),

@@ -220,7 +220,7 @@ pub(crate) async fn observe_web(
     context: &Context<FakeNodes>,
 ) -> Result<Option<Observation>, Error> {
     match resource(context, "shop", "web").await? {
-        Some(web) => observe(context, web).await.map(Some),
+        Some(web) => Box::pin(observe(context, web)).await.map(Some),
         None => Ok(None),
     }
 }

@@ -1,10 +1,11 @@
 //! Why Kubernetes cannot start a node, in its own words, for those who read the status.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use ringcache_operator_core::Phase;
 
-use super::container::{container, terminated};
+use super::container::terminated;
 use super::phase::phase;
+use crate::objects::pod::CONTAINER;
 
 /// Longest text: it stands beside others in one message.
 const MAX_CHARS: usize = 256;
@@ -25,8 +26,15 @@ fn unschedulable(pod: &Pod) -> Option<String> {
     Some(said(condition.reason.as_deref().unwrap_or("Unschedulable"), condition.message.as_deref()))
 }
 
+/// The first container that does not get on: one before the cache node's keeps that from starting, one beside it keeps the pod from
+/// being ready.
 fn waiting(pod: &Pod) -> Option<String> {
-    let container = container(pod)?;
+    let before = pod.status.iter().flat_map(|s| s.init_container_statuses.iter().flatten());
+    let others = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten());
+    before.chain(others).find_map(|container| Some(of(&container.name, stuck(container)?)))
+}
+
+fn stuck(container: &ContainerStatus) -> Option<String> {
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     match waiting.reason.as_deref()? {
         // On its way.
@@ -47,13 +55,28 @@ fn ending(pod: &Pod) -> String {
     if let Some(reason) = status.and_then(|status| status.reason.as_deref()) {
         return said(reason, status.and_then(|status| status.message.as_deref()));
     }
-    terminated(pod).map_or_else(
+    let end = terminated(pod).map(|end| (CONTAINER, end)).or_else(|| failed_before(pod));
+    end.map_or_else(
         || "it ended".to_owned(),
-        |end| {
+        |(name, end)| {
             let code = format!("exit code {}", end.exit_code);
-            said(end.reason.as_deref().unwrap_or("Ended"), Some(&code))
+            of(name, said(end.reason.as_deref().unwrap_or("Ended"), Some(&code)))
         },
     )
+}
+
+/// The container before the cache node's that failed, so that the cache node never ran.
+fn failed_before(pod: &Pod) -> Option<(&str, &ContainerStateTerminated)> {
+    let before = pod.status.iter().flat_map(|s| s.init_container_statuses.iter().flatten());
+    let mut ended = before.filter_map(|container| {
+        Some((container.name.as_str(), container.state.as_ref()?.terminated.as_ref()?))
+    });
+    ended.find(|(_, end)| end.exit_code != 0)
+}
+
+/// What is told of a container: of any but the cache node's, which one it is.
+fn of(name: &str, text: String) -> String {
+    if name == CONTAINER { text } else { format!("{name}: {text}") }
 }
 
 fn said(reason: &str, message: Option<&str>) -> String {

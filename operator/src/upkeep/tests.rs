@@ -23,7 +23,11 @@ use crate::{Context, Error};
 
 /// A cluster in order, as the operator has created it.
 fn in_order() -> FakeApi {
-    let (api, web) = (FakeApi::default(), cluster("{nodes: 1}"));
+    in_order_by("{nodes: 1, service: {type: ClusterIP}}")
+}
+
+fn in_order_by(spec: &str) -> FakeApi {
+    let (api, web) = (FakeApi::default(), cluster(spec));
     api.put(CLUSTER_PATH, &web);
     api.put("services/web", marked(services::client(&web)));
     api.put("services/web-nodes", marked(services::nodes(&web)));
@@ -296,6 +300,81 @@ async fn what_this_operator_does_not_render_any_more_is_removed() {
     budgets.delete("web", &kube::api::DeleteParams::default()).await.unwrap();
     assert_eq!(pass(&context).await.len(), 3);
     assert_eq!(objects.map(|(kind, name)| chosen(&api, kind, name)), upgraded);
+}
+
+/// Changes the Service `web`, as its users do with tools of their own.
+async fn edit(context: &Context<FakeNodes>, change: Value) {
+    let services: Api<Service> = Api::namespaced(context.client.clone(), "shop");
+    let by_hand =
+        PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() };
+    services.patch("web", &by_hand, &Patch::Merge(change)).await.unwrap();
+}
+
+/// Changes `spec.service` of the cluster.
+async fn say(context: &Context<FakeNodes>, service: Value) {
+    let clusters: Api<CacheCluster> = Api::namespaced(context.client.clone(), "shop");
+    let patch = Patch::Merge(json!({ "spec": { "service": service } }));
+    clusters.patch("web", &PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_spec_does_not_say_of_the_service_is_left_as_it_is() {
+    let (api, context, _) = real("web").await;
+    assert_eq!(pass(&context).await.len(), 3);
+    let theirs = json!({
+        "metadata": { "annotations": { "example.com/theirs": "x" } },
+        "spec": {
+            "type": "LoadBalancer", "loadBalancerClass": "example.com/internal",
+            "externalTrafficPolicy": "Local", "sessionAffinity": "ClientIP",
+        },
+    });
+    edit(&context, theirs).await;
+    let before = api.get(Kind::Service, "shop", "web").unwrap();
+    assert_eq!(before["spec"]["type"], "LoadBalancer");
+    assert_eq!(pass(&context).await, []);
+    assert_eq!(api.get(Kind::Service, "shop", "web").unwrap(), before);
+    // Nor when the operator has something of its own to say.
+    say(&context, json!({ "annotations": { "example.com/ours": "1" } })).await;
+    assert_eq!(pass(&context).await, []);
+    let after = api.get(Kind::Service, "shop", "web").unwrap();
+    assert_eq!(after["metadata"]["annotations"]["example.com/ours"], "1");
+    assert_eq!(after["metadata"]["annotations"]["example.com/theirs"], "x");
+    assert_eq!(after["spec"], before["spec"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_spec_says_of_the_service_is_put_back_and_taken_back_with_it() {
+    let (api, context, _) = real("web").await;
+    assert_eq!(pass(&context).await.len(), 3);
+    let fresh = chosen(&api, Kind::Service, "web");
+    let said = json!({
+        "type": "LoadBalancer", "loadBalancerClass": "example.com/internal",
+        "externalTrafficPolicy": "Local", "annotations": { "example.com/scheme": "internal" },
+    });
+    say(&context, said).await;
+    assert_eq!(pass(&context).await, [], "nobody has damaged anything");
+    let said = chosen(&api, Kind::Service, "web");
+    let service = api.get(Kind::Service, "shop", "web").unwrap();
+    assert_eq!(service["spec"]["type"], "LoadBalancer");
+    assert_eq!(service["spec"]["loadBalancerClass"], "example.com/internal");
+    assert_eq!(service["spec"]["externalTrafficPolicy"], "Local");
+    assert_eq!(service["metadata"]["annotations"]["example.com/scheme"], "internal");
+
+    for by_hand in [
+        json!({ "metadata": { "annotations": { "example.com/scheme": "public" } } }),
+        json!({ "metadata": { "annotations": { "example.com/scheme": null } } }),
+        json!({ "spec": { "externalTrafficPolicy": "Cluster" } }),
+        json!({ "spec": { "type": "ClusterIP" } }),
+    ] {
+        edit(&context, by_hand.clone()).await;
+        assert_eq!(pass(&context).await.len(), 1, "{by_hand}");
+        assert_eq!(chosen(&api, Kind::Service, "web"), said, "{by_hand}");
+    }
+
+    let unsaid = json!({ "type": null, "loadBalancerClass": null, "externalTrafficPolicy": null, "annotations": null });
+    say(&context, unsaid).await;
+    assert_eq!(pass(&context).await, [], "nobody has damaged anything");
+    assert_eq!(chosen(&api, Kind::Service, "web"), fresh);
 }
 
 #[tokio::test(start_paused = true)]

@@ -149,7 +149,7 @@ fn is_reserved(key: &str) -> bool {
 }
 
 /// A DNS subdomain: labels of lower-case letters, digits and inner `-`, with points between them.
-fn is_object_name(name: &str) -> bool {
+pub(super) fn is_object_name(name: &str) -> bool {
     name.len() <= MAX_OBJECT_NAME_BYTES && is_subdomain(name)
 }
 
@@ -159,7 +159,7 @@ fn is_subdomain(name: &str) -> bool {
 }
 
 /// A key of a label, an annotation or a taint: a name, perhaps with a domain and `/` before it.
-fn is_key(key: &str) -> bool {
+pub(super) fn is_key(key: &str) -> bool {
     let (domain, name) = key.split_once('/').map_or((None, key), |(d, name)| (Some(d), name));
     key.len() <= MAX_KEY_BYTES
         && domain.is_none_or(is_subdomain)

@@ -90,4 +90,20 @@ fn the_names_of_fields_and_their_values_never_change() {
     });
     assert_eq!(json!(fields(&full().spec)), expected);
     assert!(fields(&cluster("{}").spec).is_empty());
+    let additions: Vec<String> = fields(&cluster(super::ADDITIONS).spec).into_keys().collect();
+    let expected = [
+        "affinity",
+        "containers",
+        "dnsConfig",
+        "dnsPolicy",
+        "env",
+        "hostAliases",
+        "initContainers",
+        "runtimeClassName",
+        "schedulerName",
+        "serviceAccountName",
+        "volumeMounts",
+        "volumes",
+    ];
+    assert_eq!(additions, expected.map(|field| format!("pod.{field}")));
 }

@@ -164,6 +164,28 @@ fn trouble_is_told_in_the_words_of_kubernetes() {
 }
 
 #[test]
+fn trouble_of_a_container_beside_or_before_the_cache_node_is_told_with_its_name() {
+    let container = |name: &str, state: &Value| json!({"name": name, "image": "x:1", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+    let waits =
+        |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+    let told = |phase: &str, before: Value, beside: Value| {
+        let status =
+            json!({"phase": phase, "initContainerStatuses": before, "containerStatuses": beside});
+        trouble(&pod("web-0", status))
+    };
+    let node = container("cache-node", &waits("PodInitializing", ""));
+    let pull = container("proxy", &waits("ErrImagePull", "rpc error"));
+    let expected = "proxy: ImagePullBackOff: x:1 cannot be pulled: see the events of the pod";
+    assert_eq!(told("Pending", json!([pull]), json!([node])).as_deref(), Some(expected));
+    let runs = container("cache-node", &json!({"running": {"startedAt": START}}));
+    assert_eq!(told("Pending", json!([]), json!([runs, pull])).as_deref(), Some(expected));
+    let done = container("copy", &json!({"terminated": {"exitCode": 0}}));
+    let failed = container("migrate", &json!({"terminated": {"exitCode": 3, "reason": "Error"}}));
+    let told = told("Failed", json!([done, failed]), json!([node]));
+    assert_eq!(told.as_deref(), Some("migrate: Error: exit code 3"));
+}
+
+#[test]
 fn trouble_is_cut_to_what_a_status_has_room_for() {
     for (length, expected) in [(247, 256), (248, 256), (100_000, 256), (246, 255)] {
         let text = trouble(&pod("web-0", waiting("ErrorAbc", &"é".repeat(length - 1)))).unwrap();
