@@ -54,8 +54,6 @@ enum Next {
     Resync,
     /// The cluster does not exist, so a watch is about to say. If none does, the answer was wrong: one look later decides.
     Gone,
-    /// The cluster is about to be gone.
-    Never,
 }
 
 impl<N: Nodes> Reconciler<N> {
@@ -89,9 +87,8 @@ impl<N: Nodes> Reconciler<N> {
             Next::Poll(pause) => ("requeue_after", Action::requeue(pause)),
             Next::Resync => ("success", Action::requeue(spread(self.context.config.resync, uid))),
             Next::Gone => ("success", Action::requeue(MAX_POLL)),
-            Next::Never => ("success", Action::await_change()),
         };
-        if matches!(next, Next::Gone | Next::Never) {
+        if next == Next::Gone {
             self.memory.forget(key);
         } else {
             self.memory.of(key, crate::memory::Notes::succeeded);
@@ -127,18 +124,24 @@ impl<N: Nodes> Reconciler<N> {
     }
 
     async fn pass(&self, key: &Key) -> Result<Next, Error> {
-        if let Some(other) = left_to(&self.context, &key.namespace).await? {
-            self.leave_to(key, &other);
+        let other = left_to(&self.context, &key.namespace).await;
+        if let Ok(Some(other)) = &other {
+            self.leave_to(key, other);
             return Ok(Next::Resync);
         }
         let Some(resource) = resource(&self.context, &key.namespace, &key.name).await? else {
             return Ok(Next::Gone);
         };
+        // While it is unknown whether the namespace is another operator's, nothing is done there but to say so.
+        self.told(key, &resource, other).await?;
         let observation = observe(&self.context, resource.clone()).await;
         let mut observation = self.told(key, &resource, observation).await?;
-        // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before.
+        // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before. A foreground
+        // deletion lasts until the nodes have ended, and a finalizer of somebody as long as it likes.
         if observation.cluster.metadata.deletion_timestamp.is_some() {
-            return Ok(Next::Never);
+            let deletion = Outcome { planned: Planned::Deletion, held: None, trouble: None };
+            self.report(key, &observation, deletion).await?;
+            return Ok(Next::Resync);
         }
         observation.observed.starts_fail = self.memory.of(key, |notes| notes.starts_fail);
         let (observed, held) = (&observation.observed, observation.held.as_ref());
@@ -193,8 +196,11 @@ impl<N: Nodes> Reconciler<N> {
         cluster: &CacheCluster,
         observed: Result<T, Error>,
     ) -> Result<T, Error> {
-        let lasts = self.memory.of(key, |notes| notes.is_failing());
-        if let Some(trouble) = observed.as_ref().err().and_then(|error| error.trouble(lasts)) {
+        let is_failing = self.memory.of(key, |notes| notes.is_failing());
+        // What is denied is no hiccup: there is no need to see it twice.
+        let lasts = |error: &Error| is_failing || error.api_code() == Some(403);
+        let trouble = observed.as_ref().err().and_then(|error| error.trouble(lasts(error)));
+        if let Some(trouble) = trouble {
             // What cannot be told now is told next time.
             let _ = report_unobserved(&self.context, &self.memory, key, cluster, &trouble).await;
         }

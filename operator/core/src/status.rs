@@ -46,13 +46,24 @@ pub enum Planned<'a> {
 impl<'a> Outcome<'a> {
     /// That everything went well.
     pub fn of(plan: &'a Plan<Checked>) -> Self {
+    /// Nothing: the cluster is being deleted, and the platform ends its nodes.
+    Deletion,
         Self { planned: Planned::Plan(plan), held: None, trouble: None }
     }
 
     fn plan(self) -> Option<&'a Plan<Checked>> {
         match self.planned {
             Planned::Plan(plan) => Some(plan),
-            Planned::Refused(_) | Planned::Nothing => None,
+            Planned::Refused(_) | Planned::Nothing | Planned::Deletion => None,
+        }
+    }
+
+    /// What is under way, or that nothing is.
+    fn operation(self) -> &'a Operation {
+        match self.planned {
+            Planned::Plan(plan) => plan.operation(),
+            Planned::Deletion => &Operation::Delete,
+            Planned::Refused(_) | Planned::Nothing => &Operation::Steady,
         }
     }
 }
@@ -205,7 +216,7 @@ impl Verdict {
 fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     let verdict =
         |status, reason, message: String| Verdict::new(condition::READY, status, reason, message);
-    if outcome.plan().is_some_and(|plan| *plan.operation() == Operation::Delete) {
+    if *outcome.operation() == Operation::Delete {
         return verdict(false, reason::DELETING, "The cluster is being deleted.".into());
     }
     let served = observed.covered().len();
@@ -239,14 +250,10 @@ fn reconciling(outcome: Outcome<'_>) -> Verdict {
     if let Some(Trouble::Failing(text)) = outcome.trouble {
         return verdict(true, reason::FAILING, text);
     }
-    let operation = match outcome.planned {
-        Planned::Refused(_) => {
-            return verdict(false, reason::PLAN_REFUSED, "The plan was refused.");
-        }
-        Planned::Plan(plan) => plan.operation(),
-        Planned::Nothing => &Operation::Steady,
-    };
-    match (operation, outcome.held) {
+    if let Planned::Refused(_) = outcome.planned {
+        return verdict(false, reason::PLAN_REFUSED, "The plan was refused.");
+    }
+    match (outcome.operation(), outcome.held) {
         (Operation::Steady, Some(Held::Paused)) => {
             verdict(false, reason::PAUSED, "`paused` is true: changes of the spec wait.")
         }
@@ -254,7 +261,9 @@ fn reconciling(outcome: Outcome<'_>) -> Verdict {
             verdict(false, reason::INVALID_SPEC, "Waits for a valid spec.")
         }
         (Operation::Steady, None) => verdict(false, reason::STEADY, "Nothing to do."),
-        (Operation::Delete, _) => verdict(true, reason::DELETING, "All nodes end."),
+        (Operation::Delete, _) => {
+            verdict(true, reason::DELETING, "All nodes end, and nothing is repaired any more.")
+        }
         (operation, _) => verdict(
             true,
             reason::OPERATION_IN_PROGRESS,

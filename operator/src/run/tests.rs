@@ -192,6 +192,54 @@ async fn what_keeps_a_cluster_from_being_looked_at_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operator_that_cannot_know_whose_the_namespace_is_says_so_at_once_and_does_nothing_else()
+{
+    let stub = Stub::default();
+    stub.put(&path("web"), single("web"));
+    let claim = format!("GET {CLAIM}");
+    stub.rule(move |call| if call == claim { Verdict::Refuse(403) } else { Verdict::Pass });
+    let running = start(&stub, Config::default());
+    sleep(Duration::from_millis(500)).await;
+    let told = running.condition("web", "Reconciling").unwrap();
+    assert!(told.starts_with("Failing: Kubernetes API: "), "{told}");
+    seconds(120).await;
+    assert_eq!(stub.count(&format!("PATCH {}/status", path("web"))), 1, "said once");
+    assert_eq!(stub.count("POST /api/v1/namespaces/shop/"), 0);
+    stub.rule(|_| Verdict::Pass);
+    seconds(60).await;
+    assert_eq!(stub.count("POST /api/v1/namespaces/shop/pods"), 1, "it goes on when it is let");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_is_being_deleted_says_so_for_as_long_as_it_is_there_and_nothing_is_repaired()
+ {
+    let stub = Stub::default();
+    let mut web = single("web");
+    web["metadata"]["deletionTimestamp"] = json!("1970-01-01T00:00:00Z");
+    web["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+    stub.put(&path("web"), web);
+    let (web_0, pod) = pod("web", "web-0", "10.0.0.1");
+    stub.put(&web_0, pod);
+    let running = start(&stub, Config::default());
+    seconds(1).await;
+    let ready = running.condition("web", "Ready").unwrap();
+    assert!(ready.starts_with("Deleting: "), "{ready}");
+    let message = running.status("web")["operation"]["message"].clone();
+    assert_eq!(message, "all nodes end; left are web-0");
+    assert_eq!(running.status("web")["summary"]["state"], "Deleting");
+    seconds(590).await;
+    assert_eq!(stub.count("PATCH "), 1, "said once");
+    stub.remove(&web_0);
+    seconds(1).await;
+    assert_eq!(running.status("web")["operation"]["message"], "all nodes end");
+    seconds(1200).await;
+    let degraded = running.condition("web", "Degraded").unwrap();
+    assert!(degraded.starts_with("NoProgress: "), "{degraded}");
+    let writes = ["PATCH ", "PUT ", "DELETE ", "POST /api/"].map(|verb| stub.count(verb));
+    assert_eq!(writes, [3, 0, 0, 0], "three statuses and nothing else");
+}
+
+#[tokio::test(start_paused = true)]
 async fn watches_that_are_forbidden_for_ever_delay_nothing() {
     let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));

@@ -4,11 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ringcache_api::status::{CacheClusterStatus, OperationStatus, condition, reason};
 use ringcache_ring::SLOTS;
 
-use super::{Outcome, Trouble, Verdict, bounded};
+use super::{Outcome, Planned, Verdict, bounded};
 use crate::Observed;
 use crate::facts::number;
 use crate::operation::with_trouble;
-use crate::plan::{Checked, Note, Operation, Plan};
+use crate::plan::{Note, Operation, Plan};
 
 /// Longest message of an operation, in characters.
 const MAX_OPERATION_CHARS: usize = 1024;
@@ -23,9 +23,9 @@ pub(super) fn operation(
     previous: Option<&CacheClusterStatus>,
     now: &Time,
 ) -> Option<OperationStatus> {
-    let plan = outcome.plan().filter(|plan| *plan.operation() != Operation::Steady)?;
-    let type_ = plan.operation().kind();
-    let slots_to_go = plan.notes().iter().find_map(|note| match note {
+    let operation = Some(outcome.operation()).filter(|it| **it != Operation::Steady)?;
+    let (type_, notes) = (operation.kind(), notes(outcome));
+    let slots_to_go = notes.iter().find_map(|note| match note {
         Note::SlotsToGo(slots) => Some(rounded(*slots)),
         Note::Text(_) | Note::Missing { .. } => None,
     });
@@ -44,7 +44,7 @@ pub(super) fn operation(
     };
     Some(OperationStatus {
         type_: type_.to_owned(),
-        message: bounded(&message(plan, outcome.trouble, observed), MAX_OPERATION_CHARS),
+        message: bounded(&message(outcome, observed), MAX_OPERATION_CHARS),
         slots_to_go,
         started_at,
         progressed_at,
@@ -66,19 +66,27 @@ fn is_as_far(one: &CacheClusterStatus, other: &CacheClusterStatus) -> bool {
         && epoch(one) == epoch(other)
 }
 
+fn notes(outcome: Outcome<'_>) -> &[Note] {
+    outcome.plan().map_or(&[], Plan::notes)
+}
+
 /// What is done, what it waits for, which nodes the platform cannot start, and what fails.
-fn message(plan: &Plan<Checked>, trouble: Option<&Trouble>, observed: &Observed) -> String {
+fn message(outcome: Outcome<'_>, observed: &Observed) -> String {
+    let mut nodes: Vec<_> = observed.nodes.iter().collect();
+    nodes.sort_by_key(|node| (number(&node.name), &node.name));
     let lasting = |note: &&Note| !matches!(note, Note::SlotsToGo(_));
-    let notes: Vec<String> = plan.notes().iter().filter(lasting).map(ToString::to_string).collect();
-    let mut troubled: Vec<_> =
-        observed.nodes.iter().filter(|node| node.trouble.is_some()).collect();
-    troubled.sort_by_key(|node| (number(&node.name), &node.name));
-    let troubled = troubled.into_iter().map(with_trouble);
-    let troubled = troubled.filter(|text| !notes.iter().any(|note| note.contains(text)));
+    let mut said: Vec<String> =
+        notes(outcome).iter().filter(lasting).map(ToString::to_string).collect();
+    if matches!(outcome.planned, Planned::Deletion) && !nodes.is_empty() {
+        let left: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        said.push(format!("left are {}", left.join(", ")));
+    }
+    let troubled = nodes.into_iter().filter(|node| node.trouble.is_some()).map(with_trouble);
+    let troubled = troubled.filter(|text| !said.iter().any(|note| note.contains(text)));
     let troubled: Vec<String> = troubled.collect();
-    let fails = trouble.map(|trouble| trouble.text().to_owned());
-    let parts = std::iter::once(plan.operation().to_string());
-    parts.chain(notes).chain(troubled).chain(fails).collect::<Vec<_>>().join("; ")
+    let fails = outcome.trouble.map(|trouble| trouble.text().to_owned());
+    let parts = std::iter::once(outcome.operation().to_string());
+    parts.chain(said).chain(troubled).chain(fails).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether the cluster is short of nodes, or does not get where it should be, for longer than it should take.
@@ -100,8 +108,7 @@ pub(super) fn degraded(
         let message = format!("No progress since {}: {}.", since.0, operation.message);
         return verdict(true, reason::NO_PROGRESS, message);
     }
-    let notes = outcome.plan().map_or(&[][..], Plan::notes);
-    if notes.iter().any(|note| matches!(note, Note::Missing { .. })) {
+    if notes(outcome).iter().any(|note| matches!(note, Note::Missing { .. })) {
         return verdict(true, reason::NODES_MISSING, format!("{}.", operation.message));
     }
     verdict(false, reason::AS_EXPECTED, String::new())

@@ -157,6 +157,32 @@ fn pause_and_deletion_say_so() {
 
 #[test]
 fn an_invalid_spec_stalls_with_all_its_problems_while_the_cluster_serves_on() {
+#[test]
+fn a_deletion_that_the_platform_carries_out_says_what_is_left_and_when_it_is_stuck() {
+    let mut world = World::steady(2);
+    let deleted = |world: &World, previous: Option<&CacheClusterStatus>, second| {
+        let outcome = Outcome { planned: Planned::Deletion, held: None, trouble: None };
+        status(outcome, &world.observe(), previous, &at(second))
+    };
+    let began = deleted(&world, Some(&report(&world, None, 0)), 100);
+    assert_eq!(
+        conditions(&began)[..3],
+        ["Ready=False (Deleting)", "Reconciling=True (Deleting)", "Stalled=False (AsExpected)"]
+    );
+    assert_eq!(began.summary.as_ref().unwrap().state, "Deleting");
+    let operation = began.operation.as_ref().unwrap();
+    assert_eq!(
+        (operation.type_.as_str(), operation.message.as_str()),
+        ("Delete", "all nodes end; left are simple-web-0, simple-web-1")
+    );
+    assert_eq!(deleted(&world, Some(&began), 699), began, "said once");
+    let stuck = deleted(&world, Some(&began), 700);
+    assert_eq!(conditions(&stuck)[4], "Degraded=True (NoProgress)");
+    world.nodes.retain(|node| node.name != "simple-web-0");
+    let later = deleted(&world, Some(&stuck), 701);
+    assert_eq!(later.operation.unwrap().message, "all nodes end; left are simple-web-1");
+}
+
     let mut world = World::steady(2);
     world.edit(|spec| (spec.nodes, spec.memory.0) = (0, "1Ki".into()));
     let status = report(&world, None, 0);
