@@ -57,12 +57,17 @@ pub struct CacheClusterStatus {
     #[schemars(with = "OperationStatus")]
     pub operation: Option<OperationStatus>,
 
+    /// What was lost last with nodes that ended while they held slots; absent if that has not happened yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LostEntries")]
+    pub lost_entries: Option<LostEntries>,
+
     /// The rest of the status in a word and a sentence, for tables. Programs read the conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Summary")]
     pub summary: Option<Summary>,
 
-    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`, `Degraded`, `UpToDate`.
+    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`, `Degraded`, `UpToDate`, `EntriesLost`.
     #[schemars(
         length(max = 16),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
@@ -148,6 +153,27 @@ pub struct OperationStatus {
     pub progressed_at: Option<Time>,
 }
 
+/// What was lost with nodes that ended while they held slots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LostEntries {
+    /// When the operator gave the nodes up.
+    pub at: Time,
+    /// The names of the nodes.
+    #[schemars(
+        length(max = MAX_MEMBERS),
+        inner(length(max = 63)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub nodes: Vec<String>,
+    /// Slots that they held and nobody else has.
+    #[schemars(range(min = 1, max = 16384))]
+    pub slots: i32,
+    /// Entries that they had when they were last asked; absent if the operator has not asked all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 0))]
+    pub entries: Option<i64>,
+}
+
 /// The types of conditions. All of them are always present.
 pub mod condition {
     /// Every slot is owned by a node that answers.
@@ -164,8 +190,12 @@ pub mod condition {
     /// Every node that answers is of the operator's version and as the spec wants it.
     pub const UP_TO_DATE: &str = "UpToDate";
 
+    /// Within the last day nodes ended while they held slots; `status.lostEntries` has the last time.
+    pub const ENTRIES_LOST: &str = "EntriesLost";
+
     /// All of them, in the order in which they are reported.
-    pub const ALL: [&str; 6] = [READY, RECONCILING, STALLED, RING_CONVERGED, DEGRADED, UP_TO_DATE];
+    pub const ALL: [&str; 7] =
+        [READY, RECONCILING, STALLED, RING_CONVERGED, DEGRADED, UP_TO_DATE, ENTRIES_LOST];
 }
 
 /// The reasons of conditions, a closed list. A condition in progress carries the operation's name instead where it says so.
@@ -198,7 +228,9 @@ pub mod reason {
     pub const NODES_MISSING: &str = "NodesMissing";
     /// Degraded=True: the operation has got no further for ten minutes; the message says since when, and what it waits for.
     pub const NO_PROGRESS: &str = "NoProgress";
-    /// Stalled=False, Degraded=False: nobody needs to do anything.
+    /// EntriesLost=True: nodes ended while they held slots; the message says when, and what they held.
+    pub const NODES_ENDED: &str = "NodesEnded";
+    /// Stalled=False, Degraded=False, EntriesLost=False: nobody needs to do anything.
     pub const AS_EXPECTED: &str = "AsExpected";
     /// Stalled=True: the spec breaks a rule; the message names the field.
     pub const INVALID_SPEC: &str = "InvalidSpec";
@@ -219,7 +251,7 @@ pub mod reason {
     pub const NO_ANSWER: &str = "NoAnswer";
 
     /// All of them.
-    pub const ALL: [&str; 23] = [
+    pub const ALL: [&str; 24] = [
         SERVING,
         SLOTS_WITHOUT_OWNER,
         NO_ENDPOINT,
@@ -234,6 +266,7 @@ pub mod reason {
         NAME_CONFLICT,
         NODES_MISSING,
         NO_PROGRESS,
+        NODES_ENDED,
         AS_EXPECTED,
         INVALID_SPEC,
         PLAN_REFUSED,

@@ -141,7 +141,7 @@ impl EventReason {
             Self::NodeLost => warning(
                 "NodeLost",
                 "Repair",
-                "Cache nodes died: their entries are lost, their slots go to other nodes.",
+                "Cache nodes died: what they held is lost, their slots go to other nodes.",
             ),
             Self::Degraded => warning(
                 "Degraded",

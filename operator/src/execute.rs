@@ -10,6 +10,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use ringcache_api::Document;
 use ringcache_api::admin::{Settings, SettingsFor};
+use ringcache_api::status::LostEntries;
 use ringcache_operator_core::{ObservedNode, Phase, Step, Template};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,20 +39,29 @@ pub(crate) struct Execution<'a, N: Nodes> {
     /// The ring document as stored: as it was observed, then as this plan has written it. Kept, so that a hundred nodes that
     /// are given it do not take a hundred reads of it.
     stored: Option<Cow<'a, Document>>,
+    /// What is lost with the nodes that the plan gives up.
+    lost: Option<LostEntries>,
 }
 
 impl<'a, N: Nodes> Execution<'a, N> {
-    /// Of a plan that was made from `observation`.
-    pub(crate) fn new(context: &'a Context<N>, observation: &'a Observation) -> Self {
+    /// Of a plan that was made from `observation`, and with which so much is lost.
+    pub(crate) fn new(
+        context: &'a Context<N>,
+        observation: &'a Observation,
+        lost: Option<LostEntries>,
+    ) -> Self {
         let stored = observation.observed.document.as_ref().map(Cow::Borrowed);
-        Self { context, observation, stored }
+        Self { context, observation, stored, lost }
     }
 
     /// Carries out steps that follow each other: one, or any number that tell nodes something, so that a node that hangs holds
     /// up no other. What became of each, in their order.
     pub(crate) async fn carry_out(&mut self, steps: &[Step]) -> Vec<Result<(), Error>> {
         if let [Step::WriteDocument { document }] = steps {
-            return vec![self.write(document).await];
+            let stored = self.write(document).await;
+            return vec![
+                stored.map(|stored| self.stored = ring::document(&stored).map(Cow::Owned)),
+            ];
         }
         let execution = &*self;
         let one = |(n, step)| async move { (n, execution.one(step).await) };
@@ -61,19 +71,17 @@ impl<'a, N: Nodes> Execution<'a, N> {
         results.into_iter().map(|(_, result)| result).collect()
     }
 
-    async fn write(&mut self, document: &Document) -> Result<(), Error> {
-        let Self { context, observation, .. } = self;
-        let stored = write(context, observation, document).await?;
-        self.stored = ring::document(&stored).map(Cow::Owned);
-        Ok(())
+    /// Writes the document, and with it what is lost; what was lost before stays recorded.
+    async fn write(&self, document: &Document) -> Result<ConfigMap, Error> {
+        let Self { context, observation, lost, .. } = self;
+        let lost = lost.as_ref().or(observation.observed.lost.as_ref());
+        write(context, observation, document, lost).await
     }
 
     async fn one(&self, step: &Step) -> Result<(), Error> {
         let Self { context, observation, .. } = self;
         match step {
-            Step::WriteDocument { document } => {
-                write(context, observation, document).await.map(drop)
-            }
+            Step::WriteDocument { document } => self.write(document).await.map(drop),
             Step::PushDocument { name, uid, epoch } => {
                 let node = node(observation, name, uid)?;
                 let document = self.stored(*epoch)?;
@@ -138,10 +146,11 @@ async fn write<N: Nodes>(
     context: &Context<N>,
     observation: &Observation,
     document: &Document,
+    lost: Option<&LostEntries>,
 ) -> Result<ConfigMap, Error> {
     let Observation { cluster, ring_version, children, .. } = observation;
     let rings: Api<ConfigMap> = api(&context.client, observation);
-    let mut wanted = ring::ring(cluster, document);
+    let mut wanted = ring::with_loss(ring::ring(cluster, document), lost);
     let Some(live) = &children.ring else { return Ok(create(&rings, &wanted).await?) };
     if !ring::is_ours(cluster, live) {
         return Err(meta::foreign("ConfigMap", &live.metadata));

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ringcache_api::status::LostEntries;
 use ringcache_operator_core::Observed;
 use ringcache_operator_core::losses::Loss;
 
@@ -19,21 +21,23 @@ impl Holdings {
         self.0.extend(answers.map(|(node, state)| (node.uid.clone(), state.stats.entries)));
     }
 
-    /// The loss in words.
-    pub(crate) fn tell(&self, loss: &Loss<'_>) -> String {
+    /// The loss with what is known of it.
+    pub(crate) fn lost(&self, loss: &Loss<'_>, at: Time) -> LostEntries {
         let Loss { members, slots } = loss;
-        let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         let entries: Option<u64> = members.iter().map(|m| self.0.get(m.uid.uid())).sum();
-        let entries = match entries {
-            Some(entries) => format!("{entries} entries when last asked"),
-            None => "an unknown number of entries".to_owned(),
-        };
-        format!("{} ended with {slots} slots and {entries}", names.join(", "))
+        LostEntries {
+            at,
+            nodes: members.iter().map(|member| member.name.clone()).collect(),
+            slots: i32::try_from(*slots).unwrap_or(i32::MAX),
+            entries: entries.and_then(|entries| i64::try_from(entries).ok()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ringcache_operator_core::losses::in_words;
+
     use super::*;
     use crate::objects::ring;
     use crate::observe::fixture::{
@@ -57,15 +61,16 @@ mod tests {
         let look = async || observe_web(&context).await.unwrap().unwrap().observed;
         let (mut holdings, before) = (Holdings::default(), look().await);
         let loss = Loss { members: vec![&stored.members[1]], slots: 7 };
+        let tell = |holdings: &Holdings| in_words(&holdings.lost(&loss, context.clock.time()));
         let unknown = "web-1 ended with 7 slots and an unknown number of entries";
-        assert_eq!(holdings.tell(&loss), unknown);
+        assert_eq!(tell(&holdings), unknown);
         holdings.note(&before);
         api.remove("pods/web-1");
         holdings.note(&look().await);
         let known = "web-1 ended with 7 slots and 1234 entries when last asked";
-        assert_eq!(holdings.tell(&loss), known);
+        assert_eq!(tell(&holdings), known);
         api.put("configmaps/web-ring", ring::ring(&cluster("{}"), &document(4, &["web-0"])));
         holdings.note(&look().await);
-        assert_eq!(holdings.tell(&loss), unknown, "what is told is forgotten");
+        assert_eq!(tell(&holdings), unknown, "what is told is forgotten");
     }
 }

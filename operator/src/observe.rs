@@ -121,6 +121,7 @@ pub async fn observe<N: Nodes>(
     if observed.may_be_between_answers() {
         observed = judge(ask(context, &pods).await).after(&observed);
     }
+    observed.lost = ours.and_then(ring::lost);
     observed.endpoints = match &client {
         // A Service of somebody else leads to somebody else. One that is missing is created in this pass.
         Ok(Some(service)) if !meta::is_owned(&service.metadata, &cluster) => None,
@@ -152,6 +153,7 @@ fn judged<N: Nodes>(
         nodes,
         seen: Vec::new(),
         starts_fail: false,
+        lost: None,
     }
 }
 

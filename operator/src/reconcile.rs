@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use ringcache_api::CacheCluster;
-use ringcache_operator_core::losses::loss;
+use ringcache_operator_core::losses::{in_words, loss};
 use ringcache_operator_core::{
     Checked, Observed, Outcome, Plan, Planned, Step, Trouble, check, plan,
 };
@@ -227,7 +227,11 @@ impl<N: Nodes> Reconciler<N> {
         observation: &Observation,
         plan: &Plan<Checked>,
     ) -> Result<(), Error> {
-        let mut execution = Execution::new(&self.context, observation);
+        let lost = plan.document().and_then(|document| loss(&observation.observed, document));
+        let lost = lost.map(|loss| {
+            self.memory.of(key, |notes| notes.holdings.lost(&loss, self.context.clock.time()))
+        });
+        let mut execution = Execution::new(&self.context, observation, lost.clone());
         let stretches = plan.steps().chunk_by(|one, next| tells_a_node(one) && tells_a_node(next));
         for steps in stretches {
             for step in steps {
@@ -236,6 +240,10 @@ impl<N: Nodes> Reconciler<N> {
             let results = execution.carry_out(steps).await;
             for (step, result) in steps.iter().zip(results) {
                 self.carried_out(key, observation, plan, step, result)?;
+                if let (Step::WriteDocument { .. }, Some(lost)) = (step, &lost) {
+                    let notice = Notice::new(EventReason::EntriesLost, in_words(lost));
+                    self.context.events.tell(&observation.cluster.object_ref(&()), notice);
+                }
             }
         }
         Ok(())
@@ -256,7 +264,7 @@ impl<N: Nodes> Reconciler<N> {
         }
         self.context.metrics.steps.with_label_values(&[kind(step), outcome]).inc();
         match result {
-            Ok(()) => self.tell_done(key, observation, step, plan),
+            Ok(()) => self.tell_done(observation, step, plan),
             // What a node does not take keeps no other step back: it is asked again as long as it lacks it.
             Err(error) if tells_a_node(step) => debug!(%step, %error, "a node did not take it"),
             Err(error) => {
@@ -299,7 +307,7 @@ impl<N: Nodes> Reconciler<N> {
         }
     }
 
-    fn tell_done(&self, key: &Key, observation: &Observation, step: &Step, plan: &Plan<Checked>) {
+    fn tell_done(&self, observation: &Observation, step: &Step, plan: &Plan<Checked>) {
         let regarding = observation.cluster.object_ref(&());
         let notice = match step {
             Step::StartNode { name, template, .. } => Notice::new(
@@ -308,12 +316,6 @@ impl<N: Nodes> Reconciler<N> {
             )
             .about(pod(observation, name, None)),
             Step::WriteDocument { document } => {
-                let observed = &observation.observed;
-                if let Some(loss) = loss(observed, document) {
-                    let note = self.memory.of(key, |notes| notes.holdings.tell(&loss));
-                    let notice = Notice::new(EventReason::EntriesLost, note);
-                    self.context.events.tell(&regarding, notice);
-                }
                 let operation = plan.operation();
                 let note = format!("epoch {}, {}: {operation}", document.epoch, operation.kind());
                 Notice::new(EventReason::RingPublished, note)

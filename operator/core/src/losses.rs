@@ -1,5 +1,9 @@
 //! What was lost with nodes that ended while they held slots.
+//!
+//! It is found when the document is written that gives the nodes up, and recorded with that document: whoever looks afterwards, or
+//! goes on after a crash, finds nothing missing any more.
 
+use ringcache_api::status::LostEntries;
 use ringcache_api::{Document, Member};
 use ringcache_ring::SLOTS;
 
@@ -26,4 +30,15 @@ pub fn loss<'a>(observed: &'a Observed, next: &Document) -> Option<Loss<'a>> {
     let kept = may_have.fold(observed.covered(), |all, slots| all.union(&slots));
     let slots = usize::from(SLOTS) - kept.len();
     (!members.is_empty() && slots > 0).then_some(Loss { members, slots })
+}
+
+/// The same in words. What the nodes held is known as of the last time that they were asked.
+pub fn in_words(lost: &LostEntries) -> String {
+    let LostEntries { at: _, nodes, slots, entries } = lost;
+    let held = match entries {
+        Some(0) => "no entries when last asked".to_owned(),
+        Some(entries) => format!("{entries} entries when last asked"),
+        None => "an unknown number of entries".to_owned(),
+    };
+    format!("{} ended with {slots} slots and {held}", nodes.join(", "))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
-use ringcache_api::status::Endpoints;
+use ringcache_api::status::{Endpoints, LostEntries};
 use ringcache_api::{Document, Ports};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Observed {
     /// Ranges of slots that had an owner when the nodes were asked a moment before, see [`Observed::may_be_between_answers`].
     #[serde(default)]
     pub seen: Vec<(u16, u16)>,
+    /// What was lost last with nodes that ended, as recorded with the document.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lost: Option<LostEntries>,
     /// Whether the platform refused to start a node when it was last asked to: for a quota, say.
     #[serde(default)]
     pub starts_fail: bool,

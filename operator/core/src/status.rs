@@ -3,11 +3,13 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use ringcache_api::Document;
 use ringcache_api::document::ClusterRef;
-use ringcache_api::status::{CacheClusterStatus, MemberStatus, RingStatus, condition, reason};
+use ringcache_api::status::{
+    CacheClusterStatus, LostEntries, MemberStatus, RingStatus, condition, reason,
+};
 use ringcache_ring::SLOTS;
 
 use crate::plan::{Checked, Operation, Plan};
-use crate::{Held, Observed, Violation};
+use crate::{Held, Observed, Violation, losses};
 
 mod under_way;
 
@@ -17,6 +19,9 @@ mod up_to_date;
 use summary::summary;
 pub use up_to_date::VERSION;
 use up_to_date::{up_to_date, version, versions};
+
+/// Longest message of a condition, in characters.
+const MAX_CHARS: usize = 4096;
 
 /// Label that all nodes of a cluster carry; its value is the cluster's name.
 pub const CLUSTER_LABEL: &str = "ringcache.dev/cluster";
@@ -41,13 +46,13 @@ pub enum Planned<'a> {
     Refused(&'a [Violation]),
     /// Nothing: there is no spec to go by.
     Nothing,
+    /// Nothing: the cluster is being deleted, and the platform ends its nodes.
+    Deletion,
 }
 
 impl<'a> Outcome<'a> {
     /// That everything went well.
     pub fn of(plan: &'a Plan<Checked>) -> Self {
-    /// Nothing: the cluster is being deleted, and the platform ends its nodes.
-    Deletion,
         Self { planned: Planned::Plan(plan), held: None, trouble: None }
     }
 
@@ -109,6 +114,7 @@ pub fn status(
         image: observed.program.clone(),
         version: versions(observed),
         members: ring.map(|ring| members(ring, observed)).unwrap_or_default(),
+        lost_entries: observed.lost.clone(),
         summary: None,
         operation: None,
         conditions: Vec::new(),
@@ -121,6 +127,7 @@ pub fn status(
         ring_converged(outcome, observed),
         under_way::degraded(outcome, status.operation.as_ref(), now),
         up_to_date(outcome, observed),
+        entries_lost(observed, now),
     ];
     let conditions = verdicts.map(|verdict| verdict.condition(observed.generation, previous, now));
     status.conditions = conditions.into();
@@ -289,6 +296,22 @@ fn stalled(outcome: Outcome<'_>) -> Verdict {
     }
 }
 
+/// It outlasts the event, which Kubernetes forgets after an hour, and not the interest in it.
+fn entries_lost(observed: &Observed, now: &Time) -> Verdict {
+    const NEWS_SECONDS: i64 = 86_400;
+    let verdict = |status, reason, message: String| {
+        Verdict::new(condition::ENTRIES_LOST, status, reason, message)
+    };
+    let is_news = |lost: &&LostEntries| now.0.as_second() - lost.at.0.as_second() < NEWS_SECONDS;
+    match observed.lost.as_ref().filter(is_news) {
+        Some(lost) => {
+            let message = format!("At {} {}.", lost.at.0, losses::in_words(lost));
+            verdict(true, reason::NODES_ENDED, bounded(&message, MAX_CHARS))
+        }
+        None => verdict(false, reason::AS_EXPECTED, String::new()),
+    }
+}
+
 fn ring_converged(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     let verdict = |status, reason, message: &str| {
         Verdict::new(condition::RING_CONVERGED, status, reason, message)
@@ -305,7 +328,6 @@ fn ring_converged(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
 
 /// Messages side by side, within what a condition may hold.
 fn joined(messages: &[impl ToString]) -> String {
-    const MAX_CHARS: usize = 4096;
     let text = messages.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     bounded(&text, MAX_CHARS)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringcache_api::Incarnation;
 use ringcache_api::admin::{Settings, SettingsFor};
+use ringcache_api::status::LostEntries;
 use ringcache_operator_core::{Phase, Step};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -52,7 +53,7 @@ impl World {
     async fn execute_all(&self, steps: &[Step]) -> Vec<Result<(), Error>> {
         let observation = self.look().await;
         let context = context(&self.api, &self.nodes, hosts([]));
-        Execution::new(&context, &observation).carry_out(steps).await
+        Execution::new(&context, &observation, None).carry_out(steps).await
     }
 
     /// With so many nodes more, and the steps that give each of them the document of that epoch.
@@ -178,7 +179,7 @@ async fn the_pod_of_a_lost_node_waits_for_its_kubelet_unless_its_host_was_declar
         let context = context(&world.api, &world.nodes, hosts([host]));
         let mut observation = observe_web(&context).await.unwrap().unwrap();
         observation.observed.nodes[0].phase = Phase::Lost;
-        let mut execution = Execution::new(&context, &observation);
+        let mut execution = Execution::new(&context, &observation, None);
         execution.carry_out(&[stop("web-0")]).await.remove(0).unwrap();
         assert_eq!(world.api.writes()[0].body["gracePeriodSeconds"], json!(grace));
         assert_eq!(world.api.get("pods/web-0").is_none(), grace == Some(0));
@@ -197,7 +198,7 @@ async fn a_pod_that_is_gone_or_another_one_by_now_needs_no_deletion() {
             (world.look().await, context(&world.api, &world.nodes, hosts([])));
         happens_meanwhile(&world.api);
         let revision = world.api.server.revision();
-        let mut execution = Execution::new(&context, &observation);
+        let mut execution = Execution::new(&context, &observation, None);
         execution.carry_out(&[stop("web-0")]).await.remove(0).unwrap();
         assert_eq!(world.api.writes().len(), 1, "it was asked for");
         assert_eq!(world.api.server.revision(), revision, "and nothing was deleted");
@@ -249,9 +250,32 @@ async fn the_next_document_replaces_only_the_one_that_was_observed() {
     let (observation, context) = (world.look().await, context(&world.api, &world.nodes, hosts([])));
     world.api.put("configmaps/web-ring", ring::ring(&cluster("{}"), &document(5, &["web-0"])));
     let version = world.api.version("configmaps/web-ring");
-    let mut execution = Execution::new(&context, &observation);
+    let mut execution = Execution::new(&context, &observation, None);
     let error = execution.carry_out(&[step]).await.remove(0).unwrap_err();
     assert_eq!((error.api_code(), world.api.version("configmaps/web-ring")), (Some(409), version));
+}
+
+#[tokio::test]
+async fn what_is_lost_with_a_node_is_recorded_with_the_document_that_gives_it_up_and_kept_by_the_next()
+ {
+    let world = World::with_ring(3);
+    let lost = LostEntries {
+        at: serde_json::from_value(json!(START)).unwrap(),
+        nodes: vec!["web-1".to_owned()],
+        slots: 7,
+        entries: Some(1234),
+    };
+    let context = context(&world.api, &world.nodes, hosts([]));
+    let step = Step::WriteDocument { document: document(4, &["web-0"]) };
+    for lost_now in [Some(&lost), None] {
+        let observation = world.look().await;
+        let mut execution = Execution::new(&context, &observation, lost_now.cloned());
+        execution.carry_out(std::slice::from_ref(&step)).await.remove(0).unwrap();
+        let body = world.api.writes().last().unwrap().body.clone();
+        let recorded = body["metadata"]["annotations"]["ringcache.dev/lost"].as_str().unwrap();
+        assert_eq!(serde_json::from_str::<LostEntries>(recorded).unwrap(), lost);
+        assert_eq!(world.look().await.observed.lost, Some(lost.clone()));
+    }
 }
 
 #[tokio::test]
@@ -284,7 +308,7 @@ async fn all_nodes_are_given_what_was_just_stored_without_reading_it_again() {
     let pushes = world.with_nodes(40, 4);
     let observation = world.look().await;
     let context = context(&world.api, &world.nodes, hosts([]));
-    let mut execution = Execution::new(&context, &observation);
+    let mut execution = Execution::new(&context, &observation, None);
     let next = document(4, &["web-0"]);
     let reads = world.reads_of_the_ring();
     execution.carry_out(&[Step::WriteDocument { document: next }]).await.remove(0).unwrap();

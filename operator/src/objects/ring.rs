@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
+use ringcache_api::status::LostEntries;
 use ringcache_api::{CacheCluster, CacheClusterSpec, Document};
 use serde_json::{Value, json};
 use tracing::warn;
@@ -14,6 +15,9 @@ use super::meta;
 /// Annotation: the last spec that was carried out as it stood in the resource, as JSON. Whoever looks after the cluster goes by it
 /// while the spec breaks a rule or is paused.
 const SPEC: &str = "ringcache.dev/spec";
+/// Annotation: what was lost last with nodes that the document gave up, as JSON. It is written with the document, so that no crash
+/// comes between.
+const LOST: &str = "ringcache.dev/lost";
 /// The key of the document.
 pub const RING_KEY: &str = "ring.json";
 
@@ -33,6 +37,18 @@ pub fn ring(cluster: &CacheCluster, document: &Document) -> ConfigMap {
         data: Some(BTreeMap::from([(RING_KEY.to_owned(), document.to_json())])),
         ..ConfigMap::default()
     }
+}
+
+/// The same, with what was lost last.
+pub fn with_loss(mut ring: ConfigMap, lost: Option<&LostEntries>) -> ConfigMap {
+    let lost = lost.map(|lost| (LOST.to_owned(), json!(lost).to_string()));
+    ring.annotations_mut().extend(lost);
+    ring
+}
+
+/// What was lost last, if it is recorded and can be read.
+pub fn lost(ring: &ConfigMap) -> Option<LostEntries> {
+    ring.annotations().get(LOST).and_then(|json| serde_json::from_str(json).ok())
 }
 
 /// The last spec that was carried out, if it is recorded and can be read.

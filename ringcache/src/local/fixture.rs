@@ -79,5 +79,6 @@ pub(super) fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> 
         nodes,
         seen: Vec::new(),
         starts_fail: false,
+        lost: None,
     }
 }

@@ -65,6 +65,7 @@ async fn look(dir: &StateDir, admin: &AdminClient, cluster: &CacheCluster) -> Re
         nodes,
         seen: Vec::new(),
         starts_fail: false,
+        lost: None,
     })
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn normalise(objects: &[Value]) -> BTreeMap<String, Value> {
             mask_all(&mut object);
             mask_address(&mut object);
             mask_deletion(&mut object);
+            mask_loss(&mut object);
             words.replace(&mut object);
             let at = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
             let key = [at("/kind"), at("/metadata/namespace"), at("/metadata/name")].join("/");
@@ -140,6 +141,16 @@ fn mask_deletion(object: &mut Value) {
     if let Some(time) = object.pointer_mut("/metadata/deletionTimestamp") {
         *time = "<time>".into();
     }
+}
+
+/// What is known of lost entries, and when they were found lost, does not outlive an operator; that the nodes are gone is in the ring.
+fn mask_loss(object: &mut Value) {
+    let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+    annotations.map(|annotations| annotations.remove("ringcache.dev/lost"));
+    let status = object.get_mut("status").and_then(Value::as_object_mut);
+    status.map(|status| status.remove("lostEntries"));
+    let conditions = object.pointer_mut("/status/conditions").and_then(Value::as_array_mut);
+    conditions.map(|conditions| conditions.retain(|condition| condition["type"] != "EntriesLost"));
 }
 
 fn mask(value: &mut Value, path: &[&str]) {

@@ -207,6 +207,10 @@ fn what_is_lost_with_a_node_is_told_and_one_that_hands_over_loses_nothing() {
         let [note] = told.as_slice() else { panic!("{told:?}") };
         assert!(note.starts_with(&format!("{name} ended with 546")), "{note}");
         assert!(note.ends_with(" entries when last asked"), "{note}");
+        let status = cluster(&sim.api.client("user")).await.status.unwrap();
+        let lost = status.conditions.iter().find(|c| c.type_ == condition::ENTRIES_LOST).unwrap();
+        assert_eq!(lost.status, "True");
+        assert!(lost.message.ends_with(&format!("{note}.")), "{}", lost.message);
     });
 }
 

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 use ringcache_api::admin::Sealed;
-use ringcache_api::status::{CacheClusterStatus, condition, reason};
+use ringcache_api::status::{CacheClusterStatus, LostEntries, condition, reason};
 use ringcache_operator_core::{
     Held, Observed, Outcome, Planned, Trouble, Violation, status, unobserved, validate,
 };
@@ -39,6 +39,7 @@ fn a_steady_cluster_is_ready_and_nothing_else() {
             "RingConverged=True (Converged)",
             "Degraded=False (AsExpected)",
             "UpToDate=True (UpToDate)",
+            "EntriesLost=False (AsExpected)",
         ]
     );
     assert_eq!((status.observed_generation, status.nodes, status.ready_nodes), (1, 3, 3));
@@ -61,6 +62,7 @@ fn a_new_cluster_is_not_ready_until_it_serves() {
             "RingConverged=False (NoRing)",
             "Degraded=False (AsExpected)",
             "UpToDate=False (NoAnswer)",
+            "EntriesLost=False (AsExpected)",
         ]
     );
     world.settle();
@@ -156,8 +158,6 @@ fn pause_and_deletion_say_so() {
 }
 
 #[test]
-fn an_invalid_spec_stalls_with_all_its_problems_while_the_cluster_serves_on() {
-#[test]
 fn a_deletion_that_the_platform_carries_out_says_what_is_left_and_when_it_is_stuck() {
     let mut world = World::steady(2);
     let deleted = |world: &World, previous: Option<&CacheClusterStatus>, second| {
@@ -183,6 +183,8 @@ fn a_deletion_that_the_platform_carries_out_says_what_is_left_and_when_it_is_stu
     assert_eq!(later.operation.unwrap().message, "all nodes end; left are simple-web-1");
 }
 
+#[test]
+fn an_invalid_spec_stalls_with_all_its_problems_while_the_cluster_serves_on() {
     let mut world = World::steady(2);
     world.edit(|spec| (spec.nodes, spec.memory.0) = (0, "1Ki".into()));
     let status = report(&world, None, 0);
@@ -333,6 +335,36 @@ fn an_operation_says_what_it_waits_for_and_what_fails() {
         status.operation.unwrap().message,
         "from 2 to 3 nodes; waits for simple-web-2 (Unschedulable: 0/3 nodes are available) to start; a quota is exceeded"
     );
+}
+
+#[test]
+fn what_was_lost_is_a_condition_for_a_day_and_stays_in_the_status() {
+    let world = World::steady(2);
+    let lost = |entries| LostEntries {
+        at: at(100),
+        nodes: vec!["simple-web-1".to_owned(), "simple-web-2".to_owned()],
+        slots: 8192,
+        entries,
+    };
+    let told = |entries, second| {
+        let observed = Observed { lost: Some(lost(entries)), ..world.observe() };
+        let status = status(Outcome::of(&world.plan()), &observed, None, &at(second));
+        assert_eq!(status.lost_entries, Some(lost(entries)));
+        assert_eq!(conditions(&status)[0], "Ready=True (Serving)");
+        assert_eq!(conditions(&status)[4], "Degraded=False (AsExpected)");
+        (conditions(&status)[6].clone(), status.conditions[6].message.clone())
+    };
+    let begins = "At 1970-01-01T00:01:40Z simple-web-1, simple-web-2 ended with 8192 slots and";
+    for (entries, held) in [
+        (Some(1234), "1234 entries when last asked"),
+        (Some(0), "no entries when last asked"),
+        (None, "an unknown number of entries"),
+    ] {
+        let expected = ("EntriesLost=True (NodesEnded)".to_owned(), format!("{begins} {held}."));
+        assert_eq!(told(entries, 100), expected);
+        assert_eq!(told(entries, 86_499), expected);
+    }
+    assert_eq!(told(None, 86_500), ("EntriesLost=False (AsExpected)".to_owned(), String::new()));
 }
 
 #[test]

@@ -112,6 +112,7 @@ impl World {
             nodes: self.nodes.iter().map(|node| node.observed(self.state(node))).collect(),
             seen: Vec::new(),
             starts_fail: false,
+            lost: None,
         }
     }
 
