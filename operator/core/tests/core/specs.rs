@@ -104,3 +104,18 @@ fn every_example_of_a_cluster_is_valid() {
     }
     assert!(seen >= 4, "{seen} examples in {folder}");
 }
+
+#[test]
+fn every_spec_on_the_page_about_kubernetes_is_valid() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kubernetes.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+    let specs: Vec<&str> = blocks.filter(|block| block.starts_with("spec:")).collect();
+    assert!(specs.len() >= 2, "{} specs", specs.len());
+    for block in specs {
+        let head = "apiVersion: ringcache.dev/v1alpha1\nkind: CacheCluster\nmetadata: {name: simple-web}\n";
+        let cluster =
+            parse_yaml(&format!("{head}{block}")).unwrap_or_else(|e| panic!("{block}: {e}"));
+        validate(&cluster).unwrap_or_else(|e| panic!("{block}: {e:?}"));
+    }
+}
