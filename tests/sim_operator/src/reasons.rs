@@ -15,7 +15,7 @@ use crate::sim::{NAMESPACE, Sim};
 use crate::workload::{Action, IMAGE, Workload};
 
 /// The operator's own check refuses no plan of its own, as long as neither has a fault.
-const NEVER: [&str; 2] = ["PlanRefused", "Deleting"];
+const NEVER: [&str; 1] = ["PlanRefused"];
 
 const PAGE: &str = include_str!("../../../docs/troubleshooting.md");
 

@@ -75,7 +75,7 @@ impl Truths {
         let lasts = |(is, since): (bool, Instant)| (is, since.elapsed() >= KNOWN);
         match (says(condition::READY), lasts(truth.served)) {
             (Some("True"), (false, true)) => {
-                lies.push("O10: Ready, and slots are not served".into())
+                lies.push("O10: Ready, and slots are not served".into());
             }
             (Some("False"), (true, true)) if planned => {
                 lies.push("O10: not Ready, and all slots are served".into());
