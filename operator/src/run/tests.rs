@@ -194,7 +194,7 @@ async fn what_keeps_a_cluster_from_being_looked_at_is_told() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_that_cannot_know_whose_the_namespace_is_says_so_at_once_and_does_nothing_else()
 {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), single("web"));
     let claim = format!("GET {CLAIM}");
     stub.rule(move |call| if call == claim { Verdict::Refuse(403) } else { Verdict::Pass });
@@ -213,7 +213,7 @@ async fn an_operator_that_cannot_know_whose_the_namespace_is_says_so_at_once_and
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_is_being_deleted_says_so_for_as_long_as_it_is_there_and_nothing_is_repaired()
  {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     let mut web = single("web");
     web["metadata"]["deletionTimestamp"] = json!("1970-01-01T00:00:00Z");
     web["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
