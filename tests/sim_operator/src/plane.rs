@@ -82,9 +82,8 @@ impl Plane {
         self.nodes.run_until(now_ms);
     }
 
-    /// Lets time pass, starts nodes for pods that run and ends those whose pods do not; true if anything has changed.
+    /// Starts nodes for pods that run, ends those whose pods do not, and lets time pass; true if anything has changed.
     pub(crate) fn follow(&mut self, pods: &[PodView], dark: impl Fn(&str) -> bool) -> bool {
-        self.catch_up();
         for pod in pods.iter().filter(|pod| pod.running && !dark(&pod.host)) {
             let place = self.places.entry(pod.uid.clone()).or_insert_with(|| {
                 let start = pod.start();
@@ -103,6 +102,7 @@ impl Plane {
         for incarnation in ended.cloned().collect::<Vec<_>>() {
             self.nodes.end(&incarnation);
         }
+        self.catch_up();
         let news = self.nodes.take_news();
         if news {
             let mut truths = std::mem::take(&mut self.truths);
@@ -165,7 +165,6 @@ impl Plane {
 
     /// The answer of the node at `address`, if one runs there.
     pub(crate) fn state(&mut self, address: &str) -> Option<NodeState> {
-        self.catch_up();
         let incarnation = self.at(address)?;
         let mut state = self.nodes.state(&incarnation)?;
         if let Some(change) = &self.disguise {
@@ -180,7 +179,6 @@ impl Plane {
         address: &str,
         document: &Document,
     ) -> Option<Result<(), Refusal>> {
-        self.catch_up();
         let incarnation = self.at(address)?;
         let key = (document.cluster.uid.clone(), document.epoch);
         let sent = self.documents.entry(key).or_insert_with(|| document.checksum.clone());
@@ -206,7 +204,6 @@ impl Plane {
         address: &str,
         asked: &SettingsFor,
     ) -> Option<Result<(), Refusal>> {
-        self.catch_up();
         let incarnation = self.at(address)?;
         let answer = self.nodes.configure(&incarnation, asked.clone())?;
         Some(answer.map_err(|to| Refusal {

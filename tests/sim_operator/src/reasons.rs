@@ -94,10 +94,16 @@ fn every_reason_that_the_page_about_troubles_explains_is_provoked() {
         Workload::LosePod(1),
         Workload::LoseAll,
         Workload::Drift(crate::workload::Child::Port),
-        Workload::Delete,
     ] {
         told.of_workload(workload, minute);
     }
+    // Somebody else has still something to do with it.
+    told.of(1, async |sim| {
+        let held = json!({"metadata": {"finalizers": ["backup.example/hold"]}});
+        edit_in(&sim.api.client("user"), NAMESPACE, &held).await;
+        perform(sim, &Action::DeleteCluster).await;
+        sim.run_for(minute).await;
+    });
     // Nowhere to go for those that are wanted.
     told.of(3, async |sim| {
         perform(sim, &Action::Room(Some(3))).await;
