@@ -145,12 +145,18 @@ fn mask_deletion(object: &mut Value) {
 
 /// What is known of lost entries, and when they were found lost, does not outlive an operator; that the nodes are gone is in the ring.
 fn mask_loss(object: &mut Value) {
-    let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
-    annotations.map(|annotations| annotations.remove("ringcache.dev/lost"));
-    let status = object.get_mut("status").and_then(Value::as_object_mut);
-    status.map(|status| status.remove("lostEntries"));
-    let conditions = object.pointer_mut("/status/conditions").and_then(Value::as_array_mut);
-    conditions.map(|conditions| conditions.retain(|condition| condition["type"] != "EntriesLost"));
+    if let Some(annotations) =
+        object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+    {
+        annotations.remove("ringcache.dev/lost");
+    }
+    if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
+        status.remove("lostEntries");
+    }
+    if let Some(conditions) = object.pointer_mut("/status/conditions").and_then(Value::as_array_mut)
+    {
+        conditions.retain(|condition| condition["type"] != "EntriesLost");
+    }
 }
 
 fn mask(value: &mut Value, path: &[&str]) {

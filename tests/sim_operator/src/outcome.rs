@@ -38,7 +38,7 @@ pub(crate) fn compare(plan: &Plan, found: &Outcome, undisturbed: &Outcome) -> Ve
         .into_iter()
         .map(|difference| format!("O3: {difference}"))
         .collect();
-    if !plan.workload.counts_depend_on_time() && found.counts != undisturbed.counts {
+    if !plan.counts_depend_on_time() && found.counts != undisturbed.counts {
         let (found, wanted) = (&found.counts, &undisturbed.counts);
         breaches.push(format!("O4: created and deleted {found:?} instead of {wanted:?}"));
     }

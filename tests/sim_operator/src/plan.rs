@@ -29,6 +29,13 @@ impl Plan {
         Self { workload, seed: 0, faults: Vec::new(), operators: 1 }
     }
 
+    /// Whether how much is created and deleted depends on how far things have come when the user acts again.
+    pub(crate) fn counts_depend_on_time(&self) -> bool {
+        let waits = |fault: &Fault| matches!(fault, Fault::Slow(_) | Fault::Outage(_));
+        let acts_again = self.workload.actions().iter().any(|(after, _)| !after.is_zero());
+        self.workload.counts_depend_on_time() || (acts_again && self.faults.iter().any(waits))
+    }
+
     pub(crate) fn with(workload: Workload, fault: Fault) -> Self {
         Self { faults: vec![fault], ..Self::undisturbed(workload) }
     }
