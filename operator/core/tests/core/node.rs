@@ -113,9 +113,9 @@ impl Node {
             ports: Ports { resp: port, http: port + 1, admin: port + 2, bus: port + 3 },
             template: self.template.clone(),
             phase: self.phase,
-            state: state.map(|state| {
-                let stats = NodeStats { used_bytes: self.used_bytes, ..state.stats };
-                NodeState { stats, ..state }
+            state: state.map(|said| NodeState {
+                stats: NodeStats { used_bytes: self.used_bytes, ..said.stats },
+                ..said
             }),
             draining: self.draining,
             stopping: self.ends_at.is_some(),
