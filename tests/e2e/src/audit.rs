@@ -14,8 +14,12 @@ use crate::world::{SYSTEM, World};
 pub struct Call {
     /// What it asked for.
     pub access: Access,
+    /// Namespace of the object; empty for those without, and for lists of all namespaces.
+    pub namespace: String,
     /// Name of the object; empty for lists.
     pub name: String,
+    /// Path and query of the request.
+    pub uri: String,
     /// Whether no right allowed it. Other refusals have the same status: what is created in a namespace that goes, for one.
     pub denied: bool,
 }
@@ -49,6 +53,8 @@ impl std::fmt::Display for Access {
 #[serde(rename_all = "camelCase")]
 struct Event {
     verb: String,
+    #[serde(rename = "requestURI")]
+    uri: String,
     user: User,
     #[serde(default)]
     object_ref: Object,
@@ -69,6 +75,7 @@ struct Object {
     api_group: String,
     resource: String,
     subresource: String,
+    namespace: String,
     name: String,
 }
 
@@ -96,7 +103,8 @@ pub fn calls_since(world: &World, position: u64) -> Result<Vec<Call>> {
         let access = Access { group: object.api_group, resource, verb: event.verb };
         let decision = event.annotations.get("authorization.k8s.io/decision");
         let denied = decision.is_some_and(|decision| decision == "forbid");
-        calls.push(Call { access, name: object.name, denied });
+        let (namespace, name, uri) = (object.namespace, object.name, event.uri);
+        calls.push(Call { access, namespace, name, uri, denied });
     }
     Ok(calls)
 }

@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use ringcache_api::admin::NodeState;
 use ringcache_api::{CacheCluster, Document};
-use ringcache_ring::SlotSet;
+use ringcache_ring::{SLOTS, SlotSet};
 use ringcache_tests::clock::{now, wait_for};
 use serde_json::{Value, json};
 
@@ -20,6 +20,8 @@ use crate::world::World;
 
 /// Longest time for any change of a small cluster on a busy machine.
 pub const LIMIT: Duration = Duration::from_mins(2);
+/// Longest time until a person sees what is wrong.
+pub const SEEN: Duration = Duration::from_secs(10);
 /// Port of the nodes' admin API.
 pub const ADMIN: u16 = 9400;
 
@@ -98,11 +100,43 @@ impl<'a> Cluster<'a> {
 
     /// Waits until it has that many nodes and the operator has nothing left to do; returns what it looks like then.
     pub fn wait_settled(&self, nodes: usize) -> Result<View> {
+        self.settled_within(LIMIT, nodes)
+    }
+
+    /// The same, with a time in which it must be so.
+    pub fn settled_within(&self, limit: Duration, nodes: usize) -> Result<View> {
         let start = now();
         let what = format!("{} has settled on {nodes} nodes", self.name);
-        let view = self.wait(&what, LIMIT, |view| view.settled(nodes))?;
+        let view = self.wait(&what, limit, |view| view.settled(nodes))?;
         println!("{what} after {:.1?}", start.elapsed());
         Ok(view)
+    }
+
+    /// Waits until `kubectl get --output wide` shows all those words, [`SEEN`] at most: a person who looks must be told.
+    pub fn shows(&self, words: &[&str]) -> Result<()> {
+        let start = now();
+        let what = format!("kubectl shows {words:?} of {}", self.name);
+        let line = wait_for(&what, SEEN, || {
+            let wide = ["get", &self.resource(), "--output=wide", "--no-headers"];
+            let line = self.namespace.kubectl(&wide)?;
+            let is_told = words.iter().all(|word| line.contains(word));
+            Ok(if is_told { Ok(line) } else { Err(line) })
+        })?;
+        println!("shown after {:.1?}: {}", start.elapsed(), line.trim_end());
+        Ok(())
+    }
+
+    /// Whether every slot has an owner that is not in that pod.
+    pub fn served_without(&self, pod: &Pod) -> Result<Result<(), String>> {
+        let uid = pod.uid().unwrap_or_default();
+        let states = self.states()?;
+        let owned: BTreeMap<_, _> = states
+            .iter()
+            .filter(|(_, state)| state.incarnation.uid() != uid)
+            .map(|(name, state)| (name, ringcache_tests::cluster::owned(state).len()))
+            .collect();
+        let sum: usize = owned.values().sum();
+        Ok(if sum == usize::from(SLOTS) { Ok(()) } else { Err(format!("{owned:?}")) })
     }
 
     /// Warnings of the operator about it so far, as `reason: note`.

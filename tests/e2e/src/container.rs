@@ -8,21 +8,28 @@ use kube::ResourceExt as _;
 use ringcache_tests::process;
 use rustix::process::Signal;
 
-/// Sends a signal to all processes of the pod's only container.
+/// The container of a cache node, which may have others beside it.
+const CACHE_NODE: &str = "cache-node";
+
+/// Sends a signal to all processes of the pod's only container, or of its cache node.
 pub fn signal(pod: &Pod, signal: Signal) -> Result<()> {
     processes(pod)?.into_iter().try_for_each(|pid| process::send(pid, signal))
 }
 
-/// Resident memory of the processes of the pod's only container.
+/// Resident memory of those processes.
 pub fn resident_bytes(pod: &Pod) -> Result<u64> {
     processes(pod)?.into_iter().map(process::resident_bytes).sum()
 }
 
-/// Ids of the processes of the pod's only container: at least one.
+/// Ids of those processes: at least one.
 fn processes(pod: &Pod) -> Result<Vec<u32>> {
     let name = pod.name_any();
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-    let id = statuses.and_then(|all| all.first()?.container_id.as_deref());
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref());
+    let status = match statuses.unwrap_or_default() {
+        [only] => Some(only),
+        several => several.iter().find(|status| status.name == CACHE_NODE),
+    };
+    let id = status.and_then(|status| status.container_id.as_deref());
     let id = id.and_then(|id| id.rsplit('/').next()).filter(|id| id.len() >= 32);
     let pids = in_group(id.with_context(|| format!("pod {name} has no container yet"))?)?;
     ensure!(!pids.is_empty(), "the container of pod {name} has no process");

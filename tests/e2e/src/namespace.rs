@@ -1,15 +1,15 @@
 //! A namespace for one test.
 
 use std::path::Path;
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use ringcache_lab::output_with_input;
 use ringcache_tests::clock::wait_for;
-use ringcache_tests::turn;
 use tempfile::TempDir;
 
 use crate::Cluster;
+use crate::turn::{Taken, Turn};
 use crate::world::World;
 
 /// Longest time for everything in a namespace to be gone.
@@ -26,13 +26,13 @@ pub struct Namespace {
     name: String,
     dir: TempDir,
     finished: bool,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Taken,
 }
 
 impl Namespace {
-    /// Makes it, and waits until pods can be created in it.
-    pub fn create(name: &str) -> Result<Self> {
-        let turn = turn::take();
+    /// Waits for the test's turn, makes it, and waits until pods can be created in it.
+    pub fn create(name: &str, turn: Turn) -> Result<Self> {
+        let turn = turn.take();
         let world = World::get()?;
         let namespace = Self {
             world,
@@ -77,17 +77,30 @@ impl Namespace {
 
     /// `kubectl apply` of a manifest that names no namespace.
     pub fn apply(&self, manifest: &str) -> Result<()> {
-        let file = self.dir().join("manifest.yaml");
-        std::fs::write(&file, manifest)?;
-        self.kubectl(&["apply", "--filename", &file.display().to_string()]).map(drop)
+        let mut kubectl = self.world.lab.command("kubectl");
+        let apply = ["--namespace", &self.name, "apply", "--filename=-"];
+        output_with_input(kubectl.args(apply), manifest).map(drop)
+    }
+
+    /// What the API server would make of an object that nobody creates, as JSON.
+    pub fn dry_run(&self, manifest: &str) -> Result<String> {
+        let mut kubectl = self.world.lab.command("kubectl");
+        let create = ["create", "--dry-run=server", "--output=json", "--filename=-"];
+        kubectl.args(["--namespace", &self.name]).args(create);
+        output_with_input(&mut kubectl, manifest)
+    }
+
+    /// A `CacheCluster` with that spec, just applied.
+    pub fn applied<'a>(&'a self, name: &'a str, spec: &str) -> Result<Cluster<'a>> {
+        self.apply(&format!(
+            "apiVersion: ringcache.dev/v1alpha1\nkind: CacheCluster\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        ))?;
+        Ok(Cluster::new(self, name))
     }
 
     /// A `CacheCluster` with that spec, ready to serve.
     pub fn serving<'a>(&'a self, name: &'a str, nodes: usize, spec: &str) -> Result<Cluster<'a>> {
-        self.apply(&format!(
-            "apiVersion: ringcache.dev/v1alpha1\nkind: CacheCluster\nmetadata: {{name: {name}}}\nspec: {spec}\n"
-        ))?;
-        let cluster = Cluster::new(self, name);
+        let cluster = self.applied(name, spec)?;
         cluster.wait_settled(nodes)?;
         Ok(cluster)
     }

@@ -1,16 +1,18 @@
 //! The operator's pods: who leads, and their sudden end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
+use kube::runtime::watcher::Config;
 use kube::{Api, ResourceExt as _};
 use ringcache_tests::clock::wait_for;
 use rustix::process::Signal;
 
 use crate::container;
+use crate::history::History;
 use crate::view::is_live;
 use crate::world::{SYSTEM, World};
 
@@ -44,6 +46,40 @@ pub fn crash(world: &World, pod: &Pod) -> Result<()> {
     let delete = ["delete", "pod", &name, "--namespace", SYSTEM, "--force", "--grace-period=0"];
     world.lab.kubectl(&delete).with_context(|| format!("after killing {name}"))?;
     Ok(())
+}
+
+/// `kubectl rollout restart`, until every replica is a new one.
+pub fn restart(world: &World) -> Result<()> {
+    let deployment = ["deployment/ringcache-operator", "--namespace", SYSTEM];
+    world.lab.kubectl(&[&["rollout", "restart"], &deployment[..]].concat())?;
+    let status = [&["rollout", "status", "--timeout=2m"], &deployment[..]].concat();
+    world.lab.kubectl(&status).map(drop)
+}
+
+/// Follows who holds the lease.
+pub fn follow_lease(world: &World) -> Result<History<Lease>> {
+    let leases = Api::namespaced(world.client.clone(), SYSTEM);
+    History::begin(world, leases, Config::default().fields(&format!("metadata.name={LEASE}")))
+}
+
+/// How long nobody held it, each time that its holder let go of it; an error if one held it until another took it away.
+pub fn without_holder(history: &[(Instant, Lease)]) -> Result<Vec<Duration>> {
+    let holder = |lease: &Lease| {
+        let spec = lease.spec.as_ref();
+        spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default()
+    };
+    let mut gaps = Vec::new();
+    let mut free_since = None;
+    for pair in history.windows(2) {
+        let [(_, before), (at, after)] = pair else { continue };
+        match (holder(before).as_str(), holder(after).as_str()) {
+            (old, new) if old == new => {}
+            (_, "") => free_since = Some(*at),
+            ("", _) => gaps.extend(free_since.take().map(|since| at.duration_since(since))),
+            (old, new) => bail!("{new} took the lease from {old}"),
+        }
+    }
+    Ok(gaps)
 }
 
 /// Waits until that many operators run.

@@ -50,6 +50,17 @@ impl View {
         }
     }
 
+    /// Ok if that condition has that status and reason; else what it has.
+    pub fn has(&self, type_: &str, status: &str, reason: &str) -> Result<(), String> {
+        let mut conditions = self.cluster.status.iter().flat_map(|status| &status.conditions);
+        let found = conditions.find(|condition| condition.type_ == type_);
+        let Some(found) = found else { return Err(format!("no condition {type_} yet")) };
+        if (found.status.as_str(), found.reason.as_str()) == (status, reason) {
+            return Ok(());
+        }
+        Err(format!("{type_} is {} ({}): {}", found.status, found.reason, found.message))
+    }
+
     /// Uids of the pods.
     pub fn uids(&self) -> BTreeSet<String> {
         self.pods.iter().filter_map(Pod::uid).collect()

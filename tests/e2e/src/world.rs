@@ -9,6 +9,7 @@ use kube::{Client, Config};
 use ringcache_admin_client::AdminClient;
 use ringcache_lab::{Lab, Name};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 /// Namespace and name of the release.
 pub const SYSTEM: &str = "ringcache-system";
@@ -58,12 +59,22 @@ impl World {
         if self.lab.helm(&[&["status", RELEASE], &here[..]].concat()).is_ok() {
             return Ok(());
         }
+        self.install_as(RELEASE, SYSTEM, &[])
+    }
+
+    /// `helm install` under any name in any namespace, with those further arguments; waits until it runs.
+    pub fn install_as(&self, release: &str, namespace: &str, more: &[&str]) -> Result<()> {
         let chart = chart();
-        let install = ["install", RELEASE, &chart, "--create-namespace", "--wait"];
+        let install = ["install", release, &chart, "--namespace", namespace, "--create-namespace"];
         self.lab
-            .helm(&[&install, &here[..]].concat())
+            .helm(&[&install[..], &["--wait"], more].concat())
             .map(drop)
-            .map_err(|error| error.context(self.lab.diagnose(SYSTEM)))
+            .map_err(|error| error.context(self.lab.diagnose(namespace)))
+    }
+
+    /// `helm uninstall`; waits until its pods are gone.
+    pub fn uninstall(&self, release: &str, namespace: &str) -> Result<()> {
+        self.lab.helm(&["uninstall", release, "--namespace", namespace, "--wait"]).map(drop)
     }
 
     /// `helm upgrade` of the release with those further arguments; waits until it is rolled out.
@@ -78,6 +89,11 @@ impl World {
         let said = self.lab.helm(&["test", RELEASE, "--namespace", SYSTEM])?;
         println!("{said}");
         Ok(())
+    }
+
+    /// Goes on with something beside the test.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.runtime.spawn(task)
     }
 
     /// Waits for the end of something asynchronous.

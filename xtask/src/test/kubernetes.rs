@@ -16,7 +16,11 @@ use crate::{cluster, codegen, images};
 
 /// The tests of the cluster, and those of the benchmark that needs one too.
 const TESTS: [&str; 5] = ["--workspace", "--test", "kubernetes", "--bin", "bench_operator"];
+/// What is judged when all of them are over.
+const AFTERWARDS: [&str; 3] = ["--workspace", "--test", "afterwards"];
 const CONFORMANCE: [&str; 3] = ["--workspace", "--test", "conformance"];
+/// A thread for each test: which of them run at once is for the tests to say.
+const THREADS: &str = "--test-threads=100";
 const NODES: u8 = 3;
 
 /// Runs the tier; the cluster is taken down whatever happens.
@@ -27,7 +31,8 @@ pub(super) fn run(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> 
     };
     let built = tally.step("T2  images", || images::run(workspace))
         && tally.step("T2  build", || {
-            succeeds(cargo().arg("test").args(TESTS).args(CONFORMANCE[1..].iter()).arg("--no-run"))
+            let others = [&AFTERWARDS[1..], &CONFORMANCE[1..]].concat();
+            succeeds(cargo().arg("test").args(TESTS).args(others).arg("--no-run"))
         });
     if !built {
         return Outcome::Failed;
@@ -40,7 +45,11 @@ pub(super) fn run(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> 
         Ok(true)
     }) && lab.as_ref().is_some_and(|lab| {
         let conforms = conformance(lab, workspace, tally);
-        let passed = tally.test("T2  test", counts.tell(&mut test(lab, &folder, &needs.python), 0));
+        let mut run = |step: &str, tests: &[&str]| {
+            let mut test = test(lab, tests, &folder, &needs.python);
+            tally.test(step, counts.tell(&mut test, 0))
+        };
+        let passed = [run("T2  test", &TESTS), run("T2  afterwards", &AFTERWARDS)] == [true; 2];
         if !passed {
             tally.step("T2  keep logs", || keep_logs(lab, &workspace.target.join("t2-logs")));
         }
@@ -72,12 +81,13 @@ fn conformance(lab: &Lab, workspace: &Workspace, tally: &mut Tally) -> bool {
     tally.step("T2  undefine", || lab.kubectl(&["delete", NAME]).map(|_| true)) && passed
 }
 
-/// Runs the tests in the control plane's namespace: they reach pods and Services by address.
-fn test(lab: &Lab, images: &Path, python: &Path) -> Command {
+/// Runs tests in the control plane's namespace: they reach pods and Services by address. What one prints is shown in one piece
+/// when all are over, since several print at once.
+fn test(lab: &Lab, tests: &[&str], images: &Path, python: &Path) -> Command {
     let mut test = as_typed(lab.command(cargo().get_program()));
     test.args(["test", "--offline", "--no-fail-fast"])
-        .args(TESTS)
-        .args(["--", "--test-threads=1", "--nocapture"])
+        .args(tests)
+        .args(["--", THREADS, "--show-output"])
         .env("RINGCACHE_LAB", lab.name().to_string())
         .env("RINGCACHE_IMAGES", images)
         .env("RINGCACHE_PYTHON", python);

@@ -10,10 +10,11 @@ use ringcache_e2e::cluster::LIMIT;
 use ringcache_e2e::load::CHECKER_HOST;
 use ringcache_e2e::taint::Taint;
 use ringcache_e2e::view::{address, host};
-use ringcache_e2e::{Cluster, Loads, Namespace, Steps, View};
+use ringcache_e2e::{Cluster, Loads, Namespace, Steps, Turn, View, container};
 use ringcache_ring::key_slot;
 use ringcache_tests::clock::{now, wait_for};
 use ringcache_tests::resp::{Connection, command};
+use rustix::process::Signal;
 use serde_json::json;
 
 const KEYS: u32 = 20_000;
@@ -30,7 +31,7 @@ const REFUSED: &str = "would violate the pod's disruption budget";
 
 #[test]
 fn a_host_that_an_autoscaler_removes_is_emptied_and_clients_notice_nothing() -> Result<()> {
-    let namespace = Namespace::create("taint")?;
+    let namespace = Namespace::create("taint", Turn::Alone)?;
     let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 64Mi}")?;
     let mut steps = Steps::default();
     let loads = steps.take("write all keys", || Loads::start(cluster, KEYS))?;
@@ -60,7 +61,7 @@ fn empty(cluster: Cluster<'_>, taint: &'static str) -> Result<()> {
 
 #[test]
 fn a_deleted_pod_with_much_data_hands_over_all_of_it() -> Result<()> {
-    let namespace = Namespace::create("delete")?;
+    let namespace = Namespace::create("delete", Turn::Alone)?;
     let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 4Gi}")?;
     let before = cluster.view()?;
     let pod = away_from_the_checker(&before)?;
@@ -106,7 +107,7 @@ fn entries(cluster: Cluster<'_>) -> Result<u64> {
 
 #[test]
 fn one_node_is_evicted_at_a_time_and_clients_notice_nothing() -> Result<()> {
-    let namespace = Namespace::create("evict")?;
+    let namespace = Namespace::create("evict", Turn::Alone)?;
     let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 64Mi}")?;
     let mut steps = Steps::default();
     let loads = steps.take("write all keys", || Loads::start(cluster, KEYS))?;
@@ -141,6 +142,26 @@ fn one_node_is_evicted_at_a_time_and_clients_notice_nothing() -> Result<()> {
             ensure!(refused, "{}: {answer:?}", pod.name_any());
         }
         Ok(())
+    })?;
+    finish(&steps, loads, cluster)?;
+    namespace.finish()
+}
+
+#[test]
+fn a_node_whose_process_alone_is_told_to_end_hands_over_and_clients_notice_nothing() -> Result<()> {
+    let namespace = Namespace::create("sigterm", Turn::Alone)?;
+    let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 64Mi}")?;
+    let mut steps = Steps::default();
+    let loads = steps.take("write all keys", || Loads::start(cluster, KEYS))?;
+    steps.take("SIGTERM to a process", || {
+        let before = cluster.view()?;
+        let pod = away_from_the_checker(&before)?;
+        container::signal(pod, Signal::TERM)?;
+        cluster.wait("its pod is gone", LIMIT, |view| {
+            let is_there = view.uids().contains(&pod.uid().unwrap_or_default());
+            if is_there { Err("it is there".into()) } else { Ok(()) }
+        })?;
+        cluster.wait_settled(3)
     })?;
     finish(&steps, loads, cluster)?;
     namespace.finish()

@@ -1,6 +1,5 @@
 //! Nodes that are lost in all the ways there are: only what they held is lost, and only for a while.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -8,8 +7,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use ringcache_e2e::load::CHECKER_HOST;
 use ringcache_e2e::view::{host, host_number};
-use ringcache_e2e::{Cluster, Namespace, View, container};
-use ringcache_ring::{SLOTS, SlotSet};
+use ringcache_e2e::{Cluster, Namespace, Turn, View, container};
+use ringcache_ring::SlotSet;
 use ringcache_tests::clock::{now, wait_for};
 use ringcache_tests::{Load, Report};
 use rustix::process::Signal;
@@ -19,7 +18,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 
 #[test]
 fn a_pod_deleted_by_force_is_replaced_and_only_its_slots_suffer() -> Result<()> {
-    let namespace = Namespace::create("force")?;
+    let namespace = Namespace::create("force", Turn::Alone)?;
     lose_a_node(&namespace, |victim| {
         let delete = ["delete", "pod", &victim.name_any(), "--force", "--grace-period=0"];
         namespace.kubectl(&delete).map(drop)
@@ -29,14 +28,14 @@ fn a_pod_deleted_by_force_is_replaced_and_only_its_slots_suffer() -> Result<()> 
 
 #[test]
 fn a_killed_container_is_replaced_and_only_its_slots_suffer() -> Result<()> {
-    let namespace = Namespace::create("kill")?;
+    let namespace = Namespace::create("kill", Turn::Alone)?;
     lose_a_node(&namespace, |victim| container::signal(victim, Signal::KILL))?;
     namespace.finish()
 }
 
 #[test]
 fn the_nodes_of_a_host_without_power_are_replaced_and_only_their_slots_suffer() -> Result<()> {
-    let namespace = Namespace::create("power")?;
+    let namespace = Namespace::create("power", Turn::Alone)?;
     let lab = &namespace.world().lab;
     let mut lost = None;
     let result = lose_a_node(&namespace, |victim| {
@@ -69,7 +68,7 @@ fn lose_a_node(namespace: &Namespace, damage: impl FnOnce(&Pod) -> Result<()>) -
 
     let start = now();
     damage(victim)?;
-    wait_for("all slots are served by others", LIMIT, || served_by_others(cluster, victim))?;
+    wait_for("all slots are served by others", LIMIT, || cluster.served_without(victim))?;
     println!("all slots are served again {:.1?} after the fault", start.elapsed());
     let after = cluster.wait("the lost node is replaced", LIMIT, |view| {
         // Its pod may stay as long as its host is away.
@@ -86,19 +85,6 @@ fn lose_a_node(namespace: &Namespace, damage: impl FnOnce(&Pod) -> Result<()>) -
 
 fn others(view: &View, victim: &Pod) -> Vec<Pod> {
     view.pods.iter().filter(|pod| pod.uid() != victim.uid()).cloned().collect()
-}
-
-/// Whether every slot has an owner that is not the victim.
-fn served_by_others(cluster: Cluster<'_>, victim: &Pod) -> Result<Result<(), String>> {
-    let uid = victim.uid().unwrap_or_default();
-    let states = cluster.states()?;
-    let owned: BTreeMap<_, _> = states
-        .iter()
-        .filter(|(_, state)| state.incarnation.uid() != uid)
-        .map(|(name, state)| (name, ringcache_tests::cluster::owned(state).len()))
-        .collect();
-    let sum: usize = owned.values().sum();
-    Ok(if sum == usize::from(SLOTS) { Ok(()) } else { Err(format!("{owned:?}")) })
 }
 
 fn judge(report: &Report, lost: &SlotSet) -> Result<()> {

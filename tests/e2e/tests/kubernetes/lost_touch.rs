@@ -13,7 +13,7 @@ use ringcache_e2e::cluster::LIMIT;
 use ringcache_e2e::cut_off::CutOff;
 use ringcache_e2e::load::CHECKER_HOST;
 use ringcache_e2e::view::{host, host_number};
-use ringcache_e2e::{Cluster, Loads, Namespace, Steps, View, kubelet};
+use ringcache_e2e::{Cluster, Loads, Namespace, Steps, Turn, View, kubelet};
 use ringcache_ring::{SLOTS, SlotSet};
 use ringcache_tests::clock::{now, wait_for};
 
@@ -24,7 +24,7 @@ const PERIOD: Duration = Duration::from_secs(25);
 #[test]
 fn a_node_that_others_hear_is_not_given_up_though_its_host_and_the_operator_lost_touch()
 -> Result<()> {
-    let namespace = Namespace::create("touch")?;
+    let namespace = Namespace::create("touch", Turn::Alone)?;
     let world = namespace.world();
     let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 64Mi}")?;
     let mut steps = Steps::default();

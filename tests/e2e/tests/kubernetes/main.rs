@@ -1,12 +1,16 @@
-//! The tests, in the order of their names: the last ones look at what all others have made the operator ask for, and left behind.
+//! The tests, in any order: each says whether others may run meanwhile.
 
+mod cannot_start;
 mod disruption;
 mod faults;
+mod held;
 mod idle;
 mod lost_touch;
+mod many;
+mod names;
+mod operator_changes;
 mod operator_crashes;
 mod packaging;
 mod repair;
+mod sidecars;
 mod story;
-mod zz_rbac;
-mod zz_rest;

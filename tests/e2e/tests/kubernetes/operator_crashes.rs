@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use fastrand::Rng;
 use ringcache_e2e::drain::drain;
-use ringcache_e2e::{Cluster, Loads, Namespace, Steps, World, image, operator};
+use ringcache_e2e::{Cluster, Loads, Namespace, Steps, Turn, World, image, operator};
 use ringcache_tests::clock::{now, run_for};
 use ringcache_tests::random::seed;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const CRASHES: usize = 20;
 
 #[test]
 fn operators_that_die_at_any_moment_leave_nothing_unfinished() -> Result<()> {
-    let namespace = Namespace::create("crashes")?;
+    let namespace = Namespace::create("crashes", Turn::Alone)?;
     let world = namespace.world();
     let cluster = namespace.serving("web", 3, "{nodes: 3, memory: 128Mi}")?;
     let second = image::cache_node_as(world, "second")?;

@@ -7,7 +7,7 @@ use hyper::Request;
 use kube::Resource as _;
 use ringcache_api::CacheCluster;
 use ringcache_e2e::world::{SYSTEM, workspace};
-use ringcache_e2e::{Namespace, View, World, operator};
+use ringcache_e2e::{Namespace, Turn, View, World, operator};
 use ringcache_lab::{output, output_with_input};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn table() -> Result<Table> {
 
 #[test]
 fn good_specs_are_accepted() -> Result<()> {
-    let namespace = Namespace::create("good-specs")?;
+    let namespace = Namespace::create("good-specs", Turn::Shared)?;
     let specs = table()?.good;
     let resources: Vec<Value> =
         specs.iter().enumerate().map(|(n, spec)| resource(&format!("good-{n}"), spec)).collect();
@@ -54,7 +54,7 @@ fn good_specs_are_accepted() -> Result<()> {
 
 #[test]
 fn bad_specs_are_refused_in_the_words_of_the_table() -> Result<()> {
-    let namespace = Namespace::create("bad-specs")?;
+    let namespace = Namespace::create("bad-specs", Turn::Shared)?;
     for (n, Bad { name, spec, problems }) in table()?.bad.into_iter().enumerate() {
         let refused: Vec<&Problem> = problems.iter().filter(|p| p.by != "operator").collect();
         let name = name.unwrap_or_else(|| format!("bad-{n}"));
@@ -97,7 +97,7 @@ fn resource(name: &str, spec: &Value) -> Value {
 
 #[test]
 fn every_example_passes_a_dry_run_of_the_server() -> Result<()> {
-    let namespace = Namespace::create("examples")?;
+    let namespace = Namespace::create("examples", Turn::Shared)?;
     let mut examples = 0;
     for entry in fs::read_dir(workspace().join("examples"))? {
         let path = entry?.path();
@@ -113,6 +113,7 @@ fn every_example_passes_a_dry_run_of_the_server() -> Result<()> {
 
 #[test]
 fn the_manifests_for_those_without_helm_pass_a_dry_run_of_the_server() -> Result<()> {
+    let _turn = Turn::Shared.take();
     let world = World::get()?;
     let mut dist = world.lab.command("cargo");
     println!("{}", output(dist.args(["xtask", "dist"]).current_dir(workspace()))?);
@@ -126,12 +127,13 @@ fn the_manifests_for_those_without_helm_pass_a_dry_run_of_the_server() -> Result
 
 #[test]
 fn the_release_passes_its_own_test() -> Result<()> {
+    let _turn = Turn::Shared.take();
     World::get()?.test_release()
 }
 
 #[test]
 fn an_upgrade_of_the_chart_restarts_operators_and_no_cache() -> Result<()> {
-    let namespace = Namespace::create("upgrade")?;
+    let namespace = Namespace::create("upgrade", Turn::Alone)?;
     let world = namespace.world();
     let cluster = namespace.serving("web", 2, "{nodes: 2, memory: 64Mi}")?;
     let before = cluster.view()?;
@@ -181,6 +183,7 @@ fn cache_image(world: &World) -> Result<String> {
 #[test]
 fn helm_finds_no_fault_with_the_chart() -> Result<()> {
     let chart = workspace().join("charts/ringcache");
+    let _turn = Turn::Shared.take();
     let mut helm = World::get()?.lab.command("helm");
     println!("{}", output(helm.args(["lint", "--strict"]).arg(chart))?);
     Ok(())

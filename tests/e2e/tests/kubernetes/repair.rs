@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use ringcache_e2e::Namespace;
+use ringcache_e2e::{Namespace, Turn};
 use ringcache_tests::clock::{now, wait_for};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const CLUSTER_LABEL: &str = "ringcache.dev/cluster";
 
 #[test]
 fn what_is_deleted_by_hand_comes_back_as_it_was() -> Result<()> {
-    let namespace = Namespace::create("repair")?;
+    let namespace = Namespace::create("repair", Turn::Shared)?;
     let cluster = namespace.serving("web", 2, "{nodes: 2, memory: 64Mi}")?;
     let before = cluster.view()?;
     for object in ["configmap/web-ring", "service/web", "service/web-nodes", "pdb/web"] {
@@ -37,7 +37,7 @@ fn what_is_deleted_by_hand_comes_back_as_it_was() -> Result<()> {
 
 #[test]
 fn labels_that_are_removed_by_hand_come_back() -> Result<()> {
-    let namespace = Namespace::create("labels")?;
+    let namespace = Namespace::create("labels", Turn::Shared)?;
     let cluster = namespace.serving("web", 2, "{nodes: 2, memory: 64Mi}")?;
     let before = cluster.view()?;
     let name = before.pods.first().map(Pod::name_any).unwrap_or_default();
@@ -58,7 +58,7 @@ fn labels_that_are_removed_by_hand_come_back() -> Result<()> {
 
 #[test]
 fn deleting_a_cluster_leaves_nothing_and_its_name_can_be_used_again() -> Result<()> {
-    let namespace = Namespace::create("deletion")?;
+    let namespace = Namespace::create("deletion", Turn::Shared)?;
     let cluster = namespace.serving("web", 2, "{nodes: 2, memory: 64Mi}")?;
     ensure!(namespace.content()?.len() >= 7, "{:?}", namespace.content()?);
     let start = now();

@@ -1,12 +1,14 @@
-//! The operator's rights are exactly what it uses: this test comes last and reads what all others made it ask for.
+//! The operator's rights are exactly what it uses, in this test and in whatever ran before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
+use ringcache_e2e::World;
 use ringcache_e2e::audit::{self, Access};
 use ringcache_e2e::world::{RELEASE, SYSTEM};
-use ringcache_e2e::{Namespace, World};
 use serde::Deserialize;
+
+use crate::calls;
 
 /// A document of the rendered chart, with what matters here.
 #[derive(Default, Deserialize)]
@@ -36,13 +38,9 @@ struct Rule {
 
 #[test]
 fn every_right_is_used_and_no_call_is_denied() -> Result<()> {
-    // Whichever tests ran before: these calls are made for every cluster.
-    let namespace = Namespace::create("rights")?;
-    namespace.serving("web", 1, "{nodes: 1, memory: 64Mi}")?;
-    let world = namespace.world();
-    let granted = granted(world)?;
-    let calls = audit::calls_since(world, 0)?;
-    let used = audit::counted(&calls);
+    let calls = calls::all()?;
+    let granted = granted(World::get()?)?;
+    let used = audit::counted(calls);
     print(&granted, &used);
 
     let denied: Vec<_> = calls.iter().filter(|call| call.denied).collect();
@@ -56,7 +54,7 @@ fn every_right_is_used_and_no_call_is_denied() -> Result<()> {
     ensure!(wildcards.is_empty(), "wildcards: {wildcards:?}");
     let unused: Vec<_> = granted.iter().filter(|access| !used.contains_key(access)).collect();
     ensure!(unused.is_empty(), "granted and never used: {unused:?}");
-    namespace.finish()
+    Ok(())
 }
 
 fn print(granted: &BTreeSet<Access>, used: &BTreeMap<Access, usize>) {
