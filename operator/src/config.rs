@@ -25,6 +25,8 @@ pub struct Config {
     pub min_backoff: Duration,
     /// Longest time between a failed reconcile and the next.
     pub max_backoff: Duration,
+    /// The same where an object that is not ours has a name that is needed: no watch tells when it is gone.
+    pub name_backoff: Duration,
     /// Longest call of the API server, and the longest wait for a watch to begin.
     pub call_timeout: Duration,
     /// Longest reconcile.
@@ -48,6 +50,7 @@ impl Default for Config {
             poll: Duration::from_millis(500),
             min_backoff: Duration::from_secs(1),
             max_backoff: Duration::from_mins(1),
+            name_backoff: Duration::from_secs(5),
             call_timeout: Duration::from_secs(10),
             reconcile_timeout: Duration::from_mins(1),
             shutdown_timeout: Duration::from_secs(10),

@@ -28,6 +28,9 @@ pub enum Error {
     /// An object of somebody else, or of nobody, has a name that is needed.
     #[error("{0}")]
     Foreign(String),
+    /// An object has a name that is needed and is about to go.
+    #[error("{0}")]
+    Ending(String),
     /// The check found the plan unsafe: a bug of the planner.
     #[error("plan refused: {0}")]
     Refused(String),
@@ -56,6 +59,7 @@ impl Error {
             Self::Node(_) => "node",
             Self::Json(_) | Self::Malformed(_) => "malformed",
             Self::Foreign(_) => "foreign",
+            Self::Ending(_) => "ending",
             Self::Refused(_) => "refused",
             Self::Step { source, .. } => source.category(),
             Self::Timeout(_) => "timeout",
@@ -75,6 +79,7 @@ impl Error {
         }
         match cause {
             Self::Foreign(text) => Some(Trouble::NameConflict(text.clone())),
+            Self::Ending(text) => Some(Trouble::Ending(text.clone())),
             _ => lasts.then(|| Trouble::Failing(self.to_string())),
         }
     }

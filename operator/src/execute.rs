@@ -153,7 +153,7 @@ async fn write<N: Nodes>(
     let mut wanted = ring::with_loss(ring::ring(cluster, document), lost);
     let Some(live) = &children.ring else { return Ok(create(&rings, &wanted).await?) };
     if !ring::is_ours(cluster, live) {
-        return Err(meta::foreign("ConfigMap", &live.metadata));
+        return Err(meta::foreign("ConfigMap", &live.metadata, cluster));
     }
     wanted.metadata.resource_version.clone_from(ring_version);
     Ok(apply(&rings, &wanted.name_any(), &wanted).await?)
@@ -201,7 +201,7 @@ async fn start<N: Nodes>(
                 return Err(kube::Error::Api(status).into());
             };
             if !is_ours(cluster, observed.document.as_ref(), &live) {
-                return Err(meta::foreign("Pod", &live.metadata));
+                return Err(meta::foreign("Pod", &live.metadata, cluster));
             }
             // Ours and not observed: created in the meantime, or somebody took its label away. With the label it is seen
             // next time; without, this step would fail for ever.

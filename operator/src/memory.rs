@@ -9,7 +9,6 @@ use std::time::Duration;
 use ringcache_api::status::CacheClusterStatus;
 use tokio::time::Instant;
 
-use crate::config::Config;
 use crate::losses::Holdings;
 
 /// What lasts is told again after this time: Kubernetes forgets events after an hour.
@@ -69,11 +68,11 @@ impl Notes {
         self.failures = 0;
     }
 
-    /// A reconcile failed. The pause until the next doubles with each failure.
-    pub(crate) fn failed(&mut self, config: &Config) -> Duration {
+    /// A reconcile failed. The pause until the next doubles with each failure, from `first` up to `longest`.
+    pub(crate) fn failed(&mut self, first: Duration, longest: Duration) -> Duration {
         let doublings = self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
-        config.min_backoff.saturating_mul(1 << doublings).min(config.max_backoff)
+        first.saturating_mul(1 << doublings).min(longest)
     }
 
     /// Whether the last reconcile failed too, so that a failure now is not a mere conflict or hiccup.
@@ -124,12 +123,13 @@ mod tests {
 
     #[test]
     fn the_pause_after_failures_doubles_up_to_the_limit_and_success_forgets_it() {
-        let config = Config::default();
         let mut notes = Notes::default();
-        let pauses: Vec<u64> = (0..8).map(|_| notes.failed(&config).as_secs()).collect();
+        let mut failed = || notes.failed(Duration::from_secs(1), Duration::from_mins(1)).as_secs();
+        let pauses: Vec<u64> = (0..8).map(|_| failed()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         notes.succeeded();
-        assert_eq!(notes.failed(&config).as_secs(), 1);
+        let first = notes.failed(Duration::from_secs(1), Duration::from_mins(1));
+        assert_eq!(first.as_secs(), 1);
     }
 
     #[tokio::test(start_paused = true)]

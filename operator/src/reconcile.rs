@@ -107,13 +107,15 @@ impl<N: Nodes> Reconciler<N> {
         }
         let text = error.to_string();
         warn!(namespace = key.namespace, name = key.name, error = text, "reconcile failed");
+        let config = &self.context.config;
+        // It is told in the status from the first time on, with an event if somebody needs to act.
+        let is_name = error.trouble(false).is_some();
+        let longest = if is_name { config.name_backoff } else { config.max_backoff };
         let (is_news, pause) = self.memory.of(key, |notes| {
             let lasts = notes.is_failing() || matches!(error, Error::Panic(_));
-            (lasts && notes.is_news(&text), notes.failed(&self.context.config))
+            (lasts && notes.is_news(&text), notes.failed(config.min_backoff, longest))
         });
-        // What the status tells has an event of its own.
-        let is_told = matches!(error.trouble(false), Some(Trouble::NameConflict(_)));
-        if is_news && !is_told && !matches!(error, Error::Refused(_)) {
+        if is_news && !is_name && !matches!(error, Error::Refused(_)) {
             let reason = match error {
                 Error::Step { .. } => EventReason::StepFailed,
                 _ => EventReason::ReconcileFailed,

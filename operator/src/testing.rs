@@ -137,6 +137,13 @@ impl FakeApi {
         self.calls().into_iter().filter(|call| !call.what.starts_with("GET ")).collect()
     }
 
+    /// The events that were told.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let state = self.0.lock().unwrap();
+        let events = state.objects.iter().filter(|(path, _)| path.contains("/events/"));
+        events.map(|(_, event)| event.clone()).collect()
+    }
+
     /// How many calls there were that begin like this.
     pub(crate) fn count(&self, beginning: &str) -> usize {
         let state = self.state.lock().unwrap();

@@ -91,7 +91,11 @@ where
         return Ok(repaired(true));
     };
     if !meta::is_owned(live.meta(), &observation.cluster) {
-        return Err(meta::foreign(<K as k8s_openapi::Resource>::KIND, live.meta()));
+        return Err(meta::foreign(
+            <K as k8s_openapi::Resource>::KIND,
+            live.meta(),
+            &observation.cluster,
+        ));
     }
     let is_deleting = live.meta().deletion_timestamp.is_some();
     if is_deleting || contains(&serde_json::to_value(live)?, &serde_json::to_value(&wanted)?) {
@@ -140,7 +144,7 @@ async fn ring_metadata(
     let Observation { cluster, children, .. } = observation;
     let Some(live) = &children.ring else { return Ok(None) };
     if !ring::is_ours(cluster, live) {
-        return Err(meta::foreign("ConfigMap", &live.metadata));
+        return Err(meta::foreign("ConfigMap", &live.metadata, cluster));
     }
     // A merge patch, not apply: without the document in it, apply by the owner of the document would delete that.
     let patch = meta::repair(cluster, &live.metadata);

@@ -78,6 +78,8 @@ impl<'a> Outcome<'a> {
 pub enum Trouble {
     /// An object of somebody else has a name that is needed. It is not touched, and waiting does not help.
     NameConflict(String),
+    /// An object has a name that is needed and is about to go, such as one of a deleted cluster of the same name.
+    Ending(String),
     /// A call fails again and again. It is repeated.
     Failing(String),
 }
@@ -85,7 +87,7 @@ pub enum Trouble {
 impl Trouble {
     fn text(&self) -> &str {
         match self {
-            Self::NameConflict(text) | Self::Failing(text) => text,
+            Self::NameConflict(text) | Self::Ending(text) | Self::Failing(text) => text,
         }
     }
 }
@@ -256,6 +258,9 @@ fn reconciling(outcome: Outcome<'_>) -> Verdict {
     };
     if let Some(Trouble::Failing(text)) = outcome.trouble {
         return verdict(true, reason::FAILING, text);
+    }
+    if let Some(Trouble::Ending(text)) = outcome.trouble {
+        return verdict(true, reason::OPERATION_IN_PROGRESS, text);
     }
     if let Planned::Refused(_) = outcome.planned {
         return verdict(false, reason::PLAN_REFUSED, "The plan was refused.");

@@ -83,12 +83,15 @@ fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
 }
 
 /// What to say of an object that stands where ours should and is not ours: it is never overwritten. One that is being deleted
-/// makes room by itself; it may be of a cluster of the same name that was deleted just before.
-pub fn foreign(kind: &str, metadata: &ObjectMeta) -> Error {
+/// makes room by itself, and so does one of a cluster of the same name: that cluster is gone, and the garbage collector comes.
+pub fn foreign(kind: &str, metadata: &ObjectMeta, cluster: &CacheCluster) -> Error {
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let name = metadata.name.as_deref().unwrap_or_default();
-    if metadata.deletion_timestamp.is_some() {
-        return Error::Malformed(format!("{kind} {namespace}/{name} is still being deleted"));
+    let owner = controller(metadata);
+    let is_of_predecessor =
+        owner.is_some_and(|it| it.kind == CacheCluster::kind(&()) && it.name == cluster.name_any());
+    if metadata.deletion_timestamp.is_some() || is_of_predecessor {
+        return Error::Ending(format!("{kind} {namespace}/{name} is still being deleted"));
     }
     Error::Foreign(format!(
         "{kind} {namespace}/{name} exists and belongs to somebody else: delete it or rename the cluster"

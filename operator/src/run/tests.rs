@@ -86,7 +86,7 @@ impl Drop for Running {
 fn what_was_noted_of_a_cluster_that_is_gone_is_forgotten() {
     let memory = Memory::default();
     let key = Key { namespace: "shop".into(), name: "web".into() };
-    memory.of(&key, |notes| notes.failed(&Config::default()));
+    memory.of(&key, |notes| notes.failed(Duration::ZERO, Duration::ZERO));
     let web: ClusterMeta = serde_json::from_value(invalid("web")).unwrap();
     assert!(changed(&memory, Event::Apply(web.clone())).is_some());
     assert!(memory.of(&key, |notes| notes.is_failing()));
@@ -189,6 +189,53 @@ async fn what_keeps_a_cluster_from_being_looked_at_is_told() {
     let written = stub.count(&format!("PATCH {}/status", path("web")));
     seconds(120).await;
     assert_eq!(stub.count(&format!("PATCH {}/status", path("web"))), written, "said once");
+}
+
+/// The client Service of `web`, with that owner.
+fn service(owner: &serde_json::Value) -> (&'static str, serde_json::Value) {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "uid-service", "ownerReferences": owner},
+        "spec": {"selector": {"app": "other"}, "ports": [{"port": 80}]},
+    });
+    ("/api/v1/namespaces/shop/services/web", service)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_somebody_else_gives_up_is_taken_within_ten_seconds() {
+    let stub = Stub::default();
+    stub.put(&path("web"), single("web"));
+    let (service_path, theirs) = service(&json!([]));
+    stub.put(service_path, theirs);
+    let running = start(&stub, Config::default());
+    seconds(200).await;
+    let told = running.stalled("web").unwrap();
+    assert!(told.starts_with("NameConflict: Service shop/web exists"), "{told}");
+    stub.remove(service_path);
+    seconds(10).await;
+    assert!(stub.get(service_path).is_some(), "no watch tells of what is not ours");
+    assert_eq!(running.stalled("web").unwrap(), "AsExpected: ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_deleted_cluster_of_the_same_name_is_waited_for_without_a_warning() {
+    let stub = Stub::default();
+    stub.put(&path("web"), single("web"));
+    let (service_path, theirs) = service(&json!([{
+        "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster", "name": "web",
+        "uid": "uid-predecessor", "controller": true,
+    }]));
+    stub.put(service_path, theirs);
+    let running = start(&stub, Config::default());
+    seconds(30).await;
+    assert_eq!(running.stalled("web").unwrap(), "AsExpected: ");
+    let told = running.status("web")["summary"]["message"].to_string();
+    assert!(told.contains("Service shop/web is still being deleted"), "{told}");
+    let warnings = stub.events().into_iter().filter(|event| event["type"] == "Warning");
+    assert_eq!(warnings.collect::<Vec<_>>(), Vec::<serde_json::Value>::new());
+    stub.remove(service_path);
+    seconds(1).await;
+    assert!(stub.get(service_path).is_some(), "its end wakes the operator");
 }
 
 #[tokio::test(start_paused = true)]

@@ -166,7 +166,10 @@ async fn an_object_of_somebody_else_is_named_and_the_rest_goes_on() {
     ] {
         let api = in_order();
         change(&api, path, |it| {
-            it["metadata"]["ownerReferences"][0]["uid"] = json!("an earlier cluster");
+            it["metadata"]["ownerReferences"][0] = json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "theirs",
+                "controller": true,
+            });
         });
         api.remove("services/web-nodes");
         change(&api, "pods/web-0", |it| {
@@ -179,6 +182,20 @@ async fn an_object_of_somebody_else_is_named_and_the_rest_goes_on() {
         assert_eq!(writes.len(), 2, "{writes:?}");
         assert!(writes[0].starts_with("POST /api/v1/namespaces/shop/services?"));
         assert!(writes[1].starts_with("PATCH /api/v1/namespaces/shop/pods/web-0?"));
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_an_earlier_cluster_of_the_same_name_is_about_to_go() {
+    for path in ["services/web", PDB_PATH, "configmaps/web-ring"] {
+        let api = in_order();
+        change(&api, path, |it| {
+            it["metadata"]["ownerReferences"][0]["uid"] = json!("an earlier cluster");
+        });
+        let error = keep_up(&api).await.unwrap_err();
+        assert!(matches!(&error, Error::Ending(_)), "{error}");
+        assert!(error.to_string().ends_with(" is still being deleted"), "{error}");
+        assert_eq!(api.writes().len(), 0);
     }
 }
 

@@ -309,6 +309,11 @@ fn a_name_that_somebody_else_has_stalls_and_a_call_that_fails_is_in_progress() {
         ["Ready=True (Serving)", "Reconciling=False (Steady)", "Stalled=True (NameConflict)"]
     );
     assert_eq!(conflict.conditions[2].message, "Service shop/web is somebody else's");
+    let ending = with(&Trouble::Ending("Service shop/web is still being deleted".into()));
+    assert_eq!(
+        conditions(&ending)[1..3],
+        ["Reconciling=True (OperationInProgress)", "Stalled=False (AsExpected)"]
+    );
     let failing = with(&Trouble::Failing("list pods: forbidden".into()));
     assert_eq!(
         conditions(&failing)[1..3],
