@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::world::{SYSTEM, World};
 
+/// Part of the names of what binds the operator to its rights.
+const BINDING: &str = "ringcache-operator";
+
 /// One call of the operator.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -20,7 +23,8 @@ pub struct Call {
     pub name: String,
     /// Path and query of the request.
     pub uri: String,
-    /// Whether no right allowed it. Other refusals have the same status: what is created in a namespace that goes, for one.
+    /// Whether no right allowed it although it was installed. Other refusals have the same status: what is created in a namespace
+    /// that goes, for one.
     pub denied: bool,
 }
 
@@ -91,10 +95,15 @@ pub fn calls_since(world: &World, position: u64) -> Result<Vec<Call>> {
     log.seek(SeekFrom::Start(position))?;
     let operator = format!("system:serviceaccount:{SYSTEM}:");
     let mut calls = Vec::new();
+    // Who is uninstalled loses its rights while it ends.
+    let mut is_installed = true;
     for line in BufReader::new(log).lines() {
         let line = line?;
         let event: Event = serde_json::from_str(&line).context(line)?;
         let object = event.object_ref;
+        if object.resource.ends_with("rolebindings") && object.name.contains(BINDING) {
+            is_installed = event.verb != "delete";
+        }
         if !event.user.username.starts_with(&operator) || object.resource.is_empty() {
             continue;
         }
@@ -102,7 +111,7 @@ pub fn calls_since(world: &World, position: u64) -> Result<Vec<Call>> {
         let resource = [object.resource.as_str(), slash, object.subresource.as_str()].concat();
         let access = Access { group: object.api_group, resource, verb: event.verb };
         let decision = event.annotations.get("authorization.k8s.io/decision");
-        let denied = decision.is_some_and(|decision| decision == "forbid");
+        let denied = is_installed && decision.is_some_and(|decision| decision == "forbid");
         let (namespace, name, uri) = (object.namespace, object.name, event.uri);
         calls.push(Call { access, namespace, name, uri, denied });
     }
