@@ -33,7 +33,7 @@ pub fn leader(world: &World) -> Result<Pod> {
     let leases = Api::<Lease>::namespaced(world.client.clone(), SYSTEM);
     wait_for("an operator that runs holds the lease", LIMIT, || {
         let lease = world.block_on(leases.get(LEASE))?;
-        let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        let holder = holder(&lease);
         let pods = pods(world)?.into_iter();
         Ok(pods.into_iter().find(|pod| pod.name_any() == holder).ok_or(holder))
     })
@@ -62,12 +62,14 @@ pub fn follow_lease(world: &World) -> Result<History<Lease>> {
     History::begin(world, leases, Config::default().fields(&format!("metadata.name={LEASE}")))
 }
 
+/// Who holds it; empty = nobody.
+pub fn holder(lease: &Lease) -> String {
+    let spec = lease.spec.as_ref();
+    spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default()
+}
+
 /// How long nobody held it, each time that its holder let go of it; an error if one held it until another took it away.
 pub fn without_holder(history: &[(Instant, Lease)]) -> Result<Vec<Duration>> {
-    let holder = |lease: &Lease| {
-        let spec = lease.spec.as_ref();
-        spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default()
-    };
     let mut gaps = Vec::new();
     let mut free_since = None;
     for pair in history.windows(2) {

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use kube::ResourceExt as _;
+use ringcache_e2e::cluster::LIMIT;
 use ringcache_e2e::world::{RELEASE, SYSTEM};
 use ringcache_e2e::{Namespace, Turn, World, operator};
+use ringcache_tests::clock::wait_for;
 use serde_json::json;
 
 const ROLLOUTS: usize = 5;
@@ -17,13 +20,20 @@ const TAKE: &str = "--take-ownership";
 fn a_standby_leads_at_once_when_the_leader_is_rolled_out() -> Result<()> {
     let turn = Turn::Alone.take();
     let world = World::get()?;
-    operator::leader(world)?;
+    let mut leader = operator::leader(world)?;
     let lease = operator::follow_lease(world)?;
     for _ in 0..ROLLOUTS {
         operator::restart(world)?;
+        // Else the next rollout could replace pods that never led.
+        leader = operator::leader(world)?;
     }
-    operator::leader(world)?;
-    let gaps = operator::without_holder(&lease.take()?)?;
+    let mut history = Vec::new();
+    wait_for("the watch has told of the last leader", LIMIT, || {
+        history.extend(lease.take()?);
+        let holder = history.last().map(|(_, lease)| operator::holder(lease)).unwrap_or_default();
+        Ok(if holder == leader.name_any() { Ok(()) } else { Err(holder) })
+    })?;
+    let gaps = operator::without_holder(&history)?;
     let longest = gaps.iter().max().context("the lease never changed hands")?;
     println!("{} handovers of the lease, the longest {longest:.1?}: {gaps:.1?}", gaps.len());
     ensure!(gaps.len() >= ROLLOUTS, "{} handovers in {ROLLOUTS} rollouts", gaps.len());
