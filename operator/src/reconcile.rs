@@ -108,7 +108,11 @@ impl<N: Nodes> Reconciler<N> {
         let text = error.to_string();
         warn!(namespace = key.namespace, name = key.name, error = text, "reconcile failed");
         let config = &self.context.config;
-        // It is told in the status from the first time on, with an event if somebody needs to act.
+        if matches!(error.trouble(false), Some(Trouble::Ending(_))) {
+            // Nothing has failed: what fails next is the first.
+            return Action::requeue(config.name_backoff);
+        }
+        // It is told in the status from the first time on, with an event of its own.
         let is_name = error.trouble(false).is_some();
         let longest = if is_name { config.name_backoff } else { config.max_backoff };
         let (is_news, pause) = self.memory.of(key, |notes| {
