@@ -139,9 +139,7 @@ impl FakeApi {
 
     /// The events that were told.
     pub(crate) fn events(&self) -> Vec<Value> {
-        let state = self.0.lock().unwrap();
-        let events = state.objects.iter().filter(|(path, _)| path.contains("/events/"));
-        events.map(|(_, event)| event.clone()).collect()
+        self.server.of_kind(Kind::Event)
     }
 
     /// How many calls there were that begin like this.

@@ -204,7 +204,7 @@ fn service(owner: &serde_json::Value) -> (&'static str, serde_json::Value) {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_somebody_else_gives_up_is_taken_within_ten_seconds() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), single("web"));
     let (service_path, theirs) = service(&json!([]));
     stub.put(service_path, theirs);
@@ -220,7 +220,7 @@ async fn a_name_that_somebody_else_gives_up_is_taken_within_ten_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_left_of_a_deleted_cluster_of_the_same_name_is_waited_for_without_a_warning() {
-    let stub = Stub::default();
+    let stub = FakeApi::default();
     stub.put(&path("web"), single("web"));
     let (service_path, theirs) = service(&json!([{
         "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster", "name": "web",
