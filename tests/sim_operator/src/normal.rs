@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// What two good runs may differ in: kind (`*` = all), path (`*` = all items), and why.
-const MASKS: [(&str, &str, &str); 20] = [
+const MASKS: [(&str, &str, &str); 21] = [
     ("*", "/metadata/resourceVersion", "counts the writes of everybody"),
     ("*", "/metadata/creationTimestamp", "time"),
     ("*", "/metadata/managedFields", "times; who owns which field shows in what is applied"),
     ("Pod", "/spec/nodeName", "the scheduler's choice"),
+    (
+        "Pod",
+        "/metadata/annotations/ringcache.dev~1failures",
+        "how many had failed in its place: who ends by itself depends on time",
+    ),
     ("Pod", "/status/podIP", "drawn by the platform"),
     ("Pod", "/status/podIPs", "drawn by the platform"),
     ("Pod", "/status/hostIP", "the scheduler's choice"),
@@ -121,7 +126,8 @@ fn mask_all(object: &mut Value) {
     let kind = object["kind"].clone();
     for (of, path, _why) in MASKS {
         if of == "*" || kind == of {
-            let segments: Vec<&str> = path.split('/').skip(1).collect();
+            let segments: Vec<String> =
+                path.split('/').skip(1).map(|segment| segment.replace("~1", "/")).collect();
             mask(object, &segments);
         }
     }
@@ -159,14 +165,14 @@ fn mask_loss(object: &mut Value) {
     }
 }
 
-fn mask(value: &mut Value, path: &[&str]) {
+fn mask(value: &mut Value, path: &[String]) {
     let [first, rest @ ..] = path else { return };
     match value {
         Value::Object(map) if rest.is_empty() => {
-            map.remove(*first);
+            map.remove(first);
         }
         Value::Object(map) => {
-            if let Some(inner) = map.get_mut(*first) {
+            if let Some(inner) = map.get_mut(first) {
                 mask(inner, rest);
             }
         }

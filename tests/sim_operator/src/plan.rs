@@ -36,6 +36,12 @@ impl Plan {
         self.workload.counts_depend_on_time() || (acts_again && self.faults.iter().any(waits))
     }
 
+    /// Whether every node that runs answers the operator whenever it asks.
+    pub(crate) fn is_in_touch(&self) -> bool {
+        !matches!(self.workload, Workload::CutOff(_) | Workload::NeverReady)
+            && !self.faults.iter().any(|fault| matches!(fault, Fault::Ask(..)))
+    }
+
     pub(crate) fn with(workload: Workload, fault: Fault) -> Self {
         Self { faults: vec![fault], ..Self::undisturbed(workload) }
     }

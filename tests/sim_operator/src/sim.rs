@@ -150,7 +150,7 @@ impl Sim {
         lock(&self.tape).arm(plan.faults.clone());
         lock(&self.plane).take_adopted();
         self.planned = plan.workload.is_planned();
-        lock(&self.tape).planned = self.planned && plan.workload.is_in_touch();
+        lock(&self.tape).planned = self.planned && plan.is_in_touch();
         if self.planned {
             self.floor = plan.workload.fewest_nodes();
         }

@@ -50,7 +50,7 @@ pub(crate) enum Workload {
     CrashLoop,
     /// 3 -> 5, and the newest answers nobody's questions at first.
     NeverReady,
-    /// W15: an operator of version 0.1 is replaced by this one in the middle of 3 -> 4.
+    /// W15: an operator of version 0.1 is replaced by this one, and finds 3 -> 4 to be done.
     Upgrade,
     /// The operator does not reach the n-th of 3 for half a minute, which everybody else does.
     CutOff(usize),
@@ -189,11 +189,6 @@ impl Workload {
         !comes_or_goes && !dies
     }
 
-    /// Whether the operator reaches all nodes that run, unless a fault is in its way.
-    pub(crate) fn is_in_touch(self) -> bool {
-        !matches!(self, Self::CutOff(_) | Self::NeverReady)
-    }
-
     /// As few nodes as are ready at any time of a planned operation.
     pub(crate) fn fewest_nodes(self) -> usize {
         match self {
@@ -248,7 +243,7 @@ impl Workload {
                 let silence = Action::CutOffNewest(Duration::from_secs(45));
                 then(edit(json!({"nodes": 5})), 2, silence)
             }
-            Self::Upgrade => then(edit(json!({"nodes": 4})), 1, Action::ComeFromVersion01),
+            Self::Upgrade => then(Action::ComeFromVersion01, 1, edit(json!({"nodes": 4}))),
             Self::CutOff(n) => now(Action::CutOff(n, Duration::from_secs(30))),
             Self::Cordon => now(Action::Cordon(1)),
             Self::Taint => now(Action::Taint(1)),
