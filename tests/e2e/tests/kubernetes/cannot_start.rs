@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 /// How soon a cluster must be as its spec wants it, once that has been corrected.
 const CORRECTED: Duration = Duration::from_mins(1);
-/// How soon those that run serve: others are waited for, for half of it.
-const SHORT: Duration = Duration::from_mins(1);
+/// How soon those that run serve, on a busy machine: others are waited for, for half a minute.
+const SHORT: Duration = Duration::from_mins(2);
 
 /// A mistake in a spec, its correction, and what is to be read of it.
 struct Mistake {

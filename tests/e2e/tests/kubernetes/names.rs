@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ringcache_api::status::{condition, reason};
-use ringcache_e2e::cluster::SEEN;
+use ringcache_e2e::cluster::LIMIT;
 use ringcache_e2e::{Namespace, Turn, View};
 use ringcache_tests::clock::{now, wait_for};
 use serde_json::json;
@@ -37,7 +37,7 @@ fn a_foreign_service_of_the_same_name_stalls_the_cluster_for_as_long_as_it_is_th
 
     namespace.kubectl(&["delete", "service", "web"])?;
     let start = now();
-    cluster.wait("the cluster has its Service", SEEN, |view| {
+    cluster.wait("the cluster has its Service", LIMIT, |view| {
         view.has(condition::STALLED, "False", reason::AS_EXPECTED)?;
         view.has(condition::READY, "True", reason::SERVING)?;
         endpoint(view).map(drop).ok_or_else(|| "no endpoint".into())

@@ -21,6 +21,8 @@ struct Table {
 #[derive(Deserialize)]
 struct Bad {
     name: Option<String>,
+    /// What the spec is changed from, if only the change is bad.
+    old: Option<Value>,
     #[serde(default)]
     spec: Value,
     problems: Vec<Problem>,
@@ -55,10 +57,13 @@ fn good_specs_are_accepted() -> Result<()> {
 #[test]
 fn bad_specs_are_refused_in_the_words_of_the_table() -> Result<()> {
     let namespace = Namespace::create("bad-specs", Turn::Shared)?;
-    for (n, Bad { name, spec, problems }) in table()?.bad.into_iter().enumerate() {
+    for (n, Bad { name, old, spec, problems }) in table()?.bad.into_iter().enumerate() {
         let refused: Vec<&Problem> = problems.iter().filter(|p| p.by != "operator").collect();
         let name = name.unwrap_or_else(|| format!("bad-{n}"));
-        let answer = create(&namespace, &name, &spec);
+        let answer = match &old {
+            None => create(&namespace, &name, &spec),
+            Some(old) => change(&namespace, &name, old, &spec),
+        };
         if refused.is_empty() {
             ensure!(answer.is_ok(), "{name} {spec}: {answer:?}");
             continue;
@@ -73,6 +78,25 @@ fn bad_specs_are_refused_in_the_words_of_the_table() -> Result<()> {
     }
     ensure!(namespace.kubectl(&["get", "cacheclusters", "-o", "name"])?.is_empty());
     namespace.finish()
+}
+
+/// What `kubectl replace --dry-run=server` asks for, of a cluster that is there for a moment.
+fn change(namespace: &Namespace, name: &str, old: &Value, spec: &Value) -> Result<()> {
+    let clusters = CacheCluster::url_path(&(), Some(namespace.name()));
+    let world = namespace.world();
+    let send = |method: &str, path: &str, body: &Value| -> Result<Value> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{clusters}{path}"))
+            .header("Content-Type", "application/json")
+            .body(body.to_string().into_bytes())?;
+        Ok(world.block_on(world.client.request(request))?)
+    };
+    let mut cluster = send("POST", "", &resource(name, old))?;
+    cluster["spec"]["service"] = spec["service"].clone();
+    let answer = send("PUT", &format!("/{name}?dryRun=All"), &cluster);
+    send("DELETE", &format!("/{name}"), &json!({}))?;
+    answer.map(drop)
 }
 
 /// What `kubectl create --dry-run=server` asks for, without starting it dozens of times.
