@@ -1,8 +1,9 @@
 //! Cache nodes without sockets and without data, for simulations of the operator.
 //!
 //! What a node decides is the product's own: the ownership machine, which documents and settings are accepted, the state that the
-//! operator reads, when a node ends that was told to. Made up are the store, which is empty, and the network: every message arrives,
-//! one hop a round, so that nodes die between any two messages of a handover.
+//! operator reads, when a node ends that was told to. Made up are the store, which is empty, and the network: every message between
+//! nodes that are not isolated arrives, one hop a round, so that nodes die between any two messages of a handover. Settings are taken as
+//! they are: their bounds belong to the admin port.
 
 mod node;
 mod slots;

@@ -28,7 +28,7 @@ const SHARE: &str = "RINGCACHE_SIM_PLANS";
 /// How much of the matrix is run.
 #[derive(Debug)]
 struct Share {
-    /// Of the workloads that are gone through exhaustively, one plan in so many; of the sampled ones, likewise.
+    /// Of the workloads that are one of each operation, one plan in so many; of the sampled ones, likewise.
     one_in: (usize, usize),
     /// Fewer plans than this mean that a workload or a fault was lost.
     fewest: usize,

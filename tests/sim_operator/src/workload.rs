@@ -120,7 +120,7 @@ pub(crate) enum Action {
 }
 
 impl Workload {
-    /// One of each operation. The fault matrix runs through these with every fault at every call and every write.
+    /// One of each operation: every fault at every call and every write, half of them with each commit.
     pub(crate) const EXHAUSTIVE: [Self; 9] = [
         Self::Create,
         Self::BadImageThenFix,
@@ -133,7 +133,7 @@ impl Workload {
         Self::LosePod(1),
     ];
 
-    /// Those of which it runs a part of the plans each time: they consist of the same operations.
+    /// Those of which a small part is run with each commit: they consist of the same operations.
     pub(crate) const SAMPLED: [Self; 23] = [
         Self::NeverReady,
         Self::Upgrade,
