@@ -115,11 +115,11 @@ pub async fn observe<N: Nodes>(
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let pods = pods::read(&api, &cluster, document.as_ref()).await?;
     let (answers, (client, nodes_service, pdb)) =
-        join(ask(context, &pods), fixtures(context, namespace, &cluster)).await;
+        join(ask(context, &cluster, &pods), fixtures(context, namespace, &cluster)).await;
     let judge = |answers| judged(context, &cluster, &pods, document.as_ref(), answers);
     let mut observed = judge(answers);
     if observed.may_be_between_answers() {
-        observed = judge(ask(context, &pods).await).after(&observed);
+        observed = judge(ask(context, &cluster, &pods).await).after(&observed);
     }
     observed.lost = ours.and_then(ring::lost);
     observed.endpoints = match &client {
@@ -161,6 +161,10 @@ fn key(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
+fn key_of(cluster: &CacheCluster) -> String {
+    key(&cluster.namespace().unwrap_or_default(), &cluster.name_any())
+}
+
 fn cluster_ref(cluster: &CacheCluster) -> ClusterRef {
     ClusterRef {
         namespace: cluster.namespace().unwrap_or_default(),
@@ -185,10 +189,21 @@ async fn fixtures<N: Nodes>(
 }
 
 /// What every node says of itself, in the order of the pods: all are asked at once, so that the slowest one counts.
-async fn ask<N: Nodes>(context: &Context<N>, pods: &[Pod]) -> Vec<Option<NodeState>> {
+///
+/// One question may get lost, and a node may be late once: one that answered before is asked again before it counts as silent.
+async fn ask<N: Nodes>(
+    context: &Context<N>,
+    cluster: &CacheCluster,
+    pods: &[Pod],
+) -> Vec<Option<NodeState>> {
+    let name = &key_of(cluster);
     let answers = pods.iter().map(|pod| async move {
         let address = address(pod).filter(|_| phase::phase(pod) != Phase::Exited)?;
-        context.nodes.state(address, PORTS.admin).await.ok()
+        let was_silent = context.reach.is_silent(name, pod.metadata.uid.as_deref()?);
+        match context.nodes.state(address, PORTS.admin).await {
+            Err(_) if !was_silent => context.nodes.state(address, PORTS.admin).await.ok(),
+            answer => answer.ok(),
+        }
     });
     join_all(answers).await
 }
@@ -221,8 +236,7 @@ fn nodes<N: Nodes>(
         .zip(&answers)
         .filter(|(pod, answer)| answer.is_none() && phase::phase(pod) != Phase::Exited)
         .filter_map(|(pod, _)| pod.metadata.uid.as_deref());
-    let name = key(&cluster.namespace().unwrap_or_default(), &cluster.name_any());
-    let silences = context.reach.note(&name, silent);
+    let silences = context.reach.note(&key_of(cluster), silent);
     let lost = lost(context, pods, document, &answers, &silences);
     let nodes = pods.iter().zip(&answers);
     let node = |(pod, state): (&Pod, &Option<NodeState>)| {

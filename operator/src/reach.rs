@@ -40,6 +40,12 @@ impl Reach {
         }
         silences
     }
+
+    /// Whether the pod did not answer when its cluster was looked at last.
+    pub fn is_silent(&self, cluster: &str, uid: &str) -> bool {
+        let clusters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clusters.get(cluster).is_some_and(|silent| silent.contains_key(uid))
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +65,10 @@ mod tests {
         advance(Duration::from_secs(7)).await;
         let silences = reach.note("shop/web", ["a", "b"]);
         assert_eq!((seconds(&silences, "a"), seconds(&silences, "b")), (Some(7), Some(0)));
+        reach.note("shop/web", ["b"]);
+        assert!(reach.is_silent("shop/web", "b"));
+        assert!(!reach.is_silent("shop/web", "a"), "it has answered meanwhile");
+        assert!(!reach.is_silent("shop/api", "b"), "one of another cluster");
     }
 
     #[tokio::test(start_paused = true)]

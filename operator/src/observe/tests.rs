@@ -207,6 +207,23 @@ fn one_silent(heard_ms: Option<u64>) -> (FakeApi, FakeNodes) {
     (api, nodes)
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_node_is_silent_when_it_has_not_answered_twice() {
+    let (api, nodes) = one_silent(None);
+    let answers = two_nodes().1.states.lock().unwrap().clone();
+    let context = context(&api, &nodes, hosts([]));
+    let has_answered = |seen: &Observation| seen.observed.nodes[1].state.is_some();
+    // One question was lost: the next is answered.
+    nodes.next.lock().unwrap().insert("10.0.0.2".to_owned(), answers["10.0.0.2"].clone());
+    assert!(has_answered(&look(&context).await));
+    nodes.states.lock().unwrap().remove("10.0.0.2");
+    assert!(!has_answered(&look(&context).await));
+    // It is known to be silent now, and asked once at a time: nobody waits twice for it.
+    nodes.next.lock().unwrap().insert("10.0.0.2".to_owned(), answers["10.0.0.2"].clone());
+    assert!(!has_answered(&look(&context).await));
+    assert!(has_answered(&look(&context).await));
+}
+
 /// The phase of the silent node at first, and after `silence_ms` more.
 async fn after(context: &Context<FakeNodes>, silence_ms: u64) -> [Phase; 2] {
     let first = look(context).await;

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
+use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
 use ringcache_operator_core::{Observed, ObservedNode, Phase, Said};
 use tokio::task::JoinSet;
@@ -45,7 +46,7 @@ async fn look(dir: &StateDir, admin: &AdminClient, cluster: &CacheCluster) -> Re
         let admin = admin.clone();
         asked.spawn(async move {
             let alive = record.process.is_alive();
-            let state = if alive { admin.state(HOST, record.ports.admin).await.ok() } else { None };
+            let state = if alive { ask(&admin, record.ports.admin).await } else { None };
             node(record, alive, state)
         });
     }
@@ -69,10 +70,18 @@ async fn look(dir: &StateDir, admin: &AdminClient, cluster: &CacheCluster) -> Re
     })
 }
 
+/// A node may be late once: it is asked again before it counts as silent.
+async fn ask(admin: &AdminClient, port: u16) -> Option<NodeState> {
+    match admin.state(HOST, port).await {
+        Ok(state) => Some(state),
+        Err(_) => admin.state(HOST, port).await.ok(),
+    }
+}
+
 fn node(
     record: NodeRecord,
     alive: bool,
-    state: Option<ringcache_api::admin::NodeState>,
+    state: Option<NodeState>,
 ) -> ObservedNode {
     let NodeRecord { name, process, uid, ports, template, stopping_since_ms } = record;
     let phase = match (alive, stopping_since_ms, &state) {

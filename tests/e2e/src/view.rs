@@ -78,6 +78,13 @@ pub fn is_live(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && phase == Some("Running")
 }
 
+/// Whether a pod's containers have ended: until its object is removed, others find it nevertheless.
+pub fn has_ended(pod: &Pod) -> bool {
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let mut states = statuses.map(|status| status.state.as_ref()).peekable();
+    states.peek().is_some() && states.all(|state| state.is_some_and(|s| s.terminated.is_some()))
+}
+
 /// Address of a pod; empty before it has one.
 pub fn address(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).unwrap_or_default()

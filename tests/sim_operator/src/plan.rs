@@ -39,7 +39,6 @@ impl Plan {
     /// Whether every node that runs answers the operator whenever it asks.
     pub(crate) fn is_in_touch(&self) -> bool {
         !matches!(self.workload, Workload::CutOff(_) | Workload::NeverReady)
-            && !self.faults.iter().any(|fault| matches!(fault, Fault::Ask(..)))
     }
 
     pub(crate) fn with(workload: Workload, fault: Fault) -> Self {
