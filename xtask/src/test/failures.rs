@@ -1,11 +1,15 @@
-//! Which tests failed: of a long run one wants to know that first, and it stands last.
+//! Which tests failed, and why: of a long run one wants to know that first, and it stands last.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-/// Runs `cargo test …`, passing on what it writes as it comes; the names of the tests that failed, or what else did.
+/// How much is told of why a test failed, in lines.
+const WHY_LINES: usize = 4;
+
+/// Runs `cargo test …`, passing on what it writes as it comes; the tests that failed and why, or what else did.
 pub(super) fn of(test: &mut Command) -> Result<Vec<String>> {
     let mut child =
         test.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {test:?}"))?;
@@ -28,19 +32,24 @@ pub(super) fn of(test: &mut Command) -> Result<Vec<String>> {
     if failed.names.is_empty() {
         failed.names.push(format!("no test, but {status}"));
     }
-    Ok(failed.names)
+    Ok(failed.told())
 }
 
-/// Reads the lists that each test program ends with.
+/// Reads what each test program ends with: what the tests that failed wrote, and their names.
 #[derive(Default)]
 struct Failed {
     names: Vec<String>,
     in_list: bool,
+    /// The test of which the output comes.
+    of: String,
+    /// The first lines of what went wrong, by test.
+    why: BTreeMap<String, Vec<String>>,
 }
 
 impl Failed {
     fn see(&mut self, line: &str) {
         let line = line.trim_end();
+        self.see_why(line);
         match line.strip_prefix("    ") {
             _ if line == "failures:" => self.in_list = true,
             Some(name) if self.in_list && !name.contains(' ') => {
@@ -50,6 +59,32 @@ impl Failed {
             }
             _ => self.in_list = false,
         }
+    }
+
+    fn see_why(&mut self, line: &str) {
+        let heading = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----"));
+        if let Some(name) = heading {
+            name.clone_into(&mut self.of);
+        } else if line == "failures:" || line == "successes:" {
+            self.of.clear();
+        }
+        let begins = line.starts_with("Error: ") || line.starts_with("thread '");
+        match self.why.get_mut(&self.of) {
+            Some(why) if why.len() < WHY_LINES && !line.is_empty() => why.push(line.to_owned()),
+            None if begins && !self.of.is_empty() => {
+                self.why.insert(self.of.clone(), vec![line.to_owned()]);
+            }
+            _ => {}
+        }
+    }
+
+    /// The names, and below each why.
+    fn told(self) -> Vec<String> {
+        let why = |name: &str| self.why.get(name).into_iter().flatten();
+        let told = |name: &String| {
+            why(name).fold(name.clone(), |told, line| format!("{told}\n    {line}"))
+        };
+        self.names.iter().map(told).collect()
     }
 }
 
@@ -65,6 +100,17 @@ mod tests {
         let mut failed = Failed::default();
         output.lines().for_each(|line| failed.see(line));
         assert_eq!(failed.names, ["a::b", "c", "e"]);
+    }
+
+    #[test]
+    fn why_a_test_failed_stands_below_its_name() {
+        let output = "successes:\n\n---- fine stdout ----\nError: none\n\nfailures:\n\n\
+                      ---- a::b stdout ----\nsome words\n\nthread 'a::b' panicked at x.rs:1:\nwrong\n\
+                      1\n2\n3\n\n---- c stdout ----\nError: late\n\nfailures:\n    a::b\n    c\n    e\n";
+        let mut failed = Failed::default();
+        output.lines().for_each(|line| failed.see(line));
+        let panicked = "a::b\n    thread 'a::b' panicked at x.rs:1:\n    wrong\n    1\n    2";
+        assert_eq!(failed.told(), [panicked, "c\n    Error: late", "e"]);
     }
 
     #[test]
