@@ -1,6 +1,7 @@
 //! A short name for everything in a spec that only a new pod can take on, besides its memory and image.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use ringcache_api::CacheClusterSpec;
 use ringcache_api::cluster::{PodAdditions, Resources, Scheduling};
@@ -122,16 +123,17 @@ type Leaves = BTreeMap<String, String>;
 
 /// The values of each field that are not the default ones.
 fn leaves(spec: &CacheClusterSpec) -> BTreeMap<&'static str, Leaves> {
-    let all = |(field, value): (&'static str, Value)| {
+    fn all((field, value): (&'static str, Value)) -> (&'static str, Leaves) {
         let path = field.split('.').fold(String::new(), |path, name| format!("{path}/{name:?}"));
         let mut leaves = Leaves::new();
         collect(&path, &value, &mut leaves);
         (field, leaves)
-    };
-    let default = BTreeMap::from(inputs(&CacheClusterSpec::default()).map(all));
+    }
+    static DEFAULT: LazyLock<BTreeMap<&str, Leaves>> =
+        LazyLock::new(|| BTreeMap::from(inputs(&CacheClusterSpec::default()).map(all)));
     let mut fields = BTreeMap::from(inputs(spec).map(all));
     for (field, leaves) in &mut fields {
-        let default = default.get(field);
+        let default = DEFAULT.get(field);
         leaves.retain(|path, value| default.and_then(|default| default.get(path)) != Some(value));
     }
     fields

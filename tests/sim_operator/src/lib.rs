@@ -3,6 +3,9 @@
 
 #![cfg(test)]
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod actions;
 mod desired;
 mod hands;
