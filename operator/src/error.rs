@@ -11,10 +11,10 @@ use crate::nodes::NodeError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused a call or did not answer.
-    #[error("Kubernetes API: {0}")]
+    #[error("Kubernetes API: {}", in_words(.0))]
     Api(#[from] kube::Error),
     /// An object could not be read that only a repair needs.
-    #[error("Kubernetes API: {0}")]
+    #[error("Kubernetes API: {}", in_words(.0))]
     Unread(#[from] Arc<kube::Error>),
     /// A cache node refused a message or did not answer.
     #[error("cache node: {0}")]
@@ -90,5 +90,34 @@ impl Error {
             Self::Api(kube::Error::Api(status)) => Some(status.code),
             _ => None,
         }
+    }
+}
+
+/// What the server said, or why it said nothing: the library's own text has the whole answer once more, as Rust prints it.
+fn in_words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        kube::Error::Service(error) => {
+            let causes = std::iter::successors(error.source(), |error| error.source());
+            causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn what_the_server_refused_is_told_in_its_own_words() {
+        let status = Status::failure("pods \"web-0\" is forbidden: no", "Forbidden").with_code(403);
+        let error = Error::from(kube::Error::Api(status.boxed()));
+        assert_eq!(error.to_string(), "Kubernetes API: pods \"web-0\" is forbidden: no");
+        let broken = anyhow::anyhow!("reset").context("GET /api").into_boxed_dyn_error();
+        let error = Error::from(kube::Error::Service(broken));
+        assert_eq!(error.to_string(), "Kubernetes API: GET /api: reset");
     }
 }

@@ -8,7 +8,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioExecutor;
 use ringcache_api::Document;
 use ringcache_api::admin::{ErrorBody, NodeState, SettingsFor};
 use serde::Serialize;
@@ -18,8 +18,6 @@ use tokio::time::timeout;
 const STATE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest wait for a node to accept something.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept for the next question: longer than the pause between two looks at an operation under way.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Most bytes of an answer. A state with every slot in a range of its own has far less.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -45,7 +43,7 @@ pub enum AdminError {
     Malformed(String),
 }
 
-/// A client of the admin APIs of any number of nodes. Clones share their connections.
+/// A client of the admin APIs of any number of nodes.
 #[derive(Clone, Debug)]
 pub struct AdminClient(Client<HttpConnector, Full<Bytes>>);
 
@@ -56,14 +54,15 @@ impl Default for AdminClient {
 }
 
 impl AdminClient {
-    /// A client without connections yet.
+    /// A client.
     pub fn new() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(STATE_TIMEOUT));
         let mut client = Client::builder(TokioExecutor::new());
-        // Without a timer idle connections stay open for ever, and each costs memory.
-        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT);
+        // Each question has a connection of its own: at its start an operator asks all nodes of all clusters, and thousands of
+        // connections that wait for another question would be most of what it has in memory.
+        client.pool_max_idle_per_host(0);
         Self(client.build(connector))
     }
 
