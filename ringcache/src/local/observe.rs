@@ -78,11 +78,7 @@ async fn ask(admin: &AdminClient, port: u16) -> Option<NodeState> {
     }
 }
 
-fn node(
-    record: NodeRecord,
-    alive: bool,
-    state: Option<NodeState>,
-) -> ObservedNode {
+fn node(record: NodeRecord, alive: bool, state: Option<NodeState>) -> ObservedNode {
     let NodeRecord { name, process, uid, ports, template, stopping_since_ms } = record;
     let phase = match (alive, stopping_since_ms, &state) {
         (false, ..) => Phase::Exited,

@@ -38,7 +38,7 @@ pub(crate) struct UpArgs {
     state_dir: PathBuf,
     /// First port: node n speaks the Redis protocol on N+n, HTTP on N+200+n, has its admin API on N+400+n and its bus on
     /// N+600+n; default: as before, at first 7000
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
 }
 
