@@ -123,6 +123,9 @@ fn a_node_told_to_end_by_its_host_hands_everything_over() -> Result<()> {
     let before: BTreeSet<u32> = cluster.nodes()?.iter().map(|node| node.pid).collect();
     let victim = cluster.nodes()?.remove(1);
     cluster.signal_node(&victim, Signal::TERM)?;
+    // A kubelet that was restarted says it once more.
+    settled(&victim, "it says that it was told to end", |state| state.draining)?;
+    cluster.signal_node(&victim, Signal::TERM)?;
     wait_for("another node has taken its place", LIMIT, || {
         let now: BTreeSet<u32> = cluster.nodes()?.iter().map(|node| node.pid).collect();
         let replaced = now.len() == 3 && !now.contains(&victim.pid);

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::world::VERSION;
-use crate::{Cluster, container};
+use crate::{Cluster, Steps, container};
 
 /// Host of the pod that checks; tests that damage or drain a host take another one.
 pub const CHECKER_HOST: &str = "node-1";
@@ -38,6 +38,13 @@ impl<'a> Loads<'a> {
     /// Ends both and returns what they saw, each with its name.
     pub fn stop(self) -> Result<[(&'static str, Report); 2]> {
         Ok([("ringcache verify", self.verify.stop()?), ("redis-py", self.redis_py.stop()?)])
+    }
+
+    /// Ends both, and prints what they met in each step; an error if they noticed anything.
+    pub fn stop_clean(self, steps: &Steps) -> Result<()> {
+        let reports = self.stop()?;
+        steps.print(&reports);
+        reports.iter().try_for_each(|(_, report)| report.clean())
     }
 }
 

@@ -205,11 +205,7 @@ fn away_from_the_checker(view: &View) -> Result<&Pod> {
 
 /// No client noticed anything, and the operator had nothing to warn of.
 fn finish(steps: &Steps, loads: Loads<'_>, cluster: Cluster<'_>) -> Result<()> {
-    let reports = loads.stop()?;
-    steps.print(&reports);
-    for (_, report) in &reports {
-        report.clean()?;
-    }
+    loads.stop_clean(steps)?;
     let warnings = cluster.warnings()?;
     ensure!(warnings.is_empty(), "{warnings:#?}");
     Ok(())

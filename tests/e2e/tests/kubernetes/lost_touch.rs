@@ -65,11 +65,7 @@ fn a_node_that_others_hear_is_not_given_up_though_its_host_and_the_operator_lost
     ensure!(after.uids() == before.uids(), "a pod was replaced");
     ensure!(self::members(&cluster.document()?) == members, "a node was replaced");
 
-    let reports = loads.stop()?;
-    steps.print(&reports);
-    for (_, report) in &reports {
-        report.clean()?;
-    }
+    loads.stop_clean(&steps)?;
     namespace.finish()
 }
 

@@ -39,11 +39,7 @@ fn operators_that_die_at_any_moment_leave_nothing_unfinished() -> Result<()> {
         cluster.wait_settled(3)
     })?;
 
-    let reports = loads.stop()?;
-    steps.print(&reports);
-    for (_, report) in &reports {
-        report.clean()?;
-    }
+    loads.stop_clean(&steps)?;
     namespace.finish()
 }
 

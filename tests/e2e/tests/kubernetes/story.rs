@@ -38,11 +38,7 @@ fn the_quick_start_is_scaled_rolled_and_drained_and_its_clients_notice_nothing()
     })?;
     steps.take("drain a node", || drain(cluster, 2))?;
 
-    let reports = loads.stop()?;
-    steps.print(&reports);
-    for (_, report) in &reports {
-        report.clean()?;
-    }
+    loads.stop_clean(&steps)?;
     readiness.never_failed()?;
     namespace.finish()
 }
