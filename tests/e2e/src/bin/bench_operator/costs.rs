@@ -12,9 +12,12 @@ use crate::counters::Counters;
 use crate::memory::Memory;
 use crate::objects::{self, Clusters, NODES};
 use crate::operator::{Lease, Operator};
+use crate::reactions::Reactions;
 
 /// What the operator may take while there is nothing for it to do.
 pub(crate) const IDLE_LIMIT: u64 = 20 << 20;
+/// How soon an edit must be told of in the status, 99 in 100 times.
+pub(crate) const REACTION_LIMIT: Duration = Duration::from_secs(2);
 /// After a change, before memory is measured: what is only needed for a moment has gone by then.
 const PAUSE: Duration = Duration::from_secs(10);
 /// Without a cluster, this is what is counted.
@@ -53,9 +56,21 @@ pub(crate) struct Costs {
     pub(crate) scale: Work,
     pub(crate) create_all: Work,
     pub(crate) rest: Work,
+    /// To edits among all clusters.
+    pub(crate) reactions: Reactions,
 }
 
 impl Costs {
+    /// Whether memory and reactions keep within their limits.
+    pub(crate) fn are_within_limits(&self) -> bool {
+        self.is_idle_small() && self.is_prompt()
+    }
+
+    /// Whether the operator reacts in time.
+    pub(crate) fn is_prompt(&self) -> bool {
+        self.reactions.percentile(99) < REACTION_LIMIT
+    }
+
     /// Whether the idle operator keeps within its limit.
     pub(crate) fn is_idle_small(&self) -> bool {
         self.idle.settled < IDLE_LIMIT
@@ -85,12 +100,12 @@ impl Plan {
         let one = ["one".to_owned()];
         let create = Work::of(&mut operator, async || {
             clusters.create(&one).await?;
-            clusters.wait_settled(NODES, ONE_LIMIT).await
+            clusters.wait_settled(1, NODES, ONE_LIMIT).await
         })
         .await?;
         let scale = Work::of(&mut operator, async || {
             clusters.scale(&one[0], NODES + 1).await?;
-            clusters.wait_settled(NODES + 1, ONE_LIMIT).await
+            clusters.wait_settled(1, NODES + 1, ONE_LIMIT).await
         })
         .await?;
         clusters.delete(&one[0], ONE_LIMIT).await?;
@@ -103,7 +118,7 @@ impl Plan {
         let create_all = Work::of(&mut operator, async || {
             clusters.create(&many).await?;
             let limit = ONE_LIMIT + EACH_LIMIT * u32::try_from(self.clusters)?;
-            clusters.wait_settled(NODES, limit).await
+            clusters.wait_settled(many.len(), NODES, limit).await
         })
         .await?;
         progress(&format!(
@@ -113,6 +128,8 @@ impl Plan {
         ));
         let rest = Work { done: operator.counted_for(self.rest).await?, took: self.rest };
         let memory = operator.memory()?;
+        progress("edits, and how soon the status tells of them");
+        let reactions = Reactions::measure(&clusters, &many).await?;
         operator.stop()?;
 
         progress("the operator started anew");
@@ -131,6 +148,7 @@ impl Plan {
             scale,
             create_all,
             rest,
+            reactions,
         })
     }
 }

@@ -7,6 +7,7 @@ mod memory;
 mod objects;
 mod operator;
 mod platform;
+mod reactions;
 mod table;
 mod wait;
 
@@ -58,7 +59,7 @@ async fn main() -> Result<ExitCode> {
     // Nothing is left of the logs when the lab is gone.
     let costs = costs.inspect_err(|_| eprintln!("{}", lab.logs()))?;
     print!("{}", table::render(&plan, &costs));
-    Ok(if costs.is_idle_small() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if costs.are_within_limits() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(lab: &Lab, client: &Client, plan: &Plan, operator: &Path) -> Result<Costs> {

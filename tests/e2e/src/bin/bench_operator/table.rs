@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ringcache_lab::KUBERNETES;
 
-use crate::costs::{Costs, IDLE_LIMIT, Plan, Work};
+use crate::costs::{Costs, IDLE_LIMIT, Plan, REACTION_LIMIT, Work};
 use crate::memory::Memory;
 use crate::objects::NODES;
 
@@ -24,6 +24,8 @@ pub(crate) fn render(plan: &Plan, costs: &Costs) -> String {
     memory(&mut text, plan, costs);
     text.push('\n');
     work(&mut text, plan, costs);
+    text.push('\n');
+    reactions(&mut text, plan, costs);
     text
 }
 
@@ -41,8 +43,10 @@ fn memory(text: &mut String, plan: &Plan, costs: &Costs) {
     let name = format!("+ {} unrelated ConfigMaps", thousands(plan.config_maps));
     let more = (costs.unrelated.settled as f64 - costs.idle.settled as f64) / MIB;
     row(&name, figures(costs.unrelated), &format!("{more:+.1} MiB"));
-    let name = format!("+ {} CacheClusters of {NODES} nodes", plan.clusters);
-    row(&name, figures(costs.clusters), "at rest");
+    let name = format!("+ {} CacheClusters of {NODES} nodes", thousands(plan.clusters));
+    let more = (costs.clusters.settled as f64 - costs.idle.settled as f64) / MIB;
+    let each = format!("at rest; {:.1} MiB per 1,000", more * 1000.0 / plan.clusters as f64);
+    row(&name, figures(costs.clusters), &each);
     row("the same, operator restarted", figures(costs.restarted), "at rest");
 }
 
@@ -66,17 +70,31 @@ fn work(text: &mut String, plan: &Plan, costs: &Costs) {
     };
     row(&format!("create a cluster of {NODES} nodes"), &costs.create, false);
     row(&format!("scale it from {NODES} to {}", NODES + 1), &costs.scale, false);
-    row(&format!("create {} clusters", plan.clusters), &costs.create_all, false);
+    row(&format!("create {} clusters", thousands(plan.clusters)), &costs.create_all, false);
     row("no cluster", &costs.idle_work, true);
-    row(&format!("{} clusters at rest", plan.clusters), &costs.rest, true);
+    row(&format!("{} clusters at rest", thousands(plan.clusters)), &costs.rest, true);
     let minutes = costs.rest.took.as_secs_f64() / 60.0;
     let reconciles = costs.rest.done.reconciles.values().sum::<u64>() as f64 / minutes;
     let _ = writeln!(
         text,
         "\nA poll a second for each of {} clusters would be {} reconciles a minute; these are {}.",
-        plan.clusters,
+        thousands(plan.clusters),
         thousands(plan.clusters * 60),
         rate(reconciles)
+    );
+}
+
+fn reactions(text: &mut String, plan: &Plan, costs: &Costs) {
+    let of = |percent| seconds(costs.reactions.percentile(percent).as_secs_f64());
+    let verdict = if costs.is_prompt() { "below" } else { "NOT below" };
+    let _ = writeln!(
+        text,
+        "An edit of one of {} clusters is told of in its status after {} (half of them), {} (99 %, {verdict} {}), {} (all).",
+        thousands(plan.clusters),
+        of(50),
+        of(99),
+        seconds(REACTION_LIMIT.as_secs_f64()),
+        of(100),
     );
 }
 
