@@ -27,7 +27,6 @@ pub mod server;
 pub mod upkeep;
 pub mod watches;
 
-mod losses;
 mod memory;
 mod progress;
 mod seen;

@@ -7,9 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ringcache_api::status::CacheClusterStatus;
+use ringcache_operator_core::losses::Holdings;
 use tokio::time::Instant;
-
-use crate::losses::Holdings;
 
 /// What lasts is told again after this time: Kubernetes forgets events after an hour.
 const NEWS_AGE: Duration = Duration::from_hours(1);

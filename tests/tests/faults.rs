@@ -50,6 +50,8 @@ fn a_killed_node_is_replaced_and_only_its_slots_suffer() -> Result<()> {
     println!("replaced and converged after {:.2?}", killed.elapsed());
     let kept = pids(&nodes).intersection(&pids(&cluster.nodes()?)).count();
     ensure!(kept == 2, "{kept} of the other two nodes still run");
+    let (said, slots) = (cluster.events(), lost.len());
+    ensure!(said.contains(&format!("{} ended with {slots} slots and ", victim.name)), "{said}");
 
     let report = load.stop()?;
     let problems = report.problems.join("\n");

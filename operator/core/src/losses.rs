@@ -3,6 +3,9 @@
 //! It is found when the document is written that gives the nodes up, and recorded with that document: whoever looks afterwards, or
 //! goes on after a crash, finds nothing missing any more.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ringcache_api::status::LostEntries;
 use ringcache_api::{Document, Member};
 use ringcache_ring::SLOTS;
@@ -30,6 +33,33 @@ pub fn loss<'a>(observed: &'a Observed, next: &Document) -> Option<Loss<'a>> {
     let kept = may_have.fold(observed.covered(), |all, slots| all.union(&slots));
     let slots = usize::from(SLOTS) - kept.len();
     (!members.is_empty() && slots > 0).then_some(Loss { members, slots })
+}
+
+/// How many entries nodes had when they answered last, by their uid: what is known of a loss when it is found.
+#[derive(Clone, Debug, Default)]
+pub struct Holdings(BTreeMap<String, u64>);
+
+impl Holdings {
+    /// Remembers what the nodes say, and what members said that have vanished since: their loss may have yet to be told.
+    pub fn note(&mut self, observed: &Observed) {
+        let members = observed.stored().into_iter().flat_map(|document| &document.members);
+        let members: Vec<&str> = members.map(|member| member.uid.uid()).collect();
+        self.0.retain(|uid, _| members.contains(&uid.as_str()));
+        let answers = observed.nodes.iter().filter_map(|node| Some((node, node.state.as_ref()?)));
+        self.0.extend(answers.map(|(node, state)| (node.uid.clone(), state.stats.entries)));
+    }
+
+    /// The loss with what is known of it.
+    pub fn lost(&self, loss: &Loss<'_>, at: Time) -> LostEntries {
+        let Loss { members, slots } = loss;
+        let entries: Option<u64> = members.iter().map(|m| self.0.get(m.uid.uid())).sum();
+        LostEntries {
+            at,
+            nodes: members.iter().map(|member| member.name.clone()).collect(),
+            slots: i32::try_from(*slots).unwrap_or(i32::MAX),
+            entries: entries.and_then(|entries| i64::try_from(entries).ok()),
+        }
+    }
 }
 
 /// The same in words. What the nodes held is known as of the last time that they were asked.

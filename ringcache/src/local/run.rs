@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result, anyhow};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
+use ringcache_api::status::LostEntries;
+use ringcache_operator_core::losses::{Holdings, in_words, loss};
 use ringcache_operator_core::{Checked, Held, InForce, Observed, Plan, Step, in_force};
 
 use super::dir::StateDir;
@@ -35,6 +37,9 @@ pub(super) struct Up {
     pub(super) edited: Option<CacheCluster>,
     pub(super) executor: Executor,
     pub(super) reporter: Reporter,
+    pub(super) holdings: Holdings,
+    /// What was lost last with nodes that ended.
+    pub(super) lost: Option<LostEntries>,
     pub(super) movement: Movement,
     pub(super) screen: Screen,
     pub(super) began: Instant,
@@ -69,7 +74,9 @@ impl Up {
         troubles.extend(self.follow_edits().err());
         troubles.extend(self.reap());
         let observed = observe(&self.dir, &self.admin, &self.cluster).await?;
-        let observed = Observed { starts_fail: self.executor.starts_fail, ..observed };
+        let starts_fail = self.executor.starts_fail;
+        let observed = Observed { starts_fail, lost: self.lost.clone(), ..observed };
+        self.holdings.note(&observed);
         let last = self.dir.spec()?;
         let in_force = in_force(&self.cluster, last.as_ref());
         if let Ok(InForce { spec, held: None, .. }) = &in_force
@@ -177,6 +184,11 @@ impl Up {
                 .event(&format!("epoch {epoch}: {}, {operation}: {moves}", operation.kind()));
             for note in plan.notes() {
                 self.screen.event(&note.to_string());
+            }
+            if let Some(loss) = loss(observed, document) {
+                let lost = self.holdings.lost(&loss, time());
+                self.screen.event(&in_words(&lost));
+                self.lost = Some(lost);
             }
         }
     }

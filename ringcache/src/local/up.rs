@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
+use ringcache_operator_core::losses::Holdings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
@@ -98,6 +99,8 @@ fn start(args: &UpArgs, dir: StateDir) -> Result<Up> {
         cluster,
         edited: None,
         executor,
+        holdings: Holdings::default(),
+        lost: reporter.status().and_then(|status| status.lost_entries.clone()),
         reporter,
         movement,
         screen,

@@ -1,6 +1,8 @@
 //! What is told to be lost when nodes end.
 
-use ringcache_operator_core::losses::loss;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use ringcache_operator_core::losses::{Holdings, in_words, loss};
 
 use crate::world::World;
 
@@ -51,4 +53,29 @@ fn what_a_silent_node_may_have_is_not_lost() {
     let (names, slots) = lost(&world).unwrap();
     assert_eq!(names, ["simple-web-1"]);
     assert!((5461..=5462).contains(&slots), "{slots}");
+}
+
+#[test]
+fn entries_are_told_as_of_the_last_answer_although_the_node_has_vanished_since() {
+    let mut world = World::steady(2);
+    let mut before = world.observe();
+    before.nodes[1].state.as_mut().unwrap().stats.entries = 1234;
+    world.node("simple-web-1").die();
+    let (after, plan) = (world.observe(), world.plan());
+    let next = plan.document().unwrap();
+    let tell = |holdings: &Holdings| {
+        let loss = loss(&after, next).unwrap();
+        in_words(&holdings.lost(&loss, Time(Timestamp::UNIX_EPOCH)))
+    };
+    let unknown = "simple-web-1 ended with 8192 slots and an unknown number of entries";
+    let mut holdings = Holdings::default();
+    assert_eq!(tell(&holdings), unknown);
+    holdings.note(&before);
+    holdings.note(&after);
+    let known = "simple-web-1 ended with 8192 slots and 1234 entries when last asked";
+    assert_eq!(tell(&holdings), known);
+    let mut later = after.clone();
+    later.document = Some(next.clone());
+    holdings.note(&later);
+    assert_eq!(tell(&holdings), unknown, "what is told is forgotten");
 }
