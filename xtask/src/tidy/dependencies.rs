@@ -8,12 +8,13 @@ use anyhow::Result;
 use crate::cargo::{cargo, output};
 
 /// The pure crates: name and folder. No I/O, no clock, no chance of their own.
-pub(super) const PURE: [(&str, &str); 5] = [
+pub(super) const PURE: [(&str, &str); 6] = [
     ("ringcache-ring", "ring"),
     ("ringcache-operator-core", "operator/core"),
     ("ringcache-store", "cache-node/store"),
     ("ringcache-wire", "cache-node/wire"),
     ("ringcache-cluster", "cache-node/cluster"),
+    ("ringcache-curve", "cache-node/curve"),
 ];
 
 /// Runtimes, sockets, clients, HTTP, chance: nowhere below a pure crate.
