@@ -23,7 +23,7 @@ pub(crate) fn operation(
         let took_part = observed.states().any(|state| state.epoch > 0);
         return match observed.stored() {
             None if !took_part => Operation::Create { nodes: intent.nodes },
-            _ => Operation::Repair { lost: Vec::new() },
+            _ => Operation::Restore,
         };
     };
     let with = |state: MemberState| -> HashSet<&Incarnation> {

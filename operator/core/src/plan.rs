@@ -125,11 +125,13 @@ pub enum Operation {
         /// Nodes wanted.
         nodes: usize,
     },
-    /// Members are dead, or the document is lost.
+    /// Members are dead.
     Repair {
-        /// Names of the dead members; empty = the document is lost or older than what nodes hold.
+        /// Their names.
         lost: Vec<String>,
     },
+    /// The document is lost, or older than what nodes hold.
+    Restore,
     /// Everything is said; the nodes are adopting or handing over slots, or have yet to hear of it.
     Converge,
     /// Nodes that are no longer needed go, or settings are passed on.
@@ -149,6 +151,7 @@ impl Operation {
             Self::ScaleIn { .. } => "ScaleIn",
             Self::Roll { .. } => "Roll",
             Self::Repair { .. } => "Repair",
+            Self::Restore => "Restore",
             Self::Converge => "Converge",
             Self::TidyUp => "TidyUp",
             Self::Delete => "Delete",
@@ -168,10 +171,10 @@ impl fmt::Display for Operation {
             Self::Roll { outdated, nodes } => {
                 write!(f, "{outdated} to be replaced of {nodes}, one at a time")
             }
-            Self::Repair { lost } if lost.is_empty() => {
+            Self::Repair { lost } => write!(f, "{} died", lost.join(", ")),
+            Self::Restore => {
                 f.write_str("the ring document is written again from what the nodes own")
             }
-            Self::Repair { lost } => write!(f, "{} died", lost.join(", ")),
             Self::Converge => f.write_str("slots are on their way to where they should be"),
             Self::TidyUp => f.write_str("what is no longer needed goes, settings are passed on"),
             Self::Delete => f.write_str("all nodes end"),

@@ -53,6 +53,9 @@ fn a_death_is_a_warning_of_its_own() {
     let repair = with(&[], Some(("Repair", "web-1 died")));
     assert_eq!(told(None, &repair), ["NodeLost: Repair: web-1 died"]);
     assert_eq!(told(Some(&repair), &repair), [""; 0]);
+    let restore = with(&[], Some(("Restore", "the ring document is written again")));
+    let told = told(None, &restore);
+    assert_eq!(told, ["OperationInitiated: Restore: the ring document is written again"]);
 }
 
 #[test]
