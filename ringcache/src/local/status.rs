@@ -44,9 +44,11 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     if observed.nodes.is_empty() && observed.document.is_none() {
         return absent();
     }
+    let previous = dir.reported()?.and_then(|reported| reported.status);
+    let lost = previous.as_ref().and_then(|status| status.lost_entries.clone());
+    let observed = Observed { lost, ..observed };
     let in_force = in_force(&cluster, dir.spec()?.as_ref());
     let planned = plan_for(&in_force, &observed);
-    let previous = dir.reported()?.and_then(|reported| reported.status);
     let status = status_of(&planned, &in_force, &observed, previous.as_ref());
     let ready = is_ready(&status);
     if args.json {
