@@ -35,7 +35,7 @@ pub enum Error {
     #[error("plan refused: {0}")]
     Refused(String),
     /// A step of the plan could not be carried out.
-    #[error("{step}: {source}")]
+    #[error("{source} ({step})")]
     Step {
         /// The step.
         step: String,
@@ -119,5 +119,20 @@ mod tests {
         let broken = anyhow::anyhow!("reset").context("GET /api").into_boxed_dyn_error();
         let error = Error::from(kube::Error::Service(broken));
         assert_eq!(error.to_string(), "Kubernetes API: GET /api: reset");
+    }
+
+    /// An event has room for 1024 bytes, and the messages of a status for as many characters.
+    #[test]
+    fn why_a_step_failed_is_told_of_a_large_cluster_too() {
+        let names: Vec<String> = (0..50).map(|n| format!("checkout-sessions-{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let document = crate::observe::fixture::document(7, &names);
+        let step = ringcache_operator_core::Step::WriteDocument { document }.to_string();
+        let status = Status::failure("configmaps \"web-ring\" is forbidden: no", "Forbidden");
+        let error = Error::from(kube::Error::Api(status.with_code(403).boxed()));
+        let error = Error::Step { step, source: Box::new(error) };
+        let mut text = error.to_string();
+        text.truncate(1024);
+        assert!(text.contains("is forbidden: no"), "{text}");
     }
 }

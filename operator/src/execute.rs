@@ -160,14 +160,15 @@ async fn write<N: Nodes>(
 }
 
 /// Records the spec that is carried out from now on, before anything is done by it: were it recorded afterwards, a crash in
-/// between could leave a cluster whose spec is then found invalid at the spec before.
+/// between could leave a cluster whose spec is then found invalid at the spec before. One that is held is recorded if there is no other.
 pub(crate) async fn record<N: Nodes>(
     context: &Context<N>,
     observation: &Observation,
 ) -> Result<(), Error> {
     let Observation { cluster, held, children, .. } = observation;
     let ours = children.ring.as_ref().filter(|ring| ring::is_ours(cluster, ring));
-    let Some(ring) = ours.filter(|_| held.is_none()) else { return Ok(()) };
+    let is_new = |ring: &&ConfigMap| held.is_none() || ring::spec(ring).is_none();
+    let Some(ring) = ours.filter(is_new) else { return Ok(()) };
     let Some(patch) = ring::record(cluster, ring) else { return Ok(()) };
     merge(&api::<ConfigMap>(&context.client, observation), &ring::name(cluster), &patch).await
 }

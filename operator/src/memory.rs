@@ -55,6 +55,8 @@ pub(crate) struct Notes {
     written: Option<(CacheClusterStatus, Instant)>,
     /// What the last plan looked like, and since when.
     plan: Option<(u64, Instant)>,
+    /// Whether the last warning of slots without an owner was not told, so that its end need not be told either.
+    pub(crate) is_hushed: bool,
     /// Whether the last start of a node failed.
     pub(crate) starts_fail: bool,
     /// What the nodes held when they answered last.

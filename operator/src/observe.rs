@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all, join3};
+use futures_util::future::{join, join3};
+use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt};
@@ -16,7 +17,7 @@ use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
 use ringcache_api::{CacheCluster, Document};
 use ringcache_operator_core::{
-    Held, InForce, Intent, Observed, ObservedNode, Phase, Said, in_force,
+    Held, InForce, Intent, Observed, ObservedNode, Phase, Said, as_it_is, in_force,
 };
 
 use crate::hosts::Standing;
@@ -121,6 +122,16 @@ pub async fn observe<N: Nodes>(
     if observed.may_be_between_answers() {
         observed = judge(ask(context, &cluster, &pods).await).after(&observed);
     }
+    let (intent, held) = match (intent, held) {
+        (None, Some(held)) => match as_it_is(&cluster, held, &observed) {
+            Ok(InForce { spec, intent, held }) => {
+                cluster.spec = spec;
+                (Some(intent), held)
+            }
+            Err(held) => (None, Some(held)),
+        },
+        known => known,
+    };
     observed.lost = ours.and_then(ring::lost);
     observed.endpoints = match &client {
         // A Service of somebody else leads to somebody else. One that is missing is created in this pass.
@@ -188,7 +199,10 @@ async fn fixtures<N: Nodes>(
     (client.map_err(Arc::new), nodes.map_err(Arc::new), pdb.map_err(Arc::new))
 }
 
-/// What every node says of itself, in the order of the pods: all are asked at once, so that the slowest one counts.
+/// Nodes that are asked at once: what each of them may answer has to fit into memory, whoever wrote its image.
+const ASKED_AT_ONCE: usize = 32;
+
+/// What every node says of itself, in the order of the pods: many are asked at once, so that the slowest ones count.
 ///
 /// One question may get lost, and a node may be late once: one that answered before is asked again before it counts as silent.
 async fn ask<N: Nodes>(
@@ -197,15 +211,15 @@ async fn ask<N: Nodes>(
     pods: &[Pod],
 ) -> Vec<Option<NodeState>> {
     let name = &key_of(cluster);
-    let answers = pods.iter().map(|pod| async move {
+    let ask = async |pod: &Pod| {
         let address = address(pod).filter(|_| phase::phase(pod) != Phase::Exited)?;
         let was_silent = context.reach.is_silent(name, pod.metadata.uid.as_deref()?);
         match context.nodes.state(address, PORTS.admin).await {
             Err(_) if !was_silent => context.nodes.state(address, PORTS.admin).await.ok(),
             answer => answer.ok(),
         }
-    });
-    join_all(answers).await
+    };
+    stream::iter(pods).map(ask).buffered(ASKED_AT_ONCE).collect().await
 }
 
 /// A pod without an address cannot be asked yet.

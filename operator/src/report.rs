@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{EventReason, Notice};
-use crate::memory::{Key, Memory};
+use crate::memory::{Key, Memory, Notes};
 use crate::metrics::CONTROLLER;
 use crate::nodes::Nodes;
 use crate::objects::meta::FIELD_MANAGER;
@@ -62,13 +62,30 @@ async fn publish<N: Nodes>(
     context.metrics.status_writes.with_label_values(&[CONTROLLER]).inc();
     let regarding = cluster.object_ref(&());
     for notice in notices(previous, &current) {
-        context.events.tell(&regarding, notice);
+        if memory.of(key, |notes| is_told(notes, &notice)) {
+            context.events.tell(&regarding, notice);
+        }
     }
     if let Some(operation) = begun(previous, &current) {
         context.metrics.operations.with_label_values(&[operation]).inc();
     }
     memory.of(key, |notes| notes.wrote(current));
     Ok(())
+}
+
+/// Whether the notice is to be told. What comes and goes, such as a node that answers now and then, is told once an hour in the same words,
+/// and its end is told if its beginning was.
+fn is_told(notes: &mut Notes, notice: &Notice) -> bool {
+    let text = format!("{}: {}", notice.reason.name(), notice.note);
+    match notice.reason {
+        EventReason::Degraded => notes.is_news(&text),
+        EventReason::SlotsWithoutOwner => {
+            notes.is_hushed = !notes.is_news(&text);
+            !notes.is_hushed
+        }
+        EventReason::Serving => !std::mem::take(&mut notes.is_hushed),
+        _ => true,
+    }
 }
 
 /// Whether there is still somebody to report to.

@@ -9,7 +9,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use ringcache_operator_core::{Checked, Plan};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::execute::{api, apply, create, merge, params};
 use crate::nodes::Nodes;
@@ -98,24 +98,56 @@ where
         ));
     }
     let is_deleting = live.meta().deletion_timestamp.is_some();
-    if is_deleting || contains(&serde_json::to_value(live)?, &serde_json::to_value(&wanted)?) {
+    let (is, should_be) = (serde_json::to_value(live)?, serde_json::to_value(&wanted)?);
+    let first = detour(&is, &should_be);
+    if is_deleting || first.is_none() && contains(&is, &should_be) {
         return Ok(None);
     }
     if let Some(claim) = ownership::claim(live.meta()) {
         objects.patch_metadata(&name, &params(), &Patch::Merge(claim)).await?;
+    }
+    if let Some(first) = first {
+        merge(&objects, &name, &first).await?;
     }
     wanted.meta_mut().uid.clone_from(&live.meta().uid);
     match apply(&objects, &name, &wanted).await {
         // Applied lists only grow by what is missing. An item of ours that somebody gave another key, such as a port another
         // number, stays beside the one put back, and stands in its way with the same name: then lists are set as a whole.
         Err(kube::Error::Api(status)) if status.is_invalid() => {
-            merge(&objects, &name, &serde_json::to_value(&wanted)?).await?;
+            merge(&objects, &name, &whole(&wanted)?).await?;
         }
         applied => drop(applied?),
     }
     // What this operator renders in another way than the one before it, or by another number of nodes, nobody has damaged.
     let is_damage = ownership::is_same_rendering(live.meta(), wanted.meta());
     Ok(repaired(false).filter(|_| is_damage))
+}
+
+/// What has to be written first. A load balancer cannot be given to another class, only taken away and made again; and a name that leads
+/// elsewhere is no choice of a type that could be left alone.
+fn detour(live: &Value, wanted: &Value) -> Option<Value> {
+    let (live, wanted) = (&live["spec"], &wanted["spec"]);
+    let class = &wanted["loadBalancerClass"];
+    let is_other = !class.is_null() && live["loadBalancerClass"] != *class;
+    if live["type"] == "LoadBalancer" && is_other {
+        return Some(json!({"spec": {"type": "ClusterIP", "loadBalancerClass": null}}));
+    }
+    let leads_away = live["type"] == "ExternalName";
+    // Once it has got an address, it cannot become headless.
+    let mut back = json!({"type": "ClusterIP", "externalName": null});
+    if !wanted["clusterIP"].is_null() {
+        back["clusterIP"] = wanted["clusterIP"].clone();
+    }
+    leads_away.then(|| json!({ "spec": back }))
+}
+
+/// A merge patch with everything that is wanted, and without what excludes it.
+fn whole<K: k8s_openapi::Resource + Serialize>(wanted: &K) -> Result<Value, Error> {
+    let mut whole = serde_json::to_value(wanted)?;
+    if K::KIND == "PodDisruptionBudget" {
+        whole["spec"]["maxUnavailable"] = Value::Null;
+    }
+    Ok(whole)
 }
 
 /// Whether `live` says everything that `wanted` says. What the API server or others have added does not count, so that their

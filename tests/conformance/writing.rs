@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use ringcache_api::CacheCluster;
@@ -176,6 +177,40 @@ fn a_service_gets_an_address_for_good_unless_it_wants_none() {
         merge(&services, "a", other).await.unwrap();
         let spec = services.get("a").await.unwrap().spec.unwrap();
         assert_eq!(spec.ip_family_policy.unwrap(), policy);
+    });
+}
+
+#[test]
+fn a_service_keeps_the_class_of_its_load_balancer() {
+    hold(async |client, namespace| {
+        let services: Api<Service> = Api::namespaced(client, &namespace);
+        let service = |name: &str, spec| {
+            object(
+                json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}),
+            )
+        };
+        let ports = json!([{"name": "resp", "port": 6379}]);
+        services.create(&post(), &service("a", json!({ "ports": ports }))).await.unwrap();
+        let class = |class: &str| json!({"type": "LoadBalancer", "loadBalancerClass": class});
+        merge(&services, "a", json!({"spec": class("example.com/a")})).await.unwrap();
+        let other = merge(&services, "a", json!({"spec": class("example.com/b")})).await;
+        assert_eq!(why(other), (422, "Invalid".to_owned()));
+    });
+}
+
+#[test]
+fn a_disruption_budget_has_one_bound() {
+    hold(async |client, namespace| {
+        let budgets: Api<PodDisruptionBudget> = Api::namespaced(client, &namespace);
+        let budget = object(json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+        }));
+        budgets.create(&post(), &budget).await.unwrap();
+        let both = merge(&budgets, "web", json!({"spec": {"maxUnavailable": 1}})).await;
+        assert_eq!(why(both), (422, "Invalid".to_owned()));
+        let other = json!({"spec": {"minAvailable": null, "maxUnavailable": 1}});
+        merge(&budgets, "web", other).await.unwrap();
     });
 }
 

@@ -51,12 +51,12 @@ fn a_killed_node_is_replaced_and_only_its_slots_suffer() -> Result<()> {
     let kept = pids(&nodes).intersection(&pids(&cluster.nodes()?)).count();
     ensure!(kept == 2, "{kept} of the other two nodes still run");
     let (said, slots) = (cluster.events(), lost.len());
-    let loss = format!("{} ended with {slots} slots and ", victim.name);
-    ensure!(said.contains(&loss), "{said}");
+    let told = format!("{} ended with {slots} slots and ", victim.name);
+    ensure!(said.contains(&told), "{said}");
     let mut status = tool::ringcache()?;
     status.args(["status", "--state-dir"]).arg(cluster.state_dir());
-    let told = tool::output(&mut status)?;
-    ensure!(told.contains("NodesEnded") && told.contains(&loss), "{told}");
+    let shown = tool::output(&mut status)?;
+    ensure!(shown.contains("NodesEnded") && shown.contains(&told), "{shown}");
 
     let report = load.stop()?;
     let problems = report.problems.join("\n");

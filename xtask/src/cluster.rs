@@ -13,11 +13,14 @@ use ringcache_lab::{KUBERNETES, Lab, Name, Options};
 use crate::cargo::Workspace;
 pub(crate) use needs::prepare;
 
+/// The cluster that is meant where none is named.
+const DEFAULT_NAME: &str = "dev";
+
 /// A cluster of this machine, and what to do with it.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Name of the cluster: several fit on a machine.
-    #[arg(long, default_value = "dev")]
+    #[arg(long, default_value = DEFAULT_NAME)]
     name: String,
     #[command(subcommand)]
     task: Task,
@@ -70,7 +73,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<bool> {
     let name = Name::try_from(arguments.name)?;
     let lab = || {
         Lab::find(&name)?
-            .with_context(|| format!("cluster {name} is not up: `cargo xtask cluster up`"))
+            .with_context(|| format!("cluster {name} is not up: `{} up`", command(&name)))
     };
     match arguments.task {
         Task::Up { nodes } => up(name, nodes)?,
@@ -99,15 +102,16 @@ fn up(name: Name, nodes: u8) -> Result<()> {
     let (name, took) = (lab.name(), start.elapsed().as_secs_f64());
     println!("cluster {name}: Kubernetes {KUBERNETES}, {nodes} nodes, Ready after {took:.0} s");
     match images.as_slice() {
-        [] => println!("no images loaded: `cargo xtask images` makes them, `cluster load` loads"),
+        [] => println!("no images loaded: `cargo xtask images` makes them, `load` loads them"),
         images => println!("images loaded: {}", images.join(", ")),
     }
+    let command = command(name);
     println!(
         "
-  cargo xtask cluster kubectl get nodes   talk to it
-  cargo xtask cluster exec bash           a shell that reaches nodes, pods and Services
-  cargo xtask cluster kill-node 2         power loss of a node; start-node 2 brings it back
-  cargo xtask cluster down                take it down
+  {command} kubectl get nodes   talk to it
+  {command} exec bash           a shell that reaches nodes, pods and Services
+  {command} kill-node 2         power loss of a node; start-node 2 brings it back
+  {command} down                take it down
 
 logs: {}
 audit log: {}",
@@ -115,6 +119,15 @@ audit log: {}",
         lab.audit_log().display()
     );
     Ok(())
+}
+
+/// How this cluster is spoken of on the command line.
+fn command(name: &Name) -> String {
+    if name.to_string() == DEFAULT_NAME {
+        "cargo xtask cluster".to_owned()
+    } else {
+        format!("cargo xtask cluster --name {name}")
+    }
 }
 
 fn down(name: &Name) -> Result<()> {

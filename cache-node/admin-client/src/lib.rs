@@ -18,8 +18,8 @@ use tokio::time::timeout;
 const STATE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest wait for a node to accept something.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most bytes of an answer. A state with every slot in a range of its own has far less.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// Most bytes of an answer. A state with every second slot in a range of its own has less than half of that.
+const MAX_ANSWER_BYTES: usize = 256 << 10;
 
 /// Why a node did not answer, or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -22,16 +22,18 @@ pub fn all_available(observed: &Observed, wanted: usize) -> usize {
 /// Whether the node is available, or may be before we look again. One that cannot start holds no eviction back: where there is no
 /// room for another node, a drain would wait for ever.
 fn counts(node: &ObservedNode) -> bool {
-    node.phase.is_up() && !(node.phase == Phase::Pending && node.trouble.is_some())
+    let cannot_start = node.phase == Phase::Pending && node.trouble.is_some();
+    node.phase.is_up() && !cannot_start && !node.is_stuck()
 }
 
 /// Whether the node was told to end, hands its slots over to others, or has done so.
 fn is_going(observed: &Observed, document: Option<&Document>, node: &ObservedNode) -> bool {
-    if !node.phase.is_up() {
-        return node.phase == Phase::Stopping;
-    }
     let mut members = document.into_iter().flat_map(|document| &document.members);
-    match members.find(|member| member.uid.uid() == node.uid) {
+    let member = members.find(|member| member.uid.uid() == node.uid);
+    if !node.phase.is_up() {
+        return node.phase == Phase::Stopping && !(member.is_none() && node.is_left_behind());
+    }
+    match member {
         Some(member) => member.state == MemberState::Leaving,
         None => observed.state(node).is_some_and(|said| said.epoch > 0),
     }

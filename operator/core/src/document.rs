@@ -28,7 +28,7 @@ pub(crate) fn next(observed: &Observed, membership: &Membership<'_>) -> Option<D
     let document = Document {
         version: FORMAT_VERSION,
         cluster: observed.cluster.clone(),
-        epoch: observed.highest_epoch() + 1,
+        epoch: observed.highest_epoch().saturating_add(1),
         hash: HashRule::default(),
         gone: gone(observed, membership),
         members,

@@ -5,6 +5,9 @@ use ringcache_ring::{SLOTS, SlotSet};
 
 use crate::{Intent, Observed, ObservedNode, Phase, Said, Template};
 
+/// An epoch above this is no epoch: a document every microsecond would take three centuries to get there.
+const MAX_EPOCH: u64 = 1 << 53;
+
 impl Observed {
     /// What new nodes are started as.
     pub fn template(&self, intent: &Intent) -> Template {
@@ -30,6 +33,7 @@ impl Observed {
     fn answer<'a>(&self, node: &'a ObservedNode) -> Option<Said<'a>> {
         node.state.as_ref().map(Said::from).filter(|said| {
             !node.phase.is_over()
+                && said.epoch <= MAX_EPOCH
                 && said.cluster_uid == self.cluster.uid
                 && said.incarnation.uid() == node.uid
         })

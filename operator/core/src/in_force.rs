@@ -3,9 +3,10 @@
 //! A cluster whose spec cannot be carried out still loses nodes and hosts. Without a spec to go by, nobody would take over the
 //! slots of a dead node until a person has corrected a field that has nothing to do with it.
 
-use ringcache_api::{CacheCluster, CacheClusterSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use ringcache_api::{CacheCluster, CacheClusterSpec, MemberState};
 
-use crate::{Intent, SpecProblem, validate};
+use crate::{Intent, Observed, SpecProblem, validate};
 
 /// Why the spec of the resource is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,23 @@ pub enum Held {
     Paused,
     /// It breaks these rules.
     Invalid(Vec<SpecProblem>),
+    /// It breaks these rules, and `paused` is true.
+    Both(Vec<SpecProblem>),
+}
+
+impl Held {
+    /// Whether `paused` is true.
+    pub fn is_paused(&self) -> bool {
+        matches!(self, Self::Paused | Self::Both(_))
+    }
+
+    /// The rules that are broken.
+    pub fn problems(&self) -> &[SpecProblem] {
+        match self {
+            Self::Paused => &[],
+            Self::Invalid(problems) | Self::Both(problems) => problems,
+        }
+    }
 }
 
 /// What is carried out.
@@ -36,13 +54,41 @@ pub fn in_force(cluster: &CacheCluster, last: Option<&CacheClusterSpec>) -> Resu
             return Ok(InForce { spec: cluster.spec.clone(), intent, held: None });
         }
         Ok(_) => Held::Paused,
+        Err(problems) if cluster.spec.paused => Held::Both(problems),
         Err(problems) => Held::Invalid(problems),
     };
     // It was valid once. By a rule that has come since it need not be any more, which is no reason to leave the cluster alone.
     let intent = last.and_then(|spec| Intent::read(spec, is_deleted));
     match last.cloned().zip(intent) {
         Some((spec, intent)) => {
-            let intent = Intent { paused: held == Held::Paused, ..intent };
+            let intent = Intent { paused: held.is_paused(), ..intent };
+            Ok(InForce { spec, intent, held: Some(held) })
+        }
+        None => Err(held),
+    }
+}
+
+/// What is carried out where no spec is recorded (the ring was lost, or is of an operator that recorded none): the nodes that are there
+/// are kept, and none is replaced by a living one. An error if there are none.
+pub fn as_it_is(cluster: &CacheCluster, held: Held, observed: &Observed) -> Result<InForce, Held> {
+    let is_deleted = cluster.metadata.deletion_timestamp.is_some();
+    let members = observed.stored().into_iter().flat_map(|document| &document.members);
+    let members = members.filter(|member| member.state != MemberState::Leaving).count();
+    let up = observed.nodes.iter().filter(|node| node.phase.is_up()).count();
+    let nodes = if members > 0 { members } else { up };
+    let spec = |memory| CacheClusterSpec {
+        nodes: i32::try_from(nodes).unwrap_or(i32::MAX),
+        memory,
+        ..cluster.spec.clone()
+    };
+    // A size that cannot be read is that of the nodes.
+    let sizes = observed.nodes.iter().map(|node| Quantity(node.template.memory_bytes.to_string()));
+    let mut specs = std::iter::once(cluster.spec.memory.clone()).chain(sizes).map(spec);
+    let found = specs.find_map(|spec| Some((Intent::read(&spec, is_deleted)?, spec)));
+    match found {
+        Some((intent, spec)) => {
+            let (intent, spec) =
+                (Intent { paused: true, ..intent }, CacheClusterSpec { paused: false, ..spec });
             Ok(InForce { spec, intent, held: Some(held) })
         }
         None => Err(held),

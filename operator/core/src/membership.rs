@@ -10,7 +10,7 @@ use crate::{Intent, Observed, ObservedNode, Phase, Said};
 
 /// Those that are there begin without the others when these have been waited for so long, in seconds: each slot would move
 /// once if all joined at once, but one node that cannot start must not keep the others from serving.
-const PATIENCE_SECONDS: u64 = 30;
+pub(crate) const PATIENCE_SECONDS: u64 = 30;
 
 /// The members of the next document, and what is needed to get further.
 pub(crate) struct Membership<'a> {
@@ -258,6 +258,7 @@ impl<'a> Roster<'a> {
         self.observed.nodes.iter().any(|node| {
             let is = |other: &&ObservedNode| other.uid == node.uid;
             !node.phase.is_over()
+                && !node.is_left_behind()
                 && !self.members.iter().any(|m| m.uid.uid() == node.uid)
                 && !self.spares.iter().chain(&self.coming).any(is)
         })

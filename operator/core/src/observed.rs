@@ -8,6 +8,8 @@ use ringcache_api::status::{Endpoints, LostEntries};
 use ringcache_api::{Document, Ports};
 use serde::{Deserialize, Serialize};
 
+use crate::membership::PATIENCE_SECONDS;
+
 /// Everything that the planner decides by.
 ///
 /// `nodes` must be complete: a member whose uid is not among them is taken as proven dead.
@@ -77,6 +79,19 @@ pub struct ObservedNode {
     /// Why the platform cannot start it, in the platform's words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub trouble: Option<String>,
+}
+
+impl ObservedNode {
+    /// Whether it was told to end and is silent, as the pods of a host that has died are until the host is back. One that is no member of
+    /// the ring has nothing that anybody waits for.
+    pub(crate) fn is_left_behind(&self) -> bool {
+        self.stopping && self.state.is_none() && self.silent_seconds >= PATIENCE_SECONDS
+    }
+
+    /// Whether it has not been started for long.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.phase == Phase::Pending && self.silent_seconds >= PATIENCE_SECONDS
+    }
 }
 
 /// What can only be changed by starting another node.

@@ -111,6 +111,10 @@ pub(crate) fn notes(
 pub(crate) fn with_trouble(node: &ObservedNode) -> String {
     match &node.trouble {
         Some(trouble) => format!("{} ({trouble})", node.name),
+        // A volume that does not exist, a network that hangs: Kubernetes says why in events alone.
+        None if node.is_stuck() => {
+            format!("{} (its container is not created: see the events of the pod)", node.name)
+        }
         None => node.name.clone(),
     }
 }
@@ -118,14 +122,15 @@ pub(crate) fn with_trouble(node: &ObservedNode) -> String {
 /// A warning when fewer nodes shall hold more than they can.
 fn too_small(intent: &Intent, observed: &Observed, next: &Membership<'_>) -> Option<String> {
     let leaving = next.members.iter().any(|m| m.state == MemberState::Leaving);
-    let stored: u64 = observed.states().map(|said| said.used_bytes).sum();
+    let used = observed.states().map(|said| said.used_bytes);
+    let stored = used.fold(0_u64, u64::saturating_add);
     let room = intent.memory_bytes.saturating_mul(intent.nodes as u64);
     (leaving && stored > room).then(|| {
         format!(
             "{} nodes of {} cannot hold the {} stored now: the coldest entries will go",
             intent.nodes,
             Size(intent.memory_bytes),
-            Size(stored.next_multiple_of(1 << 20)),
+            Size(stored.checked_next_multiple_of(1 << 20).unwrap_or(stored)),
         )
     })
 }

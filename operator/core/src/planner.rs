@@ -26,8 +26,12 @@ fn decide(intent: &Intent, observed: &Observed) -> Plan<Draft> {
     steps.extend(document.iter().map(|d| Step::WriteDocument { document: d.clone() }));
     steps.extend(in_force.into_iter().flat_map(|document| push(observed, document)));
     steps.extend(configure(intent, observed));
+    // What has ended is cleared away first: it may be what a quota has no room for a new node for.
+    let (over, others): (Vec<Step>, Vec<Step>) =
+        stop(intent, observed, &membership).into_iter().partition(|step| clears(observed, step));
+    steps.extend(over);
     steps.extend(start(intent, observed, &membership));
-    steps.extend(stop(intent, observed, &membership));
+    steps.extend(others);
     let operation = operation::operation(intent, observed, &membership, &steps);
     let notes = operation::notes(intent, observed, &membership, document.as_ref());
     Plan::new(operation, steps, notes)
@@ -43,6 +47,12 @@ fn delete(observed: &Observed) -> Vec<Step> {
     let told = |node: &ObservedNode| node.stopping || node.phase == Phase::Stopping;
     let nodes = by_number(observed).into_iter().filter(|node| !told(node));
     nodes.map(|node| stop_node(node, "the cluster is being deleted")).collect()
+}
+
+/// Whether the step stops a node that has ended already.
+fn clears(observed: &Observed, step: &Step) -> bool {
+    let Step::StopNode { uid, .. } = step else { return false };
+    observed.nodes.iter().any(|node| node.uid == *uid && node.phase.is_over())
 }
 
 fn stop_node(node: &ObservedNode, reason: &str) -> Step {

@@ -272,6 +272,9 @@ fn reconciling(outcome: Outcome<'_>) -> Verdict {
         (Operation::Steady, Some(Held::Invalid(_))) => {
             verdict(false, reason::INVALID_SPEC, "Waits for a valid spec.")
         }
+        (Operation::Steady, Some(Held::Both(_))) => {
+            verdict(false, reason::INVALID_SPEC, "Waits for a valid spec, and `paused` is true.")
+        }
         (Operation::Steady, None) => verdict(false, reason::STEADY, "Nothing to do."),
         (Operation::Delete, _) => {
             verdict(true, reason::DELETING, "All nodes end, and nothing is repaired any more.")
@@ -294,7 +297,7 @@ fn stalled(outcome: Outcome<'_>) -> Verdict {
         Outcome { planned: Planned::Refused(violations), .. } => {
             verdict(true, reason::PLAN_REFUSED, joined(violations))
         }
-        Outcome { held: Some(Held::Invalid(problems)), .. } => {
+        Outcome { held: Some(Held::Invalid(problems) | Held::Both(problems)), .. } => {
             verdict(true, reason::INVALID_SPEC, joined(problems))
         }
         _ => verdict(false, reason::AS_EXPECTED, String::new()),

@@ -22,6 +22,9 @@ const MIN_MEMORY_BYTES: u64 = 64 << 20;
 /// Most memory of a node.
 const MAX_MEMORY_BYTES: u64 = 1 << 40;
 
+/// Longest spec as JSON, in bytes: it is recorded beside the ring document, where Kubernetes has room for 256 KiB.
+pub const MAX_SPEC_BYTES: usize = 240 << 10;
+
 /// One thing that is wrong with a spec.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -73,6 +76,12 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
     pod::inherit(&mut problems, inherit);
     additions::additions(&mut problems, pod);
     service::service(&mut problems, service);
+    if serde_json::to_string(&cluster.spec).is_ok_and(|json| json.len() > MAX_SPEC_BYTES) {
+        problems.add(
+            "spec",
+            format_args!("the whole spec must have at most {MAX_SPEC_BYTES} bytes as JSON"),
+        );
+    }
     let deleting = cluster.metadata.deletion_timestamp.is_some();
     // What keeps a spec from being read is a problem of its own.
     Intent::read(&cluster.spec, deleting).filter(|_| problems.0.is_empty()).ok_or(problems.0)

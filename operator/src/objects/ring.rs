@@ -1,10 +1,11 @@
 //! The ConfigMap that stores a cluster's ring document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
+use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::status::LostEntries;
 use ringcache_api::{CacheCluster, CacheClusterSpec, Document};
 use serde_json::{Value, json};
@@ -18,6 +19,10 @@ const SPEC: &str = "ringcache.dev/spec";
 /// Annotation: what was lost last with nodes that the document gave up, as JSON. It is written with the document, so that no crash
 /// comes between.
 const LOST: &str = "ringcache.dev/lost";
+/// What the schema of the status allows.
+const MAX_NAME_BYTES: usize = 63;
+/// Likewise.
+const MAX_SLOTS: i32 = 16_384;
 /// The key of the document.
 pub const RING_KEY: &str = "ring.json";
 
@@ -46,9 +51,17 @@ pub fn with_loss(mut ring: ConfigMap, lost: Option<&LostEntries>) -> ConfigMap {
     ring
 }
 
-/// What was lost last, if it is recorded and can be read.
+/// What was lost last, if it is recorded and can be read. Something that a status may not say would keep the whole status from being
+/// written.
 pub fn lost(ring: &ConfigMap) -> Option<LostEntries> {
-    ring.annotations().get(LOST).and_then(|json| serde_json::from_str(json).ok())
+    let lost = serde_json::from_str(ring.annotations().get(LOST)?).ok()?;
+    let LostEntries { at: _, nodes, slots, entries } = &lost;
+    let may_be_told = nodes.len() <= MAX_MEMBERS
+        && nodes.iter().all(|name| name.len() <= MAX_NAME_BYTES)
+        && nodes.iter().collect::<HashSet<_>>().len() == nodes.len()
+        && (1..=MAX_SLOTS).contains(slots)
+        && entries.is_none_or(|entries| entries >= 0);
+    may_be_told.then_some(lost)
 }
 
 /// The last spec that was carried out, if it is recorded and can be read.

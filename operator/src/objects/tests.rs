@@ -3,6 +3,7 @@
 use insta::{assert_snapshot, with_settings};
 use ringcache_api::CacheCluster;
 use ringcache_api::admin::Settings;
+use ringcache_operator_core::validate::MAX_SPEC_BYTES;
 use serde_json::{Value, json};
 
 use super::fingerprint::fingerprint;
@@ -302,4 +303,30 @@ fn the_memory_of_a_pod_is_the_limit_and_what_the_kernel_adds() {
         assert_eq!(resources["limits"]["memory"], expected);
         assert_eq!(resources["requests"]["memory"], expected);
     }
+}
+
+/// Kubernetes takes 256 KiB of annotations of an object, and the record of the spec is one.
+#[test]
+fn the_largest_spec_that_is_valid_can_be_recorded() {
+    let mut cluster = cluster("{nodes: 3}");
+    let with = |cluster: &mut CacheCluster, bytes: usize| {
+        let room = MAX_SPEC_BYTES - json!(cluster.spec).to_string().len();
+        // Of characters that JSON writes as two.
+        let value = |n: usize| "\"".repeat((room + bytes) / 64 - 12 + n);
+        cluster.spec.service.annotations =
+            (0..32).map(|n| (format!("example.com/{n:02}"), value(0))).collect();
+        let left = (MAX_SPEC_BYTES + bytes) - json!(cluster.spec).to_string().len();
+        let last = value(0) + &"x".repeat(left);
+        cluster.spec.service.annotations.insert("example.com/31".to_owned(), last);
+    };
+    with(&mut cluster, 1);
+    let problems = ringcache_operator_core::validate(&cluster).unwrap_err();
+    assert_eq!(problems[0].field, "spec", "{problems:?}");
+    cluster.spec.service.annotations.clear();
+    with(&mut cluster, 0);
+    ringcache_operator_core::validate(&cluster).unwrap();
+    let document = fixture::document(1, &["web-0"]);
+    let annotations = ring::ring(&cluster, &document).metadata.annotations.unwrap();
+    let bytes: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+    assert!(bytes <= 256 * 1024, "{bytes} bytes: the ring can never be written");
 }

@@ -411,3 +411,47 @@ async fn another_number_of_nodes_is_no_damage_and_a_hand_is() {
     let expected = Repaired { kind: "PodDisruptionBudget", name: "web".to_owned(), created: false };
     assert_eq!(pass(&context).await, [expected]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn services_that_were_turned_away_from_the_nodes_lead_there_again() {
+    let (api, context, _) = real("web").await;
+    assert_eq!(pass(&context).await.len(), 3);
+    let services: Api<Service> = Api::namespaced(context.client.clone(), "shop");
+    for name in ["web", "web-nodes"] {
+        let away = json!({"spec": {"type": "ExternalName", "externalName": "example.com"}});
+        services.patch(name, &PatchParams::default(), &Patch::Merge(&away)).await.unwrap();
+        let expected = Repaired { kind: "Service", name: name.to_owned(), created: false };
+        assert_eq!(pass(&context).await, [expected]);
+        assert_eq!(api.get(Kind::Service, "shop", name).unwrap()["spec"]["type"], "ClusterIP");
+    }
+}
+
+/// `kubectl edit pdb web`, with the other way to say how many may go.
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_was_given_the_other_bound_is_put_right() {
+    let (api, context, _) = real("web").await;
+    assert_eq!(pass(&context).await.len(), 3);
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(context.client.clone(), "shop");
+    let by_hand =
+        Patch::Merge(json!({ "spec": { "minAvailable": null, "maxUnavailable": "100%" } }));
+    budgets.patch("web", &PatchParams::default(), &by_hand).await.unwrap();
+    let expected = Repaired { kind: "PodDisruptionBudget", name: "web".to_owned(), created: false };
+    assert_eq!(pass(&context).await, [expected]);
+    let budget = api.get(Kind::PodDisruptionBudget, "shop", "web").unwrap();
+    assert!(budget["spec"]["maxUnavailable"].is_null(), "{budget}");
+}
+
+/// By way of another type, as the rule demands, but before the operator has looked (or while `paused`).
+#[tokio::test(start_paused = true)]
+async fn another_class_of_load_balancer_is_reached_however_late_the_operator_looks() {
+    let (api, context, _) = real("web").await;
+    let said = |class: &str| json!({ "type": "LoadBalancer", "loadBalancerClass": class });
+    say(&context, said("example.com/a")).await;
+    assert_eq!(pass(&context).await.len(), 3);
+    say(&context, json!({ "type": "ClusterIP", "loadBalancerClass": null })).await;
+    say(&context, said("example.com/b")).await;
+    pass(&context).await;
+    pass(&context).await;
+    let service = api.get(Kind::Service, "shop", "web").unwrap();
+    assert_eq!(service["spec"]["loadBalancerClass"], "example.com/b");
+}

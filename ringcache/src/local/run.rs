@@ -8,7 +8,7 @@ use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::LostEntries;
 use ringcache_operator_core::losses::{Holdings, in_words, loss};
-use ringcache_operator_core::{Checked, Held, InForce, Observed, Plan, Step, in_force};
+use ringcache_operator_core::{Checked, Held, InForce, Observed, Plan, Step, as_it_is, in_force};
 
 use super::dir::StateDir;
 use super::execute::Executor;
@@ -78,7 +78,8 @@ impl Up {
         let observed = Observed { starts_fail, lost: self.lost.clone(), ..observed };
         self.holdings.note(&observed);
         let last = self.dir.spec()?;
-        let in_force = in_force(&self.cluster, last.as_ref());
+        let in_force = in_force(&self.cluster, last.as_ref())
+            .or_else(|held| as_it_is(&self.cluster, held, &observed));
         if let Ok(InForce { spec, held: None, .. }) = &in_force
             && last.as_ref() != Some(spec)
         {

@@ -8,7 +8,7 @@ use clap::Args;
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::CacheClusterStatus;
-use ringcache_operator_core::{Observed, in_force};
+use ringcache_operator_core::{Observed, as_it_is, in_force};
 use serde_json::json;
 
 use super::dir::StateDir;
@@ -47,7 +47,8 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     let previous = dir.reported()?.and_then(|reported| reported.status);
     let lost = previous.as_ref().and_then(|status| status.lost_entries.clone());
     let observed = Observed { lost, ..observed };
-    let in_force = in_force(&cluster, dir.spec()?.as_ref());
+    let in_force = in_force(&cluster, dir.spec()?.as_ref())
+        .or_else(|held| as_it_is(&cluster, held, &observed));
     let planned = plan_for(&in_force, &observed);
     let status = status_of(&planned, &in_force, &observed, previous.as_ref());
     let ready = is_ready(&status);

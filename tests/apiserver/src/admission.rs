@@ -60,8 +60,23 @@ pub(crate) fn check(kind: Kind, new: &Value, live: Option<&Value>) -> Result<(),
     {
         return refuse(&format!("spec.ports[{index}].name"), &format!("Duplicate value: {name}"));
     }
+    // As Kubernetes does (`ValidatePodDisruptionBudgetSpec`).
+    if kind == Kind::PodDisruptionBudget
+        && !new["spec"]["minAvailable"].is_null()
+        && !new["spec"]["maxUnavailable"].is_null()
+    {
+        return refuse("spec", "Invalid value: minAvailable and maxUnavailable cannot be both set");
+    }
     let Some(live) = live else { return Ok(()) };
     match kind {
+        // As Kubernetes does (`validateLoadBalancerClassField`).
+        Kind::Service
+            if live["spec"]["type"] == "LoadBalancer"
+                && new["spec"]["type"] == "LoadBalancer"
+                && live["spec"]["loadBalancerClass"] != new["spec"]["loadBalancerClass"] =>
+        {
+            refuse("spec.loadBalancerClass", "Invalid value: may not change once set")
+        }
         Kind::Pod if pinned(&new["spec"]) != pinned(&live["spec"]) => refuse(
             "spec",
             "Forbidden: pod updates may not change fields other than `spec.containers[*].image`, \

@@ -10,6 +10,7 @@ mod actions;
 mod desired;
 mod hands;
 mod matrix;
+mod mishaps;
 mod normal;
 mod outcome;
 mod plan;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ringcache_api::status::{condition, reason};
 
 use super::{Outcome, Verdict, bounded};
-use crate::{Held, Observed, Said};
+use crate::{Observed, Said};
 
 /// Version of this program: nodes of the same one know all that it may ask of them.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -45,7 +45,7 @@ pub(super) fn up_to_date(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
         let lag = plan.lag();
         if !lag.outdated.is_empty() {
             let fate = match outcome.held {
-                Some(Held::Paused) => "They stay as they are while `paused` is true.",
+                Some(held) if held.is_paused() => "They stay as they are while `paused` is true.",
                 _ => "They are replaced one at a time.",
             };
             let names = lag.outdated.join(", ");

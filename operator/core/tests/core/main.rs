@@ -7,6 +7,8 @@ mod checks;
 #[cfg(test)]
 mod goldens;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod losses;
 #[cfg(test)]
 mod node;

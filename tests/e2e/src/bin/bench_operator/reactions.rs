@@ -66,7 +66,9 @@ impl Reactions {
 
 /// When the status of each cluster first told of each generation.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<HashMap<String, Vec<(i64, Instant)>>>>);
+struct Told(Arc<Mutex<HashMap<String, Generations>>>);
+
+type Generations = Vec<(i64, Instant)>;
 
 impl Told {
     async fn follow(self, clusters: Api<CacheCluster>) -> Result<()> {
