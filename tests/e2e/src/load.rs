@@ -18,6 +18,8 @@ pub const CHECKER_HOST: &str = "node-1";
 /// Longest time to write all keys once, and from the signal to the report.
 const LIMIT: Duration = Duration::from_mins(2);
 const POD: &str = "verify";
+/// What it says when nobody answers its seed at the beginning.
+const NOBODY: &str = "no cluster answers at";
 
 /// Both loads at once.
 pub struct Loads<'a> {
@@ -51,13 +53,20 @@ impl<'a> Loads<'a> {
 /// `ringcache verify` as a pod beside the cluster.
 pub struct Verify<'a> {
     cluster: Cluster<'a>,
+    keys: u32,
 }
 
 impl<'a> Verify<'a> {
     /// Starts it; its only seed is the client Service by name.
     pub fn start(cluster: Cluster<'a>, keys: u32) -> Result<Self> {
-        let seeds = format!("--seeds={}:6379", cluster.name());
-        let keys = format!("--keys={keys}");
+        let verify = Self { cluster, keys };
+        verify.create()?;
+        Ok(verify)
+    }
+
+    fn create(&self) -> Result<()> {
+        let seeds = format!("--seeds={}:6379", self.cluster.name());
+        let keys = format!("--keys={}", self.keys);
         let manifest = json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -78,13 +87,17 @@ impl<'a> Verify<'a> {
                 }],
             },
         });
-        cluster.namespace().apply(&manifest.to_string())?;
-        Ok(Self { cluster })
+        self.cluster.namespace().apply(&manifest.to_string())
     }
 
     fn wait_filled(&self) -> Result<()> {
         wait_for("ringcache verify has written all keys", LIMIT, || {
             let log = self.log().unwrap_or_else(|error| format!("{error:#}"));
+            // Its host may hear of the Service's endpoints later than others.
+            if log.contains(NOBODY) {
+                self.cluster.namespace().kubectl(&["delete", "pod", POD])?;
+                self.create()?;
+            }
             Ok(if log.contains("wrote ") { Ok(()) } else { Err(log) })
         })
     }

@@ -105,11 +105,15 @@ impl Plane {
         self.catch_up();
         let news = self.nodes.take_news();
         if news {
-            let mut truths = std::mem::take(&mut self.truths);
-            truths.look(self);
-            self.truths = truths;
+            self.see_what_is_true();
         }
         news
+    }
+
+    fn see_what_is_true(&mut self) {
+        let mut truths = std::mem::take(&mut self.truths);
+        truths.look(self);
+        self.truths = truths;
     }
 
     /// Ends nodes that were told to end and may, and says where they were.
@@ -191,6 +195,8 @@ impl Plane {
             self.violations.push(text);
         }
         let answer = self.nodes.push(&incarnation, &Arc::new(document.clone()))?;
+        // The operator may see and say at once what follows.
+        self.see_what_is_true();
         Some(
             answer
                 .map(drop)

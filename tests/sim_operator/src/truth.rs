@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ringcache_api::status::condition;
+use ringcache_api::status::{condition, reason};
 use ringcache_fake_apiserver::Call;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -72,6 +72,12 @@ impl Truths {
             let found = conditions.into_iter().flatten().find(|c| c["type"] == type_);
             found.and_then(|c| c["status"].as_str())
         };
+        // Of a cluster that it cannot look at the operator says so, and leaves the rest as it was.
+        let reconciling =
+            conditions.into_iter().flatten().find(|c| c["type"] == condition::RECONCILING);
+        if reconciling.is_some_and(|c| c["reason"] == reason::FAILING) {
+            return lies;
+        }
         let lasts = |(is, since): (bool, Instant)| (is, since.elapsed() >= KNOWN);
         match (says(condition::READY), lasts(truth.served)) {
             (Some("True"), (false, true)) => {
