@@ -33,6 +33,7 @@ pub(crate) mod fixture;
 mod phase;
 mod pods;
 mod program;
+mod resource;
 mod rest;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ mod trouble;
 pub(crate) use pods::is_ours;
 #[cfg(test)]
 pub(crate) use program::template;
+pub use resource::{Resource, resource};
 pub(crate) use rest::failures;
 
 /// One look at a cluster.
@@ -79,25 +81,10 @@ pub struct Children {
 /// API fails, costs that repair.
 pub type Read<K> = Result<Option<K>, Arc<kube::Error>>;
 
-/// The resource itself; `None` = it does not exist.
-pub async fn resource<N: Nodes>(
-    context: &Context<N>,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<CacheCluster>, Error> {
-    context.hosts.wait().await;
-    let clusters: Api<CacheCluster> = Api::namespaced(context.client.clone(), namespace);
-    let found = clusters.get_opt(name).await?;
-    if found.is_none() {
-        context.reach.note(&key(namespace, name), []);
-    }
-    Ok(found)
-}
-
 /// Looks at a cluster whose resource has just been read: everything else is judged by its uid.
 pub async fn observe<N: Nodes>(
     context: &Context<N>,
-    mut cluster: CacheCluster,
+    Resource { mut cluster, unread }: Resource,
 ) -> Result<Observation, Error> {
     let client = &context.client;
     let namespace = &cluster.namespace().unwrap_or_default();
@@ -105,7 +92,12 @@ pub async fn observe<N: Nodes>(
     let ring = rings.get_opt(&ring::name(&cluster)).await?;
     let ours = ring.as_ref().filter(|ring| ring::is_ours(&cluster, ring));
     let document = ours.and_then(ring::document);
-    let (intent, held) = match in_force(&cluster, ours.and_then(ring::spec).as_ref()) {
+    let last = ours.and_then(ring::spec);
+    let found = match unread {
+        Some(problem) => ringcache_operator_core::unread(&cluster, problem, last.as_ref()),
+        None => in_force(&cluster, last.as_ref()),
+    };
+    let (intent, held) = match found {
         Ok(InForce { spec, intent, held }) => {
             cluster.spec = spec;
             (Some(intent), held)

@@ -139,9 +139,9 @@ impl<N: Nodes> Reconciler<N> {
             return Ok(Next::Gone);
         };
         // While it is unknown whether the namespace is another operator's, nothing is done there but to say so.
-        self.told(key, &resource, other).await?;
+        self.told(key, &resource.cluster, other).await?;
         let observation = observe(&self.context, resource.clone()).await;
-        let mut observation = self.told(key, &resource, observation).await?;
+        let mut observation = self.told(key, &resource.cluster, observation).await?;
         // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before. A foreground
         // deletion lasts until the nodes have ended, and a finalizer of somebody as long as it likes.
         if observation.cluster.metadata.deletion_timestamp.is_some() {

@@ -20,6 +20,10 @@ pub enum Held {
 }
 
 impl Held {
+    fn by(problems: Vec<SpecProblem>, paused: bool) -> Self {
+        if paused { Self::Both(problems) } else { Self::Invalid(problems) }
+    }
+
     /// Whether `paused` is true.
     pub fn is_paused(&self) -> bool {
         matches!(self, Self::Paused | Self::Both(_))
@@ -54,9 +58,27 @@ pub fn in_force(cluster: &CacheCluster, last: Option<&CacheClusterSpec>) -> Resu
             return Ok(InForce { spec: cluster.spec.clone(), intent, held: None });
         }
         Ok(_) => Held::Paused,
-        Err(problems) if cluster.spec.paused => Held::Both(problems),
-        Err(problems) => Held::Invalid(problems),
+        Err(problems) => Held::by(problems, cluster.spec.paused),
     };
+    instead(cluster, held, last)
+}
+
+/// What is carried out where the spec of the resource cannot be read, as one that a newer schema took and an older operator finds; of it
+/// at most `paused` is known.
+pub fn unread(
+    cluster: &CacheCluster,
+    problem: SpecProblem,
+    last: Option<&CacheClusterSpec>,
+) -> Result<InForce, Held> {
+    instead(cluster, Held::by(vec![problem], cluster.spec.paused), last)
+}
+
+fn instead(
+    cluster: &CacheCluster,
+    held: Held,
+    last: Option<&CacheClusterSpec>,
+) -> Result<InForce, Held> {
+    let is_deleted = cluster.metadata.deletion_timestamp.is_some();
     // It was valid once. By a rule that has come since it need not be any more, which is no reason to leave the cluster alone.
     let intent = last.and_then(|spec| Intent::read(spec, is_deleted));
     match last.cloned().zip(intent) {
@@ -81,9 +103,9 @@ pub fn as_it_is(cluster: &CacheCluster, held: Held, observed: &Observed) -> Resu
         memory,
         ..cluster.spec.clone()
     };
-    // A size that cannot be read is that of the nodes.
+    // Another size than that of the nodes is not in force, if it can be read at all.
     let sizes = observed.nodes.iter().map(|node| Quantity(node.template.memory_bytes.to_string()));
-    let mut specs = std::iter::once(cluster.spec.memory.clone()).chain(sizes).map(spec);
+    let mut specs = sizes.chain(std::iter::once(cluster.spec.memory.clone())).map(spec);
     let found = specs.find_map(|spec| Some((Intent::read(&spec, is_deleted)?, spec)));
     match found {
         Some((intent, spec)) => {

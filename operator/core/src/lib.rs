@@ -26,7 +26,7 @@ mod planner;
 
 pub use additions::Additions;
 pub use check::{Violation, check};
-pub use in_force::{Held, InForce, as_it_is, in_force};
+pub use in_force::{Held, InForce, as_it_is, in_force, unread};
 pub use intent::Intent;
 pub use lag::Lag;
 pub use observed::{Observed, ObservedNode, Phase, Template};

@@ -208,6 +208,23 @@ fn one_silent(heard_ms: Option<u64>) -> (FakeApi, FakeNodes) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_word_that_is_not_known_leaves_the_last_spec_in_force() {
+    let (api, nodes) = two_nodes();
+    let recorded = cluster("{nodes: 2, memory: 512Mi}");
+    api.put("configmaps/web-ring", ring::ring(&recorded, &document(3, &["web-0", "web-1"])));
+    api.edit(CLUSTER_PATH, |object| {
+        object["spec"] =
+            json!({"nodes": 7, "paused": true, "disruption": {"evictions": "Negotiated"}});
+        object["status"] = json!({"observedGeneration": "three"});
+    });
+    let seen = look(&context(&api, &nodes, hosts([]))).await;
+    let intent = seen.intent.unwrap();
+    assert_eq!((intent.nodes, intent.memory_bytes, intent.paused), (2, 512 << 20, true));
+    let problems = seen.held.unwrap().problems().to_vec();
+    assert!(problems[0].message.contains("`Negotiated`"), "{problems:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_is_silent_when_it_has_not_answered_twice() {
     let (api, nodes) = one_silent(None);
     let answers = two_nodes().1.states.lock().unwrap().clone();
