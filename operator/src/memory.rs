@@ -1,7 +1,7 @@
 //! What the operator remembers of a cluster between two reconciles: paces and what has been said, never facts. All of it may
 //! be lost at any time, and is when the operator restarts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// What lasts is told again after this time: Kubernetes forgets events after an hour.
 const NEWS_AGE: Duration = Duration::from_hours(1);
+/// A name that was somebody else's is tried again after this time.
+const FOREIGN_AGE: Duration = Duration::from_mins(5);
 /// Most texts remembered as told.
 const MAX_NEWS: usize = 64;
 
@@ -59,6 +61,8 @@ pub(crate) struct Notes {
     pub(crate) is_hushed: bool,
     /// Whether the last start of a node failed.
     pub(crate) starts_fail: bool,
+    /// Names of nodes that something of somebody else had, and when.
+    foreign: HashMap<String, Instant>,
     /// What the nodes held when they answered last.
     pub(crate) holdings: Holdings,
 }
@@ -89,6 +93,17 @@ impl Notes {
         }
         self.told.insert(text.to_owned(), Instant::now());
         true
+    }
+
+    /// Something of somebody else has the name of a node.
+    pub(crate) fn is_foreign(&mut self, name: &str) {
+        self.foreign.insert(name.to_owned(), Instant::now());
+    }
+
+    /// Names of nodes that somebody else has, as far as that is known and not long ago: it may be free again.
+    pub(crate) fn foreign(&mut self) -> BTreeSet<String> {
+        self.foreign.retain(|_, at| at.elapsed() < FOREIGN_AGE);
+        self.foreign.keys().cloned().collect()
     }
 
     /// Whether this status was written less than `within` ago.

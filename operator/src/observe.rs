@@ -4,7 +4,7 @@
 //! the pods: every member of it had its pod before. Read the other way round, a pod that another operator started and
 //! admitted in between would be declared dead. For the same reason nothing comes from a cache of watched objects.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,6 +156,7 @@ fn judged<N: Nodes>(
         nodes,
         seen: Vec::new(),
         starts_fail: false,
+        foreign: BTreeSet::new(),
         lost: None,
     }
 }

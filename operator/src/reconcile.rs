@@ -149,7 +149,8 @@ impl<N: Nodes> Reconciler<N> {
             self.report(key, &observation, deletion).await?;
             return Ok(Next::Resync);
         }
-        observation.observed.starts_fail = self.memory.of(key, |notes| notes.starts_fail);
+        (observation.observed.starts_fail, observation.observed.foreign) =
+            self.memory.of(key, |notes| (notes.starts_fail, notes.foreign()));
         let (observed, held) = (&observation.observed, observation.held.as_ref());
         let Some(intent) = &observation.intent else {
             let outcome = Outcome { planned: Planned::Nothing, held, trouble: None };
@@ -265,8 +266,14 @@ impl<N: Nodes> Reconciler<N> {
         result: Result<(), Error>,
     ) -> Result<(), Error> {
         let outcome = if result.is_ok() { "success" } else { "error" };
-        if matches!(step, Step::StartNode { .. }) {
-            self.memory.of(key, |notes| notes.starts_fail = result.is_err());
+        if let Step::StartNode { name, .. } = step {
+            self.memory.of(key, |notes| {
+                // A name that somebody else has is no lack of room: there are others.
+                match &result {
+                    Err(Error::Foreign(_)) => notes.is_foreign(name),
+                    result => notes.starts_fail = result.is_err(),
+                }
+            });
         }
         self.context.metrics.steps.with_label_values(&[kind(step), outcome]).inc();
         match result {

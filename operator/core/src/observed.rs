@@ -1,5 +1,6 @@
 //! What was observed, as plain data: the cluster's document and its nodes, whether they are processes or pods.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use ringcache_api::admin::NodeState;
@@ -43,6 +44,9 @@ pub struct Observed {
     /// Whether the platform refused to start a node when it was last asked to: for a quota, say.
     #[serde(default)]
     pub starts_fail: bool,
+    /// Names that new nodes cannot have: something of somebody else has them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign: BTreeSet<String>,
 }
 
 /// One node as the platform and the node itself describe it.

@@ -91,12 +91,13 @@ fn configure(intent: &Intent, observed: &Observed) -> Vec<Step> {
         .collect()
 }
 
-/// New nodes under the lowest free names. A name is taken while any node or member has it.
+/// New nodes under the lowest free names. A name is taken while any node or member has it, or somebody else.
 fn start(intent: &Intent, observed: &Observed, membership: &Membership<'_>) -> Vec<Step> {
     let stored = observed.document.iter().flat_map(|document| &document.members);
     let members = stored.chain(&membership.members).map(|member| member.name.as_str());
-    let taken: HashSet<&str> =
-        observed.nodes.iter().map(|node| node.name.as_str()).chain(members).collect();
+    let nodes = observed.nodes.iter().map(|node| node.name.as_str());
+    let foreign = observed.foreign.iter().map(String::as_str);
+    let taken: HashSet<&str> = nodes.chain(members).chain(foreign).collect();
     (0_u64..)
         .map(|n| format!("{}-{n}", observed.cluster.name))
         .filter(|name| !taken.contains(name.as_str()))

@@ -79,6 +79,7 @@ pub(super) fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> 
         nodes,
         seen: Vec::new(),
         starts_fail: false,
+        foreign: BTreeSet::new(),
         lost: None,
     }
 }

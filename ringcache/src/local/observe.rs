@@ -1,5 +1,7 @@
 //! Reads, and only reads: the state directory, the processes, and what each node says of itself.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
@@ -66,6 +68,7 @@ async fn look(dir: &StateDir, admin: &AdminClient, cluster: &CacheCluster) -> Re
         nodes,
         seen: Vec::new(),
         starts_fail: false,
+        foreign: BTreeSet::new(),
         lost: None,
     })
 }

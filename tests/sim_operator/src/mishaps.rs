@@ -231,3 +231,34 @@ fn nodes_that_answer_are_not_said_to_be_silent_because_the_ring_is_lost() {
         assert_ne!(says.message, "No node answers, so that its version is unknown.");
     });
 }
+
+/// A pod of somebody else has the name of the next node: any other number would do.
+#[test]
+fn a_pod_of_somebody_else_holds_no_drain_back() {
+    simulate(async {
+        let mut sim = settled(3).await;
+        let pods: Api<k8s_openapi::api::core::v1::Pod> =
+            Api::namespaced(sim.api.client("user"), NAMESPACE);
+        let foreign = serde_json::from_value(json!({
+            "metadata": {"name": "web-3"},
+            "spec": {"containers": [{"name": "other", "image": "other:1"}]},
+        }))
+        .unwrap();
+        pods.create(&kube::api::PostParams::default(), &foreign).await.unwrap();
+        sim.stir();
+        perform(&mut sim, &Action::Cordon(1)).await;
+        let host = sim.host_of(1);
+        sim.run_for(MINUTES(10)).await;
+        let on_it: Vec<Value> = sim
+            .api
+            .of_kind(Kind::Pod)
+            .into_iter()
+            .filter(|pod| {
+                text(pod, "/spec/nodeName") == host
+                    && pod.pointer("/metadata/labels/ringcache.dev~1cluster").is_some()
+            })
+            .collect();
+        let status = cluster(&sim).await.status.unwrap();
+        assert!(on_it.is_empty(), "{:#?}", status.summary);
+    });
+}

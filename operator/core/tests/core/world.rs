@@ -2,7 +2,7 @@
 //! with their real ownership machine.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -112,6 +112,7 @@ impl World {
             nodes: self.nodes.iter().map(|node| node.observed(self.state(node))).collect(),
             seen: Vec::new(),
             starts_fail: false,
+            foreign: BTreeSet::new(),
             lost: None,
         }
     }
