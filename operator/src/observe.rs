@@ -39,6 +39,7 @@ mod rest;
 mod tests;
 mod trouble;
 
+pub(crate) use phase::serves_unready;
 pub(crate) use pods::is_ours;
 #[cfg(test)]
 pub(crate) use program::template;

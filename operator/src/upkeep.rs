@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::execute::{api, apply, create, merge, params};
 use crate::nodes::Nodes;
 use crate::objects::{meta, ownership, pdb, ring, services};
-use crate::observe::{Observation, Read};
+use crate::observe::{Observation, Read, serves_unready};
 use crate::{Context, Error};
 
 #[cfg(test)]
@@ -50,10 +50,12 @@ pub async fn upkeep<N: Nodes>(
     let Observation { cluster, observed, children, .. } = observation;
     let client = &context.client;
     let available = pdb::available(cluster, &children.pods, observed, plan);
+    let unready_serve = children.pods.iter().any(serves_unready);
+    let budget = pdb::pdb(cluster, available, unready_serve);
     let outcomes = [
         object(client, observation, &children.nodes, services::nodes(cluster)).await,
         object(client, observation, &children.client, services::client(cluster)).await,
-        object(client, observation, &children.pdb, pdb::pdb(cluster, available)).await,
+        object(client, observation, &children.pdb, budget).await,
         ring_metadata(client, observation).await,
     ];
     let mut outcomes = Vec::from(outcomes);

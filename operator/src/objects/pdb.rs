@@ -38,7 +38,11 @@ pub fn available<S>(
 /// It names their number and does not say `maxUnavailable`: that is relative to the number of pods that there should be by
 /// `spec.nodes`, so that during a roll or a drain, when there is one more, or a scale-in, when there are many more, several nodes that
 /// hold slots could be evicted at once.
-pub fn pdb(cluster: &CacheCluster, available: usize) -> PodDisruptionBudget {
+///
+/// A node that does not serve holds nobody back, or a host with a broken one could never be drained. But where nodes serve whose pods are
+/// not ready (`unready_serve`), Kubernetes counts none of them, and would let all of them be evicted at once.
+pub fn pdb(cluster: &CacheCluster, available: usize, unready_serve: bool) -> PodDisruptionBudget {
+    let policy = if unready_serve { "IfHealthyBudget" } else { "AlwaysAllow" };
     let available = i32::try_from(available).unwrap_or(i32::MAX);
     PodDisruptionBudget {
         metadata: meta::metadata(cluster, cluster.name_any()),
@@ -48,8 +52,7 @@ pub fn pdb(cluster: &CacheCluster, available: usize) -> PodDisruptionBudget {
                 match_labels: Some(meta::selector(cluster)),
                 ..LabelSelector::default()
             }),
-            // A node that does not serve holds nobody back: otherwise a host with a broken one could never be drained.
-            unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
+            unhealthy_pod_eviction_policy: Some(policy.to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),
         ..PodDisruptionBudget::default()

@@ -168,7 +168,7 @@ fn no_object_asks_for_the_right_to_block_the_deletion_of_its_owner() {
         default_pod(),
         json!(services::client(&web)),
         json!(services::nodes(&web)),
-        json!(pdb::pdb(&web, 3)),
+        json!(pdb::pdb(&web, 3, false)),
         json!(ring::ring(&web, &fixture::document(7, &["web-0"]))),
     ];
     for object in objects {
@@ -195,7 +195,7 @@ fn a_node_that_is_busy_for_some_seconds_stays_ready() {
 
 #[test]
 fn the_disruption_budget() {
-    check("pdb", pdb::pdb(&cluster("{nodes: 3}"), 4));
+    check("pdb", pdb::pdb(&cluster("{nodes: 3}"), 4, false));
 }
 
 #[test]

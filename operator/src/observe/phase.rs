@@ -46,6 +46,11 @@ pub(super) fn is_ready(pod: &Pod) -> bool {
     !is_stopping(pod) && ready.next().is_some()
 }
 
+/// Whether the node serves although its pod is not ready, for a container beside it that has ended or is not ready itself.
+pub(crate) fn serves_unready(pod: &Pod) -> bool {
+    !is_ready(pod) && !is_stopping(pod) && container::container(pod).is_some_and(|node| node.ready)
+}
+
 /// Whether a pod may be lost, although its object still exists: its host is down, and it has been silent to us for long. That
 /// proves nothing yet: a host whose kubelet hangs serves on, and we may be the ones who are cut off.
 pub(super) fn may_be_lost(host: Option<Standing>, silence: Duration) -> bool {

@@ -31,7 +31,7 @@ fn in_order_by(spec: &str) -> FakeApi {
     api.put(CLUSTER_PATH, &web);
     api.put("services/web", marked(services::client(&web)));
     api.put("services/web-nodes", marked(services::nodes(&web)));
-    api.put(PDB_PATH, marked(pdb::pdb(&web, 0)));
+    api.put(PDB_PATH, marked(pdb::pdb(&web, 0, false)));
     api.put("configmaps/web-ring", ring::ring(&web, &document(1, &["web-0"])));
     api.put("pods/web-0", running("web-0", "10.0.0.1"));
     api
@@ -271,8 +271,11 @@ fn chosen(api: &ApiServer, kind: Kind, name: &str) -> Value {
 #[tokio::test(start_paused = true)]
 async fn what_this_operator_does_not_render_any_more_is_removed() {
     let (api, context, web) = real("web").await;
-    let mut older =
-        [json!(services::client(&web)), json!(services::nodes(&web)), json!(pdb::pdb(&web, 1))];
+    let mut older = [
+        json!(services::client(&web)),
+        json!(services::nodes(&web)),
+        json!(pdb::pdb(&web, 1, false)),
+    ];
     for object in &mut older {
         object["metadata"]["labels"]["ringcache.dev/dropped"] = json!("x");
         if let Some(ports) = object["spec"]["ports"].as_array_mut() {
@@ -424,6 +427,28 @@ async fn services_that_were_turned_away_from_the_nodes_lead_there_again() {
         assert_eq!(pass(&context).await, [expected]);
         assert_eq!(api.get(Kind::Service, "shop", name).unwrap()["spec"]["type"], "ClusterIP");
     }
+}
+
+/// A container beside the node has ended: no pod is ready any more, and all nodes serve.
+#[tokio::test(start_paused = true)]
+async fn nodes_that_serve_in_pods_that_are_not_ready_are_not_evicted_at_once() {
+    let api = in_order();
+    let policy = || api.get(PDB_PATH).unwrap()["spec"]["unhealthyPodEvictionPolicy"].clone();
+    let pod_of_a_node_that = |ready: bool| {
+        change(&api, "pods/web-0", |pod| {
+            pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+            pod["status"]["containerStatuses"] = json!([{
+                "name": "cache-node", "image": "cache:1", "imageID": "", "restartCount": 0,
+                "ready": ready, "state": {"running": {}},
+            }]);
+        });
+    };
+    pod_of_a_node_that(true);
+    keep_up(&api).await.unwrap();
+    assert_eq!(policy(), "IfHealthyBudget");
+    pod_of_a_node_that(false);
+    keep_up(&api).await.unwrap();
+    assert_eq!(policy(), "AlwaysAllow");
 }
 
 /// `kubectl edit pdb web`, with the other way to say how many may go.
