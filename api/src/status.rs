@@ -172,6 +172,10 @@ pub struct LostEntries {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i64", range(min = 0))]
     pub entries: Option<i64>,
+    /// When they were asked: what was written or expired after that is not counted. A cluster where nothing happens is looked at every few
+    /// minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Time>,
 }
 
 /// The types of conditions. All of them are always present.

@@ -168,8 +168,9 @@ impl<N: Nodes> Reconciler<N> {
         };
         debug!(namespace = key.namespace, name = key.name, "{plan}");
         let done = self.carry_out(key, &observation, &plan).await;
+        let now = self.context.clock.time();
         let lasts = self.memory.of(key, |notes| {
-            notes.holdings.note(observed);
+            notes.holdings.note(observed, &now);
             notes.is_failing()
         });
         let trouble = done.as_ref().err().and_then(|error| error.trouble(lasts));

@@ -264,6 +264,7 @@ async fn what_is_lost_with_a_node_is_recorded_with_the_document_that_gives_it_up
         nodes: vec!["web-1".to_owned()],
         slots: 7,
         entries: Some(1234),
+        asked_at: Some(serde_json::from_value(json!(START)).unwrap()),
     };
     let context = context(&world.api, &world.nodes, hosts([]));
     let step = Step::WriteDocument { document: document(4, &["web-0"]) };

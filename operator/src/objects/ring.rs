@@ -55,7 +55,7 @@ pub fn with_loss(mut ring: ConfigMap, lost: Option<&LostEntries>) -> ConfigMap {
 /// written.
 pub fn lost(ring: &ConfigMap) -> Option<LostEntries> {
     let lost = serde_json::from_str(ring.annotations().get(LOST)?).ok()?;
-    let LostEntries { at: _, nodes, slots, entries } = &lost;
+    let LostEntries { at: _, asked_at: _, nodes, slots, entries } = &lost;
     let may_be_told = nodes.len() <= MAX_MEMBERS
         && nodes.iter().all(|name| name.len() <= MAX_NAME_BYTES)
         && nodes.iter().collect::<HashSet<_>>().len() == nodes.len()

@@ -76,7 +76,7 @@ impl Up {
         let observed = observe(&self.dir, &self.admin, &self.cluster).await?;
         let starts_fail = self.executor.starts_fail;
         let observed = Observed { starts_fail, lost: self.lost.clone(), ..observed };
-        self.holdings.note(&observed);
+        self.holdings.note(&observed, &time());
         let last = self.dir.spec()?;
         let in_force = in_force(&self.cluster, last.as_ref())
             .or_else(|held| as_it_is(&self.cluster, held, &observed));

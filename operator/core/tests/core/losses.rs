@@ -70,12 +70,13 @@ fn entries_are_told_as_of_the_last_answer_although_the_node_has_vanished_since()
     let unknown = "simple-web-1 ended with 8192 slots and an unknown number of entries";
     let mut holdings = Holdings::default();
     assert_eq!(tell(&holdings), unknown);
-    holdings.note(&before);
-    holdings.note(&after);
-    let known = "simple-web-1 ended with 8192 slots and 1234 entries when last asked";
+    let at = |seconds| Time(Timestamp::from_second(seconds).unwrap());
+    holdings.note(&before, &at(-200));
+    holdings.note(&after, &at(-100));
+    let known = "simple-web-1 ended with 8192 slots and 1234 entries when asked 3 min before";
     assert_eq!(tell(&holdings), known);
     let mut later = after.clone();
     later.document = Some(next.clone());
-    holdings.note(&later);
+    holdings.note(&later, &at(0));
     assert_eq!(tell(&holdings), unknown, "what is told is forgotten");
 }

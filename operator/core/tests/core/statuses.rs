@@ -350,6 +350,7 @@ fn what_was_lost_is_a_condition_for_a_day_and_stays_in_the_status() {
         nodes: vec!["simple-web-1".to_owned(), "simple-web-2".to_owned()],
         slots: 8192,
         entries,
+        asked_at: entries.map(|_| at(93)),
     };
     let told = |entries, second| {
         let observed = Observed { lost: Some(lost(entries)), ..world.observe() };
@@ -361,8 +362,8 @@ fn what_was_lost_is_a_condition_for_a_day_and_stays_in_the_status() {
     };
     let begins = "At 1970-01-01T00:01:40Z simple-web-1, simple-web-2 ended with 8192 slots and";
     for (entries, held) in [
-        (Some(1234), "1234 entries when last asked"),
-        (Some(0), "no entries when last asked"),
+        (Some(1234), "1234 entries when asked 7 s before"),
+        (Some(0), "no entries when asked 7 s before"),
         (None, "an unknown number of entries"),
     ] {
         let expected = ("EntriesLost=True (NodesEnded)".to_owned(), format!("{begins} {held}."));
