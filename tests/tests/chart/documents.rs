@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::objects::against_schemas;
 use crate::render::{NAMESPACE, chart, helm};
 
-fn read(path: &str) -> Result<String> {
+/// A file of the workspace.
+pub(crate) fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(tool::workspace().join(path)).with_context(|| path.to_owned())
 }
 
@@ -136,7 +137,7 @@ fn no_sentence_goes_through_a_block_and_no_row_stands_alone() -> Result<()> {
 }
 
 /// Fails unless `text` is a `CacheCluster` that the operator would carry out.
-fn valid(text: &str, place: &str) -> Result<()> {
+pub(crate) fn valid(text: &str, place: &str) -> Result<()> {
     let cluster = parse_yaml(text).with_context(|| place.to_owned())?;
     if let Err(problems) = ringcache_operator_core::validate(&cluster) {
         anyhow::bail!("{place}: {problems:?}");
@@ -144,7 +145,8 @@ fn valid(text: &str, place: &str) -> Result<()> {
     Ok(())
 }
 
-fn examples() -> Result<Vec<PathBuf>> {
+/// The manifests among the examples.
+pub(crate) fn examples() -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(tool::workspace().join("examples"))? {
         let path = entry?.path();
@@ -214,7 +216,7 @@ fn what_stands_beside_a_cache_names_caches_and_ports_that_exist() -> Result<()> 
 }
 
 /// Every page that people read, by its path in the workspace.
-fn pages() -> Result<Vec<String>> {
+pub(crate) fn pages() -> Result<Vec<String>> {
     let mut pages: Vec<String> =
         ["README.md", "ARCHITECTURE.md", "charts/ringcache/README.md", "examples/README.md"]
             .map(str::to_owned)

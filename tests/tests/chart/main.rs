@@ -2,6 +2,7 @@
 
 mod conventions;
 mod documents;
+mod instructions;
 mod objects;
 mod permissions;
 mod policies;
