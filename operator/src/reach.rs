@@ -41,6 +41,11 @@ impl Reach {
         silences
     }
 
+    /// The cluster is gone.
+    pub fn forget(&self, cluster: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(cluster);
+    }
+
     /// Whether the pod did not answer when its cluster was looked at last.
     pub fn is_silent(&self, cluster: &str, uid: &str) -> bool {
         let clusters = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use kube::Client;
+use kube::ResourceExt as _;
 use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Config as ControllerConfig};
+use kube::runtime::controller::{Action, Config as ControllerConfig, Error as ControllerError};
 use kube::runtime::reflector::store;
 use kube::runtime::watcher::{self, Event};
-use kube::{Resource as _, ResourceExt as _};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,6 +23,7 @@ use crate::events::Events;
 use crate::memory::{Key, Memory};
 use crate::metrics::{CONTROLLER, Metrics};
 use crate::nodes::Nodes;
+use crate::observe::key as key_of;
 use crate::reach::Reach;
 use crate::reconcile::Reconciler;
 use crate::watches::{ClusterMeta, Watches, merged};
@@ -41,14 +42,15 @@ pub async fn run<N: Nodes>(
     let (events, mut sender) =
         Events::new(client.clone(), &config.instance, clock.clone(), &metrics);
     let watches = Watches { client: &client, config: &config, metrics: &metrics };
-    let memory = Arc::new(Memory::default());
+    let noted = Noted::default();
+    let (memory, reach) = (Arc::clone(&noted.memory), noted.reach.clone());
     let (clusters, writer) = store();
     let triggers = {
-        let (memory, clusters, metrics) = (Arc::clone(&memory), clusters.clone(), metrics.clone());
+        let (noted, clusters, metrics) = (noted.clone(), clusters.clone(), metrics.clone());
         merged(writer, watches.clusters()).filter_map(move |event| {
             let count = clusters.len().try_into().unwrap_or(i64::MAX);
             metrics.clusters.with_label_values(&[CONTROLLER]).set(count);
-            ready(changed(&memory, event))
+            ready(changed(&noted, event))
         })
     };
     let (pods, pod_triggers) = watches.pods();
@@ -58,7 +60,6 @@ pub async fn run<N: Nodes>(
     let settings =
         ControllerConfig::default().concurrency(config.workers).debounce(config.debounce);
     metrics.max_workers.with_label_values(&[CONTROLLER]).set(config.workers.into());
-    let reach = Reach::new();
     let context = Context { client, nodes, config, clock, hosts, reach, metrics, events };
     let controller = Controller::for_stream(triggers, clusters)
         .with_config(settings)
@@ -67,8 +68,13 @@ pub async fn run<N: Nodes>(
         .reconcile_on(host_triggers)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(reconcile, |_, error, _| match *error {}, Arc::new(Reconciler { context, memory }))
-        // A trigger for a cluster that is gone is all that can be reported here.
-        .for_each(|_| ready(()));
+        .for_each(move |done| {
+            if let Err(ControllerError::ObjectNotFound(cluster)) = done {
+                // A pass that was under way when the cluster went has noted things again.
+                noted.forget(cluster.namespace, cluster.name);
+            }
+            ready(())
+        });
     let overdue = async {
         shutdown.cancelled().await;
         info!("stopping: running reconciles finish");
@@ -93,13 +99,27 @@ async fn reconcile<N: Nodes>(
     Ok(reconciler.reconcile(&cluster).await)
 }
 
+/// What is noted of clusters, wherever.
+#[derive(Clone, Default)]
+struct Noted {
+    memory: Arc<Memory>,
+    reach: Reach,
+}
+
+impl Noted {
+    fn forget(&self, namespace: Option<String>, name: String) {
+        let key = Key { namespace: namespace.unwrap_or_default(), name };
+        self.reach.forget(&key_of(&key.namespace, &key.name));
+        self.memory.forget(&key);
+    }
+}
+
 /// A cluster that exists and has changed; what was noted of one that is gone is forgotten.
-fn changed(memory: &Memory, event: Event<ClusterMeta>) -> Option<watcher::Result<ClusterMeta>> {
+fn changed(noted: &Noted, event: Event<ClusterMeta>) -> Option<watcher::Result<ClusterMeta>> {
     match event {
         Event::Apply(cluster) => Some(Ok(cluster)),
         Event::Delete(cluster) => {
-            let namespace = cluster.meta().namespace.clone().unwrap_or_default();
-            memory.forget(&Key { namespace, name: cluster.name_any() });
+            noted.forget(cluster.namespace(), cluster.name_any());
             None
         }
         Event::Init | Event::InitApply(_) | Event::InitDone => None,

@@ -32,7 +32,7 @@ pub async fn resource<N: Nodes>(
         Api::namespaced_with(context.client.clone(), namespace, &kind);
     let found = clusters.get_opt(name).await?;
     if found.is_none() {
-        context.reach.note(&key(namespace, name), []);
+        context.reach.forget(&key(namespace, name));
     }
     Ok(found.map(read))
 }

@@ -85,14 +85,17 @@ impl Drop for Running {
 
 #[test]
 fn what_was_noted_of_a_cluster_that_is_gone_is_forgotten() {
-    let memory = Memory::default();
+    let noted = Noted::default();
+    let Noted { memory, reach } = &noted;
     let key = Key { namespace: "shop".into(), name: "web".into() };
+    reach.note("shop/web", ["a pod that does not answer"]);
     memory.of(&key, |notes| notes.failed(Duration::ZERO, Duration::ZERO));
     let web: ClusterMeta = serde_json::from_value(invalid("web")).unwrap();
-    assert!(changed(&memory, Event::Apply(web.clone())).is_some());
+    assert!(changed(&noted, Event::Apply(web.clone())).is_some());
     assert!(memory.of(&key, |notes| notes.is_failing()));
-    assert!(changed(&memory, Event::Delete(web)).is_none(), "there is nothing to look at");
+    assert!(changed(&noted, Event::Delete(web)).is_none(), "there is nothing to look at");
     assert_eq!(memory.len(), 0);
+    assert!(!reach.is_silent("shop/web", "a pod that does not answer"));
 }
 
 async fn seconds(n: u64) {
