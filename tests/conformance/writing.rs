@@ -6,7 +6,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use ringcache_api::CacheCluster;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stage::{cluster, config_map, hold, merge, object, post, refusal, why};
 
@@ -148,15 +148,14 @@ fn a_write_that_changes_nothing_makes_no_version() {
     });
 }
 
+fn service(name: &str, spec: Value) -> Service {
+    object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}))
+}
+
 #[test]
 fn a_service_gets_an_address_for_good_unless_it_wants_none() {
     hold(async |client, namespace| {
         let services: Api<Service> = Api::namespaced(client, &namespace);
-        let service = |name: &str, spec| {
-            object(
-                json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}),
-            )
-        };
         let ports = json!([{"name": "resp", "port": 6379}]);
         let wanted = service("a", json!({"ports": ports}));
         let spec = services.create(&post(), &wanted).await.unwrap().spec.unwrap();
@@ -181,14 +180,30 @@ fn a_service_gets_an_address_for_good_unless_it_wants_none() {
 }
 
 #[test]
+fn a_service_that_leads_elsewhere_gives_up_its_address_and_may_get_none_again() {
+    hold(async |client, namespace| {
+        let services: Api<Service> = Api::namespaced(client, &namespace);
+        let ports = json!([{"name": "resp", "port": 6379}]);
+        for (name, address) in [("a", Value::Null), ("b", json!("None"))] {
+            let wanted = service(name, json!({"ports": ports, "clusterIP": address}));
+            services.create(&post(), &wanted).await.unwrap();
+            let away = json!({"type": "ExternalName", "externalName": "example.com"});
+            merge(&services, name, json!({ "spec": away })).await.unwrap();
+            let spec = services.get(name).await.unwrap().spec.unwrap();
+            assert_eq!((spec.cluster_ip, spec.cluster_ips), (None, None), "{name}");
+            let back = json!({"type": "ClusterIP", "externalName": null, "clusterIP": address});
+            merge(&services, name, json!({ "spec": back })).await.unwrap();
+            let spec = services.get(name).await.unwrap().spec.unwrap();
+            assert_eq!(spec.cluster_ip.as_deref() == Some("None"), address == "None", "{name}");
+            assert!(spec.cluster_ip.is_some_and(|address| !address.is_empty()), "{name}");
+        }
+    });
+}
+
+#[test]
 fn a_service_keeps_the_class_of_its_load_balancer() {
     hold(async |client, namespace| {
         let services: Api<Service> = Api::namespaced(client, &namespace);
-        let service = |name: &str, spec| {
-            object(
-                json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}),
-            )
-        };
         let ports = json!([{"name": "resp", "port": 6379}]);
         services.create(&post(), &service("a", json!({ "ports": ports }))).await.unwrap();
         let class = |class: &str| json!({"type": "LoadBalancer", "loadBalancerClass": class});

@@ -83,7 +83,11 @@ pub(crate) fn check(kind: Kind, new: &Value, live: Option<&Value>) -> Result<(),
              `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing tolerations), \
              `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
         ),
-        Kind::Service if new["spec"]["clusterIP"] != live["spec"]["clusterIP"] => {
+        Kind::Service
+            if live["spec"]["clusterIP"].is_string()
+                && new["spec"]["type"] != "ExternalName"
+                && new["spec"]["clusterIP"] != live["spec"]["clusterIP"] =>
+        {
             refuse("spec.clusterIPs[0]", "Invalid value: may not change once set")
         }
         Kind::ConfigMap if live["immutable"] == true && new["data"] != live["data"] => {

@@ -10,8 +10,8 @@ use crate::fields::{Managers, Owner};
 use crate::kind::Kind;
 use crate::managed;
 use crate::object::{
-    Object, copy_member, deletion_grace, finalizers, is_deleting, metadata_mut, set_type, text,
-    uid, version,
+    Object, as_map, copy_member, deletion_grace, finalizers, is_deleting, metadata_mut, set_type,
+    text, uid, version,
 };
 use crate::shape;
 use crate::status::{
@@ -78,7 +78,7 @@ pub(crate) fn create(
 
     set_type(&mut object, kind);
     if kind.has_status() {
-        crate::object::as_map(&mut object).remove("status");
+        as_map(&mut object).remove("status");
     }
     let metadata = metadata_mut(&mut object);
     for system in [
@@ -144,17 +144,34 @@ pub(crate) fn fill_in(store: &mut Store, kind: Kind, object: &mut Value) {
         metadata.insert("generation".to_owned(), 1.into());
     }
     match kind {
-        Kind::Service if object["spec"]["clusterIP"].as_str().is_none_or(str::is_empty) => {
-            // The last part of the uid is the counter that made it.
-            let count = u64::from_str_radix(&uid[uid.len() - 12..], 16).unwrap_or_default();
-            object["spec"]["clusterIP"] =
-                format!("10.96.{}.{}", count / 250 % 250, count % 250 + 1).into();
-        }
+        Kind::Service => give_address(object, &uid),
         Kind::Namespace => object["status"] = json!({"phase": "Active"}),
         _ => {}
     }
-    if kind == Kind::Service {
-        object["spec"]["clusterIPs"] = json!([object["spec"]["clusterIP"]]);
+}
+
+/// Gives a Service an address, unless it has one or leads elsewhere.
+fn give_address(service: &mut Value, uid: &str) {
+    let spec = &mut service["spec"];
+    if spec["type"] == "ExternalName" {
+        return;
+    }
+    if spec["clusterIP"].as_str().is_none_or(str::is_empty) {
+        // The last part of the uid is the counter that made it.
+        let count = u64::from_str_radix(&uid[uid.len() - 12..], 16).unwrap_or_default();
+        spec["clusterIP"] = format!("10.96.{}.{}", count / 250 % 250, count % 250 + 1).into();
+    }
+    spec["clusterIPs"] = json!([spec["clusterIP"]]);
+}
+
+/// A Service that leads elsewhere from now on gives up its address, also if it had none (`dropTypeDependentFields` of Kubernetes).
+fn give_up_address(new: &mut Value, old: &Value) {
+    let (new, old) = (&mut new["spec"], &old["spec"]);
+    let leads_away = new["type"] == "ExternalName" && old["type"] != "ExternalName";
+    if leads_away && new["clusterIP"] == old["clusterIP"] {
+        for name in ["clusterIP", "clusterIPs"] {
+            as_map(new).remove(name);
+        }
     }
 }
 
@@ -187,6 +204,9 @@ pub(crate) fn update(
     let stated = managed::read(&new).filter(|_| subresource.is_none());
     isolate(key.kind, &mut new, old, subresource);
     admission::complete(key.kind, &mut new);
+    if key.kind == Kind::Service {
+        give_up_address(&mut new, old);
+    }
     admission::check(key.kind, &new, Some(old))?;
     if key.kind.has_generation() && wanted(&new) != wanted(old) {
         let generation = old["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
@@ -199,6 +219,10 @@ pub(crate) fn update(
         }
         Claim::Applied(managers) => managers,
     };
+    if key.kind == Kind::Service && new["spec"]["clusterIP"].is_null() {
+        let uid = store.next_uid();
+        give_address(&mut new, &uid);
+    }
     if new == *old && managers == live.managers {
         return Ok(live);
     }
@@ -222,7 +246,7 @@ fn isolate(kind: Kind, new: &mut Value, old: &Value, subresource: Option<&str>) 
         return;
     }
     if kind.has_status() {
-        copy_member(crate::object::as_map(new), old, "status");
+        copy_member(as_map(new), old, "status");
     }
     let metadata = metadata_mut(new);
     for name in CARRIED {
