@@ -130,6 +130,29 @@ fn a_paused_cluster_stays_as_it_is_until_it_is_unpaused() -> Result<()> {
 }
 
 #[test]
+fn a_paused_cluster_whose_spec_was_never_recorded_replaces_the_nodes_that_it_loses() -> Result<()> {
+    let mut cluster = Cluster::start(&Cluster::spec(3, "64Mi"), 3)?;
+    cluster.edit(&(Cluster::spec(3, "64Mi") + "  paused: true\n"))?;
+    cluster.kill_up()?;
+    // As the versions left it that recorded nothing.
+    fs::remove_file(cluster.state_dir().join("spec.json"))?;
+    cluster.start_up()?;
+    wait_for("it is recorded", LIMIT, || {
+        let is_there = cluster.state_dir().join("spec.json").exists();
+        Ok(if is_there { Ok(()) } else { Err("not yet".to_owned()) })
+    })?;
+    let lost = cluster.nodes()?.remove(0);
+    cluster.kill_node(&lost)?;
+    wait_for("another node is in its place", LIMIT, || {
+        let nodes = cluster.nodes()?;
+        let is_replaced = nodes.len() == 3 && nodes.iter().all(|node| node.uid != lost.uid);
+        Ok(if is_replaced { Ok(()) } else { Err(format!("{nodes:?}")) })
+    })?;
+    cluster.wait_converged(3, LIMIT)?;
+    Ok(())
+}
+
+#[test]
 fn ctrl_c_ends_every_process_and_the_next_start_finds_no_leftovers() -> Result<()> {
     let mut cluster = Cluster::start(&Cluster::spec(3, "128Mi"), 3)?;
     cluster.interrupt()?;

@@ -80,8 +80,9 @@ impl Up {
         let last = self.dir.spec()?;
         let in_force = in_force(&self.cluster, last.as_ref())
             .or_else(|held| as_it_is(&self.cluster, held, &observed));
-        if let Ok(InForce { spec, held: None, .. }) = &in_force
-            && last.as_ref() != Some(spec)
+        // One that is held is recorded if there is no other: of the nodes that are there now one may be lost later.
+        if let Ok(InForce { spec, held, .. }) = &in_force
+            && if held.is_none() { last.as_ref() != Some(spec) } else { last.is_none() }
         {
             troubles.extend(self.dir.write_spec(spec).err());
         }
