@@ -127,7 +127,7 @@ pub fn status(
         reconciling(outcome),
         stalled(outcome),
         ring_converged(outcome, observed),
-        under_way::degraded(outcome, status.operation.as_ref(), now),
+        under_way::degraded(outcome, status.operation.as_ref(), previous, now),
         up_to_date(outcome, observed),
         entries_lost(observed, now),
     ];

@@ -117,6 +117,27 @@ fn a_new_node_that_ends_at_once_is_told_once_an_hour() {
         // That nodes are missing, again after an hour, and that nothing gets on.
         let told = events(&sim, "Degraded");
         assert!(told.len() <= 3, "{} events, {story:?}", told.len());
+        let lasting = ["True NodesMissing", "True NoProgress"];
+        assert!(story.ends_with(&lasting.map(str::to_owned)), "it comes and goes: {story:?}");
+    });
+}
+
+/// A new operator waits for the missing nodes anew, and they are missing meanwhile as well.
+#[test]
+fn a_restarted_operator_does_not_take_back_what_lasts() {
+    simulate(async {
+        let mut sim = settled(3).await;
+        perform(&mut sim, &Action::Room(Some(3))).await;
+        let since = sim.api.revision();
+        edit(&mut sim, json!({"nodes": 4})).await;
+        sim.run_for(MINUTES(3)).await;
+        for _ in 0..3 {
+            sim.replace_operators();
+            sim.run_for(MINUTES(3)).await;
+        }
+        let (story, told) = (story_of(&sim, since, "Degraded"), events(&sim, "Degraded"));
+        assert_eq!(story, ["False AsExpected", "True NodesMissing", "True NoProgress"]);
+        assert_eq!(told.len(), 2, "{told:?}");
     });
 }
 

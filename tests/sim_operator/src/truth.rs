@@ -22,6 +22,14 @@ pub(crate) struct Truths(BTreeMap<String, Truth>);
 struct Truth {
     served: (bool, Instant),
     converged: (bool, Instant),
+    /// How many nodes own slots.
+    owners: (usize, Instant),
+}
+
+fn follow<T: PartialEq>(was: &mut (T, Instant), is: T, now: Instant) {
+    if was.0 != is {
+        *was = (is, now);
+    }
 }
 
 impl Truths {
@@ -34,15 +42,15 @@ impl Truths {
         let known = self.0.keys().cloned().collect::<Vec<_>>();
         for uid in uids.into_iter().map(str::to_owned).chain(known) {
             let (served, converged) = (plane.unserved(&uid) == 0, plane.is_converged(&uid));
-            let truth = self
-                .0
-                .entry(uid)
-                .or_insert(Truth { served: (served, now), converged: (converged, now) });
-            for (was, is) in [(&mut truth.served, served), (&mut truth.converged, converged)] {
-                if was.0 != is {
-                    *was = (is, now);
-                }
-            }
+            let owners = plane.of_cluster(&uid).filter(|node| !node.serving().is_empty()).count();
+            let truth = self.0.entry(uid).or_insert(Truth {
+                served: (served, now),
+                converged: (converged, now),
+                owners: (owners, now),
+            });
+            follow(&mut truth.served, served, now);
+            follow(&mut truth.converged, converged, now);
+            follow(&mut truth.owners, owners, now);
         }
     }
 
@@ -50,7 +58,7 @@ impl Truths {
     pub(crate) fn resumed(&self) -> Self {
         let (mut truths, now) = (self.clone(), Instant::now());
         for truth in truths.0.values_mut() {
-            (truth.served.1, truth.converged.1) = (now, now);
+            (truth.served.1, truth.converged.1, truth.owners.1) = (now, now, now);
         }
         truths
     }
@@ -79,6 +87,22 @@ impl Truths {
             return lies;
         }
         let lasts = |(is, since): (bool, Instant)| (is, since.elapsed() >= KNOWN);
+        let degraded = conditions.into_iter().flatten().find(|c| c["type"] == condition::DEGRADED);
+        let degraded = degraded.filter(|c| c["status"] == "True");
+        if degraded.is_some() && call.body.pointer("/status/operation").is_none() {
+            lies.push("O10: Degraded, and nothing is under way".into());
+        }
+        let wanted = of_cluster("/spec/nodes").and_then(Value::as_u64);
+        let (owners, since) = truth.owners;
+        if degraded.is_some_and(|c| c["reason"] == reason::NODES_MISSING)
+            && observed == generation
+            && says(condition::STALLED) == Some("False")
+            && of_cluster("/spec/paused") != Some(&Value::Bool(true))
+            && wanted.is_some_and(|wanted| owners as u64 >= wanted)
+            && since.elapsed() >= KNOWN
+        {
+            lies.push(format!("O10: nodes are missing, and {owners} of {wanted:?} own slots"));
+        }
         match (says(condition::READY), lasts(truth.served)) {
             (Some("True"), (false, true)) => {
                 lies.push("O10: Ready, and slots are not served".into());

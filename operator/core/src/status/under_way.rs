@@ -93,6 +93,7 @@ fn message(outcome: Outcome<'_>, observed: &Observed) -> String {
 pub(super) fn degraded(
     outcome: Outcome<'_>,
     operation: Option<&OperationStatus>,
+    previous: Option<&CacheClusterStatus>,
     now: &Time,
 ) -> Verdict {
     let verdict = |status, reason, message: String| {
@@ -108,8 +109,26 @@ pub(super) fn degraded(
         let message = format!("No progress since {}: {}.", since.0, operation.message);
         return verdict(true, reason::NO_PROGRESS, message);
     }
-    if notes(outcome).iter().any(|note| matches!(note, Note::Missing { .. })) {
+    let are_missing = notes(outcome).iter().any(|note| matches!(note, Note::Missing { .. }));
+    if are_missing || were_missing(operation, previous) {
         return verdict(true, reason::NODES_MISSING, format!("{}.", operation.message));
     }
     verdict(false, reason::AS_EXPECTED, String::new())
+}
+
+/// Whether nodes were missing and the operation has got no further since. It is waited for them anew after each attempt to start
+/// them and by each new operator: they are not there meanwhile either.
+fn were_missing(operation: &OperationStatus, previous: Option<&CacheClusterStatus>) -> bool {
+    let Some(previous) = previous else { return false };
+    let is_the_same = |before: &OperationStatus| {
+        before.type_ == operation.type_
+            && before.progressed_at.is_some()
+            && before.progressed_at == operation.progressed_at
+    };
+    previous.operation.as_ref().is_some_and(is_the_same)
+        && previous.conditions.iter().any(|before| {
+            before.type_ == condition::DEGRADED
+                && before.status == "True"
+                && before.reason == reason::NODES_MISSING
+        })
 }

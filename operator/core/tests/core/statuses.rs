@@ -280,6 +280,24 @@ fn nodes_that_were_waited_for_in_vain_are_missing() {
 }
 
 #[test]
+fn missing_nodes_are_missing_until_the_operation_gets_on() {
+    let mut world = World::steady(2);
+    world.room = 3;
+    world.edit(|spec| spec.nodes = 4);
+    (0..8).for_each(|_| drop(world.round()));
+    let began = report(&world, None, 0);
+    // A new operator has waited for nobody yet, and one that comes again is new.
+    world.nodes.iter_mut().for_each(|node| node.silent_ticks = 0);
+    let lasting = report(&world, Some(&began), 100);
+    assert_eq!(conditions(&lasting)[4], "Degraded=True (NodesMissing)");
+    assert_eq!(conditions(&report(&world, None, 100))[4], "Degraded=False (AsExpected)");
+    world.room = 4;
+    (0..8).for_each(|_| drop(world.round()));
+    let done = report(&world, Some(&lasting), 200);
+    assert_eq!(conditions(&done)[4], "Degraded=False (AsExpected)");
+}
+
+#[test]
 fn a_server_that_drops_the_times_of_an_operation_is_not_given_them_again() {
     let mut world = World::steady(2);
     world.room = 2;
