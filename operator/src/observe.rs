@@ -162,7 +162,8 @@ fn judged<N: Nodes>(
     }
 }
 
-fn key(namespace: &str, name: &str) -> String {
+/// What a cluster is called where only its text counts.
+pub(crate) fn key(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
@@ -333,6 +334,7 @@ fn node<N: Nodes>(
         silent_seconds: silences.get(&uid).map_or(0, Duration::as_secs),
         uid,
         host: address(pod).unwrap_or_default().to_owned(),
+        runs_on: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         ports: PORTS,
         template: program::template(pod, &cluster.spec),
         phase,

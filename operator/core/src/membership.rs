@@ -1,7 +1,5 @@
 //! Who should be a member next: decided from the ring, the nodes and the intent, with no memory of how it came to be.
 
-use std::cmp::Reverse;
-
 use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::{Document, Incarnation, Member, MemberState};
 
@@ -206,21 +204,29 @@ impl<'a> Roster<'a> {
         self.members.push(member(node, state, joins));
     }
 
-    /// Too many: those go first that would be replaced anyway, then those that have not got their share yet.
+    /// Too many: those go first that would be replaced anyway, then those that have not got their share yet, then one of the host
+    /// that has most of them, so that the loss of a host stays as small as it can be.
     fn shrink(&mut self) {
-        let excess = self.staying().saturating_sub(self.wanted);
-        let mut order: Vec<usize> = (0..self.members.len())
-            .filter(|&i| self.members[i].state != MemberState::Leaving)
-            .collect();
-        order.sort_by_key(|&i| {
-            let member = &self.members[i];
-            let joining = member.state == MemberState::Joining;
-            let to_replace = (self.is_draining(member), self.is_to_replace(member));
-            Reverse((to_replace, joining, number(&member.name)))
-        });
-        for i in order.into_iter().take(excess) {
-            self.members[i].state = MemberState::Leaving;
+        for _ in self.wanted..self.staying() {
+            let stays = |member: &&Member| member.state != MemberState::Leaving;
+            let first = self.members.iter().filter(stays).max_by_key(|member| {
+                let joining = member.state == MemberState::Joining;
+                let to_replace = (self.is_draining(member), self.is_to_replace(member));
+                (to_replace, joining, self.neighbours(member), number(&member.name))
+            });
+            let Some(first) = first.map(|member| member.uid.clone()) else { return };
+            for member in self.members.iter_mut().filter(|member| member.uid == first) {
+                member.state = MemberState::Leaving;
+            }
         }
+    }
+
+    /// How many members that stay run on the member's host, if that is known.
+    fn neighbours(&self, member: &Member) -> usize {
+        let host = |member| self.node_of(member).and_then(|node| node.runs_on.as_ref());
+        let Some(own) = host(member) else { return 0 };
+        let staying = self.members.iter().filter(|m| m.state != MemberState::Leaving);
+        staying.filter(|other| host(other) == Some(own)).count()
     }
 
     /// Replaces one member, those on hosts that are about to go first: a new node joins and the old one leaves in the same document, so that exactly the

@@ -59,6 +59,9 @@ pub struct ObservedNode {
     pub uid: String,
     /// Address that clients and nodes reach it by.
     pub host: String,
+    /// Name of the host that it runs on, where there are several: nodes that leave are taken from where most of them are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub runs_on: Option<String>,
     /// Its ports.
     pub ports: Ports,
     /// What it was started as.

@@ -15,6 +15,8 @@ use crate::Error;
 pub const FIELD_MANAGER: &str = "ringcache-operator";
 /// Annotation of a pod: what it was started as, as JSON of a [`Template`](ringcache_operator_core::Template).
 pub const TEMPLATE: &str = "ringcache.dev/template";
+/// Label of a pod: a short name for its [`TEMPLATE`], by which nodes that were started alike are spread over hosts and zones.
+pub const TEMPLATE_HASH: &str = "ringcache.dev/template-hash";
 /// Annotation of a pod: the fields of the spec that went into its fingerprint, as JSON of
 /// [`Fields`](super::fingerprint::Fields). Absent from pods of operators that did not know of it.
 pub const FIELDS: &str = "ringcache.dev/fields";

@@ -16,9 +16,10 @@ use ringcache_api::cluster::{Spread, TaintEffect, TolerationOperator};
 use ringcache_api::{CacheCluster, Ports, cluster};
 use ringcache_operator_core::Template;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::additions::with_additions;
-use super::fingerprint::fields;
+use super::fingerprint::{fields, short};
 use super::{meta, services};
 
 /// Name of the container that the cache node runs in.
@@ -40,7 +41,9 @@ pub fn pod(
     settings: Settings,
     failures: u32,
 ) -> Pod {
-    let (labels, mut annotations) = meta::pod_labels_and_annotations(cluster);
+    let (mut labels, mut annotations) = meta::pod_labels_and_annotations(cluster);
+    let hash = template_hash(template);
+    labels.insert(meta::TEMPLATE_HASH.to_owned(), hash.clone());
     annotations.insert(meta::TEMPLATE.to_owned(), json!(template).to_string());
     annotations.insert(meta::FIELDS.to_owned(), json!(fields(&cluster.spec)).to_string());
     if failures > 0 {
@@ -53,8 +56,13 @@ pub fn pod(
     };
     let container = container(cluster, template, settings);
     let grace = grace_seconds(template.memory_bytes);
-    let spec = with_additions(pod_spec(cluster, name, grace), container, &cluster.spec.pod);
+    let spec = with_additions(pod_spec(cluster, name, &hash, grace), container, &cluster.spec.pod);
     Pod { metadata, spec: Some(spec), status: None }
+}
+
+/// A short name for what a node is started as.
+fn template_hash(template: &Template) -> String {
+    short(Sha256::new().chain_update(json!(template).to_string()))
 }
 
 /// How long a node of so much memory may take to end, in seconds: until another one is there, and then to hand everything over. It ends
@@ -70,7 +78,7 @@ pub fn has_grace(pod: &Pod, memory_bytes: u64) -> bool {
 }
 
 /// The pod without its containers.
-fn pod_spec(cluster: &CacheCluster, name: &str, grace: u64) -> PodSpec {
+fn pod_spec(cluster: &CacheCluster, name: &str, hash: &str, grace: u64) -> PodSpec {
     let scheduling = &cluster.spec.scheduling;
     let secret = |name: &String| LocalObjectReference { name: name.clone() };
     PodSpec {
@@ -98,8 +106,8 @@ fn pod_spec(cluster: &CacheCluster, name: &str, grace: u64) -> PodSpec {
         priority_class_name: scheduling.priority_class_name.clone(),
         topology_spread_constraints: some(
             [
-                spread(cluster, "topology.kubernetes.io/zone", scheduling.zone_spread),
-                spread(cluster, "kubernetes.io/hostname", scheduling.host_spread),
+                spread(cluster, hash, "topology.kubernetes.io/zone", scheduling.zone_spread),
+                spread(cluster, hash, "kubernetes.io/hostname", scheduling.host_spread),
             ]
             .into_iter()
             .flatten()
@@ -134,18 +142,27 @@ fn toleration(toleration: &cluster::Toleration) -> Toleration {
     }
 }
 
-fn spread(cluster: &CacheCluster, key: &str, spread: Spread) -> Option<TopologySpreadConstraint> {
+/// Only nodes that were started alike are counted, as a Deployment does it: those that a roll is about to replace would
+/// otherwise say where their successors go, and the last ones of a roll would end up side by side.
+fn spread(
+    cluster: &CacheCluster,
+    hash: &str,
+    key: &str,
+    spread: Spread,
+) -> Option<TopologySpreadConstraint> {
     let when_unsatisfiable = match spread {
         Spread::Preferred => "ScheduleAnyway",
         Spread::Required => "DoNotSchedule",
         Spread::Disabled => return None,
     };
+    let mut alike = meta::selector(cluster);
+    alike.insert(meta::TEMPLATE_HASH.to_owned(), hash.to_owned());
     Some(TopologySpreadConstraint {
         topology_key: key.to_owned(),
         max_skew: 1,
         when_unsatisfiable: when_unsatisfiable.to_owned(),
         label_selector: Some(LabelSelector {
-            match_labels: Some(meta::selector(cluster)),
+            match_labels: Some(alike),
             ..LabelSelector::default()
         }),
         // A cordoned host counts for nothing: its emptiness would otherwise keep the surge pod of a drain from starting.

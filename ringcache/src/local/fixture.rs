@@ -29,6 +29,7 @@ pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> Observed
         name: name.into(),
         uid: name.into(),
         host: String::new(),
+        runs_on: None,
         ports: PORTS,
         template: Template { memory_bytes: 256 << 20, program: String::new(), pod: String::new() },
         phase: Phase::Running,

@@ -100,6 +100,7 @@ fn node(record: NodeRecord, alive: bool, state: Option<NodeState>) -> ObservedNo
         name,
         uid,
         host,
+        runs_on: None,
         ports,
         template,
         phase,

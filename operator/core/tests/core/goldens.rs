@@ -132,6 +132,18 @@ fn scaling_in_drains_before_it_stops() {
 }
 
 #[test]
+fn scaling_in_takes_nodes_from_the_host_that_has_most_of_them() {
+    let mut world = World::steady(5);
+    for (node, host) in world.nodes.iter_mut().zip(["a", "a", "a", "b", "c"]) {
+        node.runs_on = Some(host.to_owned());
+    }
+    world.edit(|spec| spec.nodes = 3);
+    world.settle();
+    let left: Vec<&str> = world.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(left, ["simple-web-0", "simple-web-3", "simple-web-4"]);
+}
+
+#[test]
 fn a_cancelled_scale_in_takes_the_leaving_nodes_back() {
     let mut world = World::steady(4);
     world.edit(|spec| spec.nodes = 2);

@@ -13,6 +13,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) phase: Phase,
+    /// Its host, if there are several.
+    pub(crate) runs_on: Option<String>,
     /// Does not answer the operator; serves and talks to the other nodes all the same.
     pub(crate) silent: bool,
     /// Its host is cordoned.
@@ -22,7 +24,7 @@ pub(crate) struct Node {
     /// Ticks for which what is left of it stays as evidence.
     pub(crate) rests: u8,
     /// Ticks, of ten seconds each, for which it has not answered.
-    pub(super) silent_ticks: u64,
+    pub(crate) silent_ticks: u64,
     pub(crate) used_bytes: u64,
     pub(super) restarts: u32,
     pub(super) port: u16,
@@ -38,6 +40,7 @@ impl Node {
             name: name.to_owned(),
             uid: format!("u{number}"),
             phase: Phase::Starting,
+            runs_on: None,
             silent: false,
             draining: false,
             stuck: false,
@@ -110,6 +113,7 @@ impl Node {
             name: self.name.clone(),
             uid: self.uid.clone(),
             host: "127.0.0.1".into(),
+            runs_on: self.runs_on.clone(),
             ports: Ports { resp: port, http: port + 1, admin: port + 2, bus: port + 3 },
             template: self.template.clone(),
             phase: self.phase,

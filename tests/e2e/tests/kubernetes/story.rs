@@ -1,8 +1,11 @@
 //! What a user does with a cluster in its first days, under two checking loads at full speed and the eyes of an alert.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
 use ringcache_e2e::drain::drain;
-use ringcache_e2e::view::image;
+use ringcache_e2e::view::{View, image};
 use ringcache_e2e::world::workspace;
 use ringcache_e2e::{Cluster, Loads, Namespace, Readiness, Steps, Turn, image as images};
 use serde_json::json;
@@ -25,7 +28,7 @@ fn the_quick_start_is_scaled_rolled_and_drained_and_its_clients_notice_nothing()
     for nodes in [5, 2, 5, 2, 5, 2, 5, 2] {
         steps.take(&format!("scale to {nodes}"), || {
             cluster.scale(nodes)?;
-            cluster.wait_settled(nodes)
+            are_spread(&cluster.wait_settled(nodes)?)
         })?;
     }
     steps.take("another image", || roll(cluster, 2))?;
@@ -34,13 +37,21 @@ fn the_quick_start_is_scaled_rolled_and_drained_and_its_clients_notice_nothing()
         cluster.patch(&json!({"memory": "128Mi"}))?;
         let after = cluster.wait_settled(2)?;
         ensure!(after.uids().is_disjoint(&before.uids()), "pods keep their memory limit");
-        Ok(())
+        are_spread(&after)
     })?;
     steps.take("drain a node", || drain(cluster, 2))?;
 
     loads.stop_clean(&steps)?;
     readiness.never_failed()?;
     namespace.finish()
+}
+
+/// Two nodes are on two hosts, whatever came and went before: the loss of one host is never the loss of both.
+fn are_spread(view: &View) -> Result<()> {
+    let host = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+    let hosts: BTreeSet<String> = view.pods.iter().filter_map(host).collect();
+    ensure!(view.pods.len() != 2 || hosts.len() == 2, "all nodes are on {hosts:?}");
+    Ok(())
 }
 
 /// The same program under another tag: every pod is replaced.
@@ -52,5 +63,5 @@ fn roll(cluster: Cluster<'_>, nodes: usize) -> Result<()> {
     ensure!(after.uids().is_disjoint(&before.uids()), "some pods were not replaced");
     let images: Vec<&str> = after.pods.iter().map(image).collect();
     ensure!(images.iter().all(|image| *image == wanted), "{images:?}");
-    Ok(())
+    are_spread(&after)
 }
