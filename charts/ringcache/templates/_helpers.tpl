@@ -1,13 +1,17 @@
-{{/* Name of the release's objects without a suffix: short enough for the longest suffix within 63 characters. */}}
+{{/* Name of the release's objects without a suffix: short enough for the longest suffix within 63 characters. Services must begin
+     with a letter and have no dot, which Helm asks of no release. */}}
 {{- define "ringcache.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := printf "%s-%s" .Release.Name $name -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 46 | trimSuffix "-" -}}
+{{- $full = .Values.fullnameOverride -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 46 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 46 | trimSuffix "-" -}}
+{{- $full = .Release.Name -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $full) -}}
+{{- fail (printf "no Service can be named after the release %q: set fullnameOverride to a name of letters, digits and hyphens that begins with a letter" .Release.Name) -}}
+{{- end -}}
+{{- $full | trunc 46 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* Name of the Deployment, its lease and most of what belongs to it. */}}
@@ -31,7 +35,7 @@
 {{/* What never changes over upgrades. Not `ringcache`, the name of cache pods: a cluster may be called like the release. */}}
 {{- define "ringcache.selector" -}}
 app.kubernetes.io/name: ringcache-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of the chart itself. */}}
@@ -60,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What marks the pods of `helm test`: none of the operator's selectors may find them. */}}
 {{- define "ringcache.testSelector" -}}
 app.kubernetes.io/name: ringcache-operator-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The labels by which cache nodes of every cluster are found. */}}

@@ -8,4 +8,5 @@ mod permissions;
 mod policies;
 mod render;
 mod security;
+mod texts;
 mod values;
