@@ -68,6 +68,7 @@ EXAMPLES = [
     (["ASKING"], OK),
     (["INFO"], contains("redis_mode:cluster", "redis_version:7", "loading:0")),
     (["CONFIG", "GET", "cluster-require-full-coverage"], lambda r: b"cluster-require-full-coverage" in items(r)),
+    (["CONFIG", "HELP"], lambda r: b"HELP" in r),
     (["COMMAND", "COUNT"], between(50, 500)),
     (["COMMAND", "INFO", "get"], lambda r: (r["get"] if isinstance(r, dict) else r[0])[0] == b"get"),
     (["COMMAND", "DOCS", "get"], lambda r: b"get" in items(r)),

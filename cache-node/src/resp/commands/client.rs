@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::request::Args;
 
+use super::help::help;
 use super::{subcommand, tracking};
 use crate::resp::client::Client;
 use crate::resp::dispatch::{Call, Outcome};
@@ -33,6 +34,7 @@ pub(super) fn client(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             call.reply().integer(redirection);
             return Ok(Outcome::Done);
         }
+        "client|help" => return Ok(help(call)),
         "client|id" => {
             let id = call.session.client.id;
             call.reply().integer(id.cast_signed());

@@ -5,6 +5,7 @@ use ringcache_store::Access;
 use ringcache_wire::number::parse_i64;
 use ringcache_wire::table::Command;
 
+use super::help::help;
 use super::slice::Slice;
 use super::subcommand;
 use crate::resp::dispatch::{Call, Outcome};
@@ -21,6 +22,7 @@ pub(super) fn cluster(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             call.reply_count(keys);
         }
         "cluster|getkeysinslot" => get_keys_in_slot(call)?,
+        "cluster|help" => return Ok(help(call)),
         "cluster|keyslot" => call.reply().integer(ringcache_ring::key_slot(&args[2]).into()),
         "cluster|myid" => {
             let id = call.node().node_id.clone();

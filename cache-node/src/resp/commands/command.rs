@@ -4,6 +4,7 @@ use ringcache_wire::reply::ReplyWriter;
 use ringcache_wire::request::Args;
 use ringcache_wire::table::{COMMANDS, Command, CommandSpec, lookup, write_entry};
 
+use super::help::help;
 use super::{glob, subcommand};
 use crate::resp::dispatch::{Call, Outcome};
 use crate::resp::error::CommandError;
@@ -27,6 +28,7 @@ pub(super) fn command(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         }
         "command|docs" => docs(&mut call.reply(), args.iter().skip(2).filter_map(lookup)),
         "command|getkeys" => get_keys(call)?,
+        "command|help" => return Ok(help(call)),
         "command|info" if args.len() == 2 => info(call, COMMANDS.iter().map(Some)),
         "command|info" => info(call, args.iter().skip(2).map(lookup)),
         _ => list(call)?,

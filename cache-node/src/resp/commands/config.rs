@@ -2,6 +2,7 @@
 
 use ringcache_wire::request::Args;
 
+use super::help::help;
 use super::{glob, subcommand};
 use crate::node::Node;
 use crate::resp::dispatch::{Call, Outcome};
@@ -12,7 +13,9 @@ const MAX_PATTERNS: usize = 1024;
 const MAX_BYTES: usize = 32 << 10;
 
 pub(super) fn config(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    subcommand(call)?;
+    if subcommand(call)?.name == "config|help" {
+        return Ok(help(call));
+    }
     let patterns = patterns(call.args)?;
     let mut parameters = parameters(call.node());
     parameters

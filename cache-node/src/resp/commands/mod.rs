@@ -15,6 +15,7 @@ mod decimal;
 mod expiry;
 pub(super) mod flush;
 mod glob;
+mod help;
 mod info;
 mod keys;
 mod scan;

@@ -6,6 +6,7 @@ mod commands;
 mod connections;
 mod documented;
 mod forwarding;
+mod help;
 mod hostile;
 mod large_requests;
 mod memory;

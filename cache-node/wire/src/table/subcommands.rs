@@ -5,6 +5,7 @@ use super::{Command, CommandSpec};
 
 const ANYTIME: &[&str] = &["noscript", "loading", "stale"];
 const ADMIN: &[&str] = &["admin", "noscript", "loading", "stale"];
+const HELP: &[&str] = &["loading", "stale"];
 const UNSETTLED: &[&str] = &["nondeterministic_output"];
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];
 
@@ -13,6 +14,7 @@ pub(super) const CLIENT: &[CommandSpec] = &[
     client("client|capa", -3, ANYTIME),
     client("client|getname", 2, ANYTIME),
     client("client|getredir", 2, ANYTIME),
+    client("client|help", 2, HELP),
     client("client|id", 2, ANYTIME),
     client("client|info", 2, ANYTIME).tips(UNSETTLED),
     client("client|kill", -3, ADMIN),
@@ -30,6 +32,7 @@ pub(super) const CLIENT: &[CommandSpec] = &[
 pub(super) const CLUSTER: &[CommandSpec] = &[
     cluster("cluster|countkeysinslot", 3),
     cluster("cluster|getkeysinslot", 4).tips(UNSETTLED),
+    command(Command::Cluster, "cluster|help", 2, HELP, &[]),
     cluster("cluster|info", 2).tips(UNSETTLED),
     cluster("cluster|keyslot", 3),
     cluster("cluster|myid", 2),
@@ -42,11 +45,15 @@ pub(super) const COMMAND: &[CommandSpec] = &[
     introspection("command|count", 2),
     introspection("command|docs", -2).tips(UNORDERED),
     introspection("command|getkeys", -3),
+    introspection("command|help", 2),
     introspection("command|info", -2).tips(UNORDERED),
     introspection("command|list", -2).tips(UNORDERED),
 ];
 
-pub(super) const CONFIG: &[CommandSpec] = &[command(Command::Config, "config|get", -3, ADMIN, &[])];
+pub(super) const CONFIG: &[CommandSpec] = &[
+    command(Command::Config, "config|get", -3, ADMIN, &[]),
+    command(Command::Config, "config|help", 2, HELP, &[]),
+];
 
 const fn client(name: &'static str, arity: i32, flags: &'static [&'static str]) -> CommandSpec {
     command(Command::Client, name, arity, flags, CONNECTION)

@@ -129,7 +129,8 @@ fn entries_are_those_of_redis() {
         (
             "config",
             "[config -2 ~[] 0 0 0 ~[@slow] ~[] ~[] [[config|get -3 ~[admin noscript loading stale] \
-             0 0 0 ~[@admin @dangerous @slow] ~[] ~[] []]]]",
+             0 0 0 ~[@admin @dangerous @slow] ~[] ~[] []] \
+             [config|help 2 ~[loading stale] 0 0 0 ~[@slow] ~[] ~[] []]]]",
         ),
     ] {
         assert_eq!(render(&entry(name, Proto::Resp3)), expected);
