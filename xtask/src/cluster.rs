@@ -20,7 +20,7 @@ const DEFAULT_NAME: &str = "dev";
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Name of the cluster: several fit on a machine.
-    #[arg(long, default_value = DEFAULT_NAME)]
+    #[arg(long, global = true, default_value = DEFAULT_NAME)]
     name: String,
     #[command(subcommand)]
     task: Task,
@@ -42,7 +42,10 @@ enum Task {
     Kubectl(Rest),
     /// Run helm on it.
     Helm(Rest),
-    /// Run a program from where nodes, pods and Services are reachable, such as `bash`.
+    /// Run a program of this machine, such as `bash`, from where nodes, pods and Services are reachable.
+    ///
+    /// They are reachable by address only: the program resolves names as this machine does, without the cluster's DNS.
+    /// `kubectl get service NAME --output jsonpath='{.spec.clusterIP}'` says the address of a Service.
     Exec(Rest),
     /// Import image archives on every node.
     Load {
@@ -109,7 +112,7 @@ fn up(name: Name, nodes: u8) -> Result<()> {
     println!(
         "
   {command} kubectl get nodes   talk to it
-  {command} exec bash           a shell that reaches nodes, pods and Services
+  {command} exec bash           a shell that reaches nodes, pods and Services by address
   {command} kill-node 2         power loss of a node; start-node 2 brings it back
   {command} down                take it down
 
@@ -167,4 +170,43 @@ pub(crate) fn load_images(lab: &Lab, folder: &Path) -> Result<Vec<String>> {
         lab.load(archive)?;
     }
     Ok(archives.iter().filter_map(|path| Some(path.file_name()?.display().to_string())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(line: &str) -> Arguments {
+        Line::try_parse_from(line.split(' ')).unwrap().arguments
+    }
+
+    #[test]
+    fn the_name_may_stand_before_and_after_the_task() {
+        for (line, name) in [
+            ("cluster up", DEFAULT_NAME),
+            ("cluster --name other up", "other"),
+            ("cluster up --name other --nodes 2", "other"),
+            ("cluster down --name=other", "other"),
+            ("cluster --name other kubectl get pods", "other"),
+            ("cluster kubectl --name other get pods", "other"),
+        ] {
+            assert_eq!(parse(line).name, name, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_a_program_is_the_programs() {
+        let Arguments { name, task } = parse("cluster kubectl get pods --name other --all");
+        assert_eq!(name, DEFAULT_NAME);
+        let Task::Kubectl(rest) = task else { panic!("another task") };
+        assert_eq!(rest.arguments, ["get", "pods", "--name", "other", "--all"]);
+    }
 }
