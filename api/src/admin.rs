@@ -1,5 +1,6 @@
 //! The admin API between operator and nodes: `GET /admin/v1/state`, `PUT /admin/v1/ring`, `PUT /admin/v1/settings`.
 
+use ringcache_curve::Curve;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Incarnation;
@@ -135,6 +136,20 @@ pub struct NodeState {
     /// Whether the process has been told to end (SIGTERM): it serves on until it owns nothing or its grace is over.
     #[serde(default)]
     pub draining: bool,
+}
+
+/// Answer of `GET /admin/v1/curve`: how the reads of the last minutes would have gone with other sizes of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeCurve {
+    /// [`ADMIN_VERSION`].
+    pub version: u32,
+    /// This run of the process.
+    pub incarnation: Incarnation,
+    /// The reads of keys of this node. Those of all nodes add up to the curve of the cluster; sizes are those of the whole cluster, in
+    /// bytes of the store.
+    #[serde(flatten)]
+    pub curve: Curve,
 }
 
 /// Body of every error answer of the admin API, and of the data API.

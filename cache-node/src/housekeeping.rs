@@ -1,13 +1,15 @@
-//! Background work of the node: freeing expired entries, and keeping the process within its memory.
+//! Background work of the node: freeing expired entries, keeping the process within its memory, and what is measured by the second.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ringcache_ring::SLOTS;
 use ringcache_store::{GROUPS, allocator};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::measure::Second;
 use crate::memory::{Controller, resident_bytes};
 use crate::node::Node;
 
@@ -22,6 +24,8 @@ const SWEEP_ROUND: usize = 8192;
 const MEMORY_PAUSE: Duration = Duration::from_millis(10);
 /// Looks between two walks of the allocator's free lists: it is locked meanwhile, for milliseconds.
 const RELEASE_PAUSE_ROUNDS: u32 = 5;
+/// Pause between two looks at what was read.
+const MEASURE_PAUSE: Duration = Duration::from_secs(1);
 /// Entries evicted in one go before others get a turn.
 const EVICT_SLICE: usize = 64;
 
@@ -31,6 +35,7 @@ pub async fn run(node: Arc<Node>, stop: impl Future<Output = ()>) {
         () = stop => (),
         () = sweep(&node) => (),
         () = control_memory(&node) => (),
+        () = measure(&node) => (),
     }
 }
 
@@ -52,6 +57,25 @@ async fn sweep(node: &Node) {
                 tokio::task::yield_now().await;
             }
         }
+    }
+}
+
+/// Tells the measurements what each second was like.
+async fn measure(node: &Node) {
+    let mut ticks = ticks(MEASURE_PAUSE);
+    let mut before = 0;
+    loop {
+        ticks.tick().await;
+        let stats = node.store.stats();
+        let reads = stats.hits + stats.misses;
+        let routes = node.routes.load();
+        let slots = (0..SLOTS).filter(|slot| routes.is_mine(*slot)).count();
+        node.measures.settle(&Second {
+            reads: reads - before,
+            slots,
+            memory_bytes: node.args.memory_bytes,
+        });
+        before = reads;
     }
 }
 

@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::args::NodeArgs;
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::measure::Measures;
 use crate::requests::Request;
 use crate::routes::{Peer, Routes};
 
@@ -44,6 +45,8 @@ pub struct Node {
     pub settings: ArcSwap<Settings>,
     /// What happened so far.
     pub counters: Counters,
+    /// How keys are used.
+    pub measures: Arc<Measures>,
     /// The clocks.
     pub clock: Clock,
     /// The memory that clients make it hold besides entries.
@@ -92,13 +95,17 @@ impl Node {
             ttl_default_seconds: args.ttl_default_seconds,
             ttl_jitter_percent: args.ttl_jitter_percent,
         };
+        let store = Store::new(ringcache_store::Config { budget_bytes, hash_seed });
+        let measures = Arc::new(Measures::new(clock.unix_ms()));
+        store.enable_metering(Arc::<Measures>::clone(&measures));
         Arc::new(Self {
             incarnation,
             node_id,
-            store: Store::new(ringcache_store::Config { budget_bytes, hash_seed }),
+            store,
             routes: ArcSwap::from_pointee(Routes::empty(vec![me], None)),
             settings: ArcSwap::from_pointee(settings),
             counters: Counters::default(),
+            measures,
             clock,
             account: Account::new(args.memory_bytes, clock),
             draining: AtomicBool::new(false),

@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::NodeArgs;
 use crate::control::Control;
 use crate::draining::drained;
+use crate::hash_seed::hash_seed;
 use crate::node::Node;
 use crate::requests::Request;
 use crate::resp::{self, Workers};
@@ -70,7 +71,7 @@ pub fn run(args: NodeArgs) -> Result<(), RunError> {
 
     let nonce = format!("{:08x}", getrandom::u32().map_err(io::Error::from)?);
     let incarnation = Incarnation::new(&args.uid, &nonce);
-    let hash_seed = getrandom::u64().map_err(io::Error::from)?;
+    let hash_seed = hash_seed(&args.cluster_uid);
     info!(name = args.name, %incarnation, "starting");
     let (control, requests) = mpsc::channel(QUEUE);
     let node = Node::new(args, incarnation, hash_seed, control);

@@ -1,9 +1,11 @@
 //! What was measured, and what follows from it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::depths::Depths;
 
 /// Reads by what would have made them hits. Curves of nodes add up to the curve of their cluster: sizes are those of the cluster.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
     /// Reads by the size that a cluster needs for them to be hits.
     depths: Depths,

@@ -1,5 +1,7 @@
 //! A histogram of sizes over all orders of magnitude: 16 buckets between a power of two and the next.
 
+use serde::{Deserialize, Serialize};
+
 /// Bits that tell the buckets of one power of two apart.
 const BITS: u32 = 4;
 /// Sizes below this have a bucket each.
@@ -8,8 +10,29 @@ const EXACT: u64 = 1 << BITS;
 const BUCKETS: usize = ((u64::BITS - BITS + 1) as usize) << BITS;
 
 /// How often each size was seen, to a sixteenth of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<Seen>", into = "Vec<Seen>")]
 pub(crate) struct Depths(Vec<f64>);
+
+/// One bucket that is not empty, as it is written: the largest size in it, and how often one was seen.
+type Seen = (u64, f64);
+
+impl From<Vec<Seen>> for Depths {
+    fn from(seen: Vec<Seen>) -> Self {
+        let mut depths = Self::new();
+        for (size, times) in seen {
+            depths.add(size, times);
+        }
+        depths
+    }
+}
+
+impl From<Depths> for Vec<Seen> {
+    fn from(depths: Depths) -> Self {
+        let counts = depths.0.iter().enumerate().filter(|(_, count)| **count != 0.0);
+        counts.map(|(at, count)| (bounds(at).1, *count)).collect()
+    }
+}
 
 impl Depths {
     /// Nothing was seen.
@@ -105,6 +128,17 @@ mod tests {
             prop_assert!((first..=last).contains(&size));
             prop_assert!(last - first < first / 16 + 1);
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut depths = Depths::new();
+        for (size, times) in [(0, 1.0), (17, 0.25), (1 << 40, 3.0), (u64::MAX, 9.5)] {
+            depths.add(size, times);
+        }
+        let written = Vec::from(depths.clone());
+        assert_eq!(written.len(), 4);
+        assert_eq!(Depths::from(written), depths);
     }
 
     #[test]

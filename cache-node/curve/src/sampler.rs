@@ -22,6 +22,8 @@ pub struct Sampler {
     samples: Samples,
     recency: Recency,
     swept: Tick,
+    /// Whether samples came from another node since they were last put into the order of use.
+    is_unsorted: bool,
     curve: Curve,
 }
 
@@ -42,6 +44,7 @@ impl Sampler {
             // New places for all cost as much as half as many uses.
             recency: Recency::new(limit + limit / 2 + 1),
             swept: Tick::default(),
+            is_unsorted: false,
             curve: Curve::default(),
         }
     }
@@ -62,6 +65,11 @@ impl Sampler {
         if slots > 0 {
             self.share = slots as f64 / of as f64;
         }
+    }
+
+    /// From now on no cluster larger than this many bytes is asked for.
+    pub fn set_horizon(&mut self, bytes: u64) {
+        self.horizon = bytes;
     }
 
     /// What was measured.
@@ -123,8 +131,43 @@ impl Sampler {
         }
     }
 
+    /// An entry came from another node, where it was last used at `used_ms`. It takes its place in the order of use within a second.
+    pub fn copy(&mut self, hash: u64, entry: Write, used_ms: u64, now_ms: u64) {
+        if !self.follows(hash) {
+            return;
+        }
+        let now = Tick::at(now_ms);
+        self.sweep(now);
+        self.delete(hash);
+        self.make_room();
+        if self.follows(hash) {
+            let sample = Sample::new(entry, Tick::at(used_ms.min(now_ms)));
+            let place = self.push(hash, sample.bytes);
+            self.samples.insert(hash, Sample { place: Some(place), ..sample });
+            self.is_unsorted = true;
+        }
+    }
+
+    /// All keys of a slot were deleted, or the slot is another node's from now on.
+    pub fn clear(&mut self, slot: u16) {
+        if !self.samples.has_any_of(slot) {
+            return;
+        }
+        let recency = &mut self.recency;
+        self.samples.retain(|_, sample| {
+            let stays = sample.slot != slot;
+            if let Some(place) = sample.place.filter(|_| !stays) {
+                recency.remove(place, sample.bytes);
+            }
+            stays
+        });
+    }
+
     /// The samples of a slot that goes to another node, which has to know the [`Sampler::threshold`] too. The one used first comes first.
     pub fn take(&mut self, slot: u16, now_ms: u64) -> Vec<Moved> {
+        if !self.samples.has_any_of(slot) {
+            return Vec::new();
+        }
         let now = Tick::at(now_ms);
         let mut moved: Vec<(Option<u32>, Moved)> = self
             .samples
@@ -171,6 +214,9 @@ impl Sampler {
             }
             !sample.is_forgotten(now)
         });
+        if std::mem::take(&mut self.is_unsorted) {
+            self.renumber();
+        }
     }
 
     /// Room for one more: of keys too old for any cluster that is asked for nothing more can be learned; else fewer are followed.

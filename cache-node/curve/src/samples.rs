@@ -7,12 +7,17 @@ use hashbrown::HashTable;
 
 use crate::sample::Sample;
 
+/// Slots of a cluster.
+const SLOTS: usize = 16_384;
+
 /// All samples, at most [`Samples::MOST`].
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     list: Vec<(u64, Sample)>,
     /// Places in the list.
     index: HashTable<u16>,
+    /// How many there are of each slot.
+    by_slot: Box<[u16]>,
 }
 
 impl Samples {
@@ -21,7 +26,11 @@ impl Samples {
 
     /// Room for so many.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { list: Vec::with_capacity(capacity), index: HashTable::with_capacity(capacity) }
+        Self {
+            list: Vec::with_capacity(capacity),
+            index: HashTable::with_capacity(capacity),
+            by_slot: vec![0; SLOTS].into(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -32,26 +41,33 @@ impl Samples {
         self.list.iter()
     }
 
+    /// Whether there are any of this slot.
+    pub(crate) fn has_any_of(&self, slot: u16) -> bool {
+        self.by_slot.get(usize::from(slot)).is_some_and(|count| *count > 0)
+    }
+
     pub(crate) fn get_mut(&mut self, hash: u64) -> Option<&mut Sample> {
-        let Self { list, index } = self;
+        let Self { list, index, .. } = self;
         let at = *index.find(scattered(hash), |at| is_at(list, *at, hash))?;
         list.get_mut(usize::from(at)).map(|(_, sample)| sample)
     }
 
     /// A key that is not there yet.
     pub(crate) fn insert(&mut self, hash: u64, sample: Sample) {
-        let Self { list, index } = self;
+        let Self { list, index, by_slot } = self;
         let Ok(at) = u16::try_from(list.len()) else { return };
+        count(by_slot, sample.slot, 1);
         list.push((hash, sample));
         index.insert_unique(scattered(hash), at, |at| scattered(hash_at(list, *at)));
     }
 
     pub(crate) fn remove(&mut self, hash: u64) -> Option<Sample> {
-        let Self { list, index } = self;
+        let Self { list, index, by_slot } = self;
         let found = index.find_entry(scattered(hash), |at| is_at(list, *at, hash)).ok()?;
         let (at, _) = found.remove();
         let last = list.len() - 1;
         let (_, sample) = list.swap_remove(usize::from(at));
+        count(by_slot, sample.slot, -1);
         // The last one stands there now.
         if let Some((moved, _)) = list.get(usize::from(at))
             && let Some(place) =
@@ -78,12 +94,24 @@ impl Samples {
 
     /// Removes those that `keeps` says no to.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(u64, &mut Sample) -> bool) {
-        let Self { list, index } = self;
-        list.retain_mut(|(hash, sample)| keeps(*hash, sample));
+        let Self { list, index, by_slot } = self;
+        list.retain_mut(|(hash, sample)| {
+            let stays = keeps(*hash, sample);
+            if !stays {
+                count(by_slot, sample.slot, -1);
+            }
+            stays
+        });
         index.clear();
         for (at, (hash, _)) in (0..).zip(list.iter()) {
             index.insert_unique(scattered(*hash), at, |at| scattered(hash_at(list, *at)));
         }
+    }
+}
+
+fn count(by_slot: &mut [u16], slot: u16, change: i16) {
+    if let Some(count) = by_slot.get_mut(usize::from(slot)) {
+        *count = count.wrapping_add_signed(change);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The admin port: health, metrics, and the API by which the operator drives the node. Never for clients.
 
+mod curve;
 mod reply;
 mod ring;
 mod settings;
@@ -52,6 +53,8 @@ fn filter(node: Arc<Node>) -> impl Filter<Extract = (Response,), Error = Infalli
         .or(get("/metrics").then(async |node: Arc<Node>| metrics(&node).await))
         .unify()
         .or(get("/admin/v1/state").then(async |node: Arc<Node>| state::get(&node).await))
+        .unify()
+        .or(get("/admin/v1/curve").map(|node: Arc<Node>| curve::get(&node)))
         .unify()
         .or(put("/admin/v1/ring")
             .then(async |node: Arc<Node>, body: Bytes| ring::put(&node, &body).await))

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringcache_api::admin::{NodeState, Settings};
+use ringcache_api::admin::{NodeCurve, NodeState, Settings};
 use ringcache_api::document::{
     ClusterRef, FORMAT_VERSION, HashRule, Member, MemberState, SlotRange,
 };
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::http::tests::node;
+use crate::measure::Second;
 use crate::requests::Request;
 use crate::routes::Routes;
 use crate::slots::NodeSlots;
@@ -181,6 +182,23 @@ async fn the_state_says_who_the_node_is_what_it_owns_and_what_it_holds() {
     assert_eq!((held.entries, held.hits, held.misses), (1, 1, 1));
     assert_eq!((held.limit_bytes, held.idle_ms), (268_435_456, None));
     assert!(held.used_bytes > 0 && held.resident_bytes > 0);
+}
+
+#[tokio::test]
+async fn the_curve_says_which_reads_a_cluster_of_any_size_would_serve() {
+    let admin = serve_oak().await;
+    push(&admin, &document(7, "oak").to_json()).await;
+    let now = admin.node.clock.unix_ms();
+    admin.node.store.lock(5).set(b"k", b"v", None, now);
+    admin.node.store.lock(5).get(b"k", now);
+    admin.node.store.lock(5).get(b"absent", now);
+    let memory_bytes = admin.node.args.memory_bytes;
+    admin.node.measures.settle(&Second { reads: 2, slots: SLOTS.into(), memory_bytes });
+    let (answered, body) = send(&admin, "GET", "/admin/v1/curve", "").await;
+    let NodeCurve { version, incarnation, curve } = serde_json::from_str(&body).unwrap();
+    assert_eq!((answered, version, incarnation), (200, 1, Incarnation::new("oak-0", "1")));
+    assert_eq!([0, 1 << 20].map(|bytes| curve.hit_ratio(bytes)), [Some(0.0), Some(0.5)], "{body}");
+    assert!((1.9..=2.0).contains(&curve.reads()), "{body}");
 }
 
 #[tokio::test]

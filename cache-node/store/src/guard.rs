@@ -3,6 +3,7 @@
 use parking_lot::MutexGuard;
 
 use crate::item::{Content, NEVER, assert_limits, shown_deadline};
+use crate::meter::Written;
 use crate::recency::Stamp;
 use crate::record::Record;
 use crate::slot::{Access, Cleared, Slot};
@@ -93,7 +94,11 @@ impl<'a> SlotGuard<'a> {
     /// Looks a key up for a request that reads it: counts a hit or a miss, and makes the entry the
     /// most recently used of the slot.
     pub fn get(&mut self, key: &[u8], now: Millis) -> Option<Entry<'_>> {
-        let Some(at) = self.live(key, now) else {
+        let (hash, live) = self.find_live(key, now);
+        if self.store.is_followed(hash) {
+            self.store.tell(|meter| meter.read(hash, now));
+        }
+        let Some(at) = live else {
             self.group.counters.misses += 1;
             return None;
         };
@@ -122,17 +127,31 @@ impl<'a> SlotGuard<'a> {
         }
         let (hash, live) = self.find_live(key, now);
         self.note_freed(live);
-        self.change(|slot, counters| {
+        let at = self.change(|slot, counters| {
             let at = slot.put(live, Content { hash, key, value, deadline, stamp: Stamp::at(now) });
             counters.sets += 1;
             counters.replaced += u64::from(live.is_some());
             slot.journal_put(at);
+            at
         });
+        self.tell_written(at, None, now);
+    }
+
+    /// Tells the meter of an entry that was written, or copied from another node.
+    pub(crate) fn tell_written(&self, at: u32, last_access: Option<Millis>, now: Millis) {
+        let item = self.slot().item(at);
+        if self.store.is_followed(item.hash) {
+            let bytes = self.slot().bytes_of(at);
+            let deadline = shown_deadline(item.deadline);
+            let written = Written { slot: self.number, bytes, deadline, last_access };
+            self.store.tell(|meter| meter.write(item.hash, written, now));
+        }
     }
 
     /// Removes an entry; true if it was there, alive.
     pub fn remove(&mut self, key: &[u8], now: Millis) -> bool {
-        let live = self.live(key, now);
+        let (hash, live) = self.find_live(key, now);
+        self.tell_removed(hash);
         self.note_freed(live);
         self.change(|slot, counters| {
             if let Some(at) = live {
@@ -146,6 +165,13 @@ impl<'a> SlotGuard<'a> {
             }
         });
         live.is_some()
+    }
+
+    /// Tells the meter of a key whose entry, if there was one, was removed for good.
+    pub(crate) fn tell_removed(&self, hash: u64) {
+        if self.store.is_followed(hash) {
+            self.store.tell(|meter| meter.delete(hash));
+        }
     }
 
     /// Bytes of the values that were removed or replaced under this guard. To free large ones takes time, in which others wait
@@ -171,12 +197,15 @@ impl<'a> SlotGuard<'a> {
             slot.touch(at, Stamp::at(now));
             slot.journal_put(at);
         });
+        self.tell_written(at, None, now);
         true
     }
 
     /// Removes all entries at once; access and journal stay. The memory is accounted as free at
     /// once, and is freed when the result is dropped.
     pub fn clear(&mut self) -> Cleared {
+        let number = self.number;
+        self.store.tell(|meter| meter.clear(number));
         self.change(|slot, counters| {
             counters.cleared += slot.items().len() as u64;
             if let Some(journal) = &mut slot.journal {

@@ -93,20 +93,23 @@ impl SlotGuard<'_> {
         now: Millis,
     ) {
         let (hash, live) = self.find_live(key, now);
-        self.change(|slot, counters| {
-            if let Some(last_access) = last_access {
-                let stamp = Stamp::reported(last_access, now);
-                slot.put_copied(live, Content { hash, key, value, deadline, stamp });
-            } else {
-                slot.put(live, Content { hash, key, value, deadline, stamp: Stamp::at(now) });
-            }
+        let at = self.change(|slot, counters| {
             counters.applied += 1;
             counters.replaced += u64::from(live.is_some());
+            if let Some(last_access) = last_access {
+                let stamp = Stamp::reported(last_access, now);
+                slot.put_copied(live, Content { hash, key, value, deadline, stamp })
+            } else {
+                slot.put(live, Content { hash, key, value, deadline, stamp: Stamp::at(now) })
+            }
         });
+        self.tell_written(at, last_access, now);
     }
 
     fn apply_remove(&mut self, key: &[u8], now: Millis) {
-        if let Some(at) = self.live(key, now) {
+        let (hash, live) = self.find_live(key, now);
+        self.tell_removed(hash);
+        if let Some(at) = live {
             self.change(|slot, counters| {
                 slot.remove(at);
                 counters.deletes += 1;

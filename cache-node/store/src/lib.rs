@@ -13,6 +13,7 @@ mod guard;
 mod handover;
 mod item;
 mod journal;
+mod meter;
 mod ordered;
 mod recency;
 mod reclaim;
@@ -27,6 +28,7 @@ mod tracking;
 mod weights;
 
 pub use guard::{Entry, SlotGuard};
+pub use meter::{Meter, Written};
 pub use record::BadRecord;
 pub use scan::SCAN_POSITION_BITS;
 pub use slot::{Access, Cleared};

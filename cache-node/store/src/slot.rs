@@ -125,13 +125,14 @@ impl Slot {
         at
     }
 
-    /// Writes an entry that was copied from another node, in the order of stamps.
-    pub(crate) fn put_copied(&mut self, at: Option<u32>, content: Content<'_>) {
+    /// Writes an entry that was copied from another node, in the order of stamps. Gives its place.
+    pub(crate) fn put_copied(&mut self, at: Option<u32>, content: Content<'_>) -> u32 {
         let at = self.write(at, content);
         let hint_is_linked = self.last_copied != at && self.last_copied < self.items.len() as u32;
         let near = if hint_is_linked { self.last_copied } else { self.recency.hottest() };
         self.recency.link_by_stamp(&mut self.items, at, near);
         self.last_copied = at;
+        at
     }
 
     /// Writes an entry without linking it into the LRU list; gives its place.
@@ -284,6 +285,12 @@ impl Slot {
             + allocated_bytes(self.items.capacity() * size_of::<Item>())
             + allocated_bytes(self.index.allocation_size())
             + self.ordered.as_ref().map_or(0, |ordered| ordered.bytes())
+    }
+
+    /// What the allocator takes for one of the entries, with its share of slab and index.
+    pub(crate) fn bytes_of(&self, at: u32) -> usize {
+        let places = self.bytes() - self.block_bytes;
+        self.item(at).block_bytes() + places / self.items.len().max(1)
     }
 
     /// What the allocator takes for all of the slot: entries, journal and tracked keys.

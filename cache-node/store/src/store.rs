@@ -1,14 +1,15 @@
 //! The store: slot groups behind their locks, and the byte budget over all of them.
 
 use std::hash::Hasher as _;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::guard::SlotGuard;
+use crate::meter::Meter;
 use crate::slot::Slot;
 use crate::stats::{Counters, Stats};
 use crate::tracking::Tracking;
@@ -41,6 +42,9 @@ pub struct Store {
     pub(crate) weights: Weights,
     /// The slot that the last search for a victim leaves to the next one; [`SLOTS`] if there is none.
     pub(crate) remembered: AtomicU16,
+    pub(crate) meter: OnceLock<Arc<dyn Meter>>,
+    /// The meter is told of keys whose hash is below this.
+    pub(crate) followed: AtomicU64,
     tracking: OnceLock<Tracking>,
     /// Bytes of the tables of tracked keys.
     tracked_bytes: AtomicUsize,
@@ -70,6 +74,8 @@ impl Store {
             samples: AtomicU64::new(0),
             weights: Weights::new(),
             remembered: AtomicU16::new(SLOTS),
+            meter: OnceLock::new(),
+            followed: AtomicU64::new(0),
             tracking: OnceLock::new(),
             tracked_bytes: AtomicUsize::new(0),
             tracked_hand: AtomicU16::new(0),

@@ -91,3 +91,33 @@ fn samples_that_come_twice_or_are_too_many_do_no_harm() {
     target.put(3, &many, 5, 0);
     assert_eq!((target.take(3, 0).len(), target.threshold()), (5, 5));
 }
+
+#[test]
+fn entries_that_are_copied_take_their_place_by_their_last_use() {
+    let mut target = Sampler::new(10, u64::MAX);
+    let entry = Write { slot: 5, bytes: 100, deadline_ms: u64::MAX };
+    target.write(1, entry, 10_000);
+    target.copy(2, entry, 5_000, 20_000);
+    target.copy(3, entry, 15_000, 20_000);
+    // Within a second of the copy.
+    target.read(4, 21_000);
+    let depth = |hash| {
+        let mut target = target.clone();
+        target.count(2);
+        target.read(hash, 21_000);
+        (1..=3).map(|n| n * 100).find(|size| target.curve().hit_ratio(*size + 10) > Some(0.4))
+    };
+    assert_eq!([3, 1, 2].map(depth), [100, 200, 300].map(Some));
+}
+
+#[test]
+fn of_a_slot_that_was_cleared_nothing_is_left() {
+    let mut sampler = Sampler::new(10, u64::MAX);
+    let entry = |slot| Write { slot, bytes: 100, deadline_ms: u64::MAX };
+    (1..=4).for_each(|hash| sampler.write(hash, entry(5), 1_000));
+    sampler.write(5, entry(6), 1_000);
+    sampler.clear(5);
+    assert_eq!((sampler.take(5, 1_000).len(), sampler.take(6, 1_000).len()), (0, 1));
+    sampler.clear(5);
+    sampler.clear(u16::MAX);
+}

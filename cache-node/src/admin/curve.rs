@@ -1,0 +1,16 @@
+//! `GET /admin/v1/curve`: which hit ratio the cluster would have with other sizes, by the reads of this node's keys.
+
+use ringcache_api::admin::{ADMIN_VERSION, NodeCurve};
+use warp::Reply;
+use warp::reply::Response;
+
+use crate::node::Node;
+
+pub(super) fn get(node: &Node) -> Response {
+    let curve = NodeCurve {
+        version: ADMIN_VERSION,
+        incarnation: node.incarnation.clone(),
+        curve: node.measures.curve(),
+    };
+    warp::reply::json(&curve).into_response()
+}
