@@ -212,6 +212,8 @@ pub mod reason {
     pub const NO_ENDPOINT: &str = "NoEndpoint";
     /// Ready=False, RingConverged=False: there is no ring document yet.
     pub const NO_RING: &str = "NoRing";
+    /// Ready=False: there is no ring document yet, and nodes for one cannot be started; the message says why.
+    pub const NODES_CANNOT_START: &str = "NodesCannotStart";
     /// Ready=False, Reconciling=True: the cluster is being deleted.
     pub const DELETING: &str = "Deleting";
     /// RingConverged=True: every slot is where the ring document wants it.
@@ -220,13 +222,15 @@ pub mod reason {
     pub const MOVING: &str = "Moving";
     /// Reconciling=False: nothing to do.
     pub const STEADY: &str = "Steady";
-    /// Reconciling=False: `paused` is true, and there is nothing to repair.
+    /// Reconciling=False: `paused` is true, and there is nothing to repair. UpToDate=False: `paused` holds changes of the spec back that
+    /// need other nodes; the message names them.
     pub const PAUSED: &str = "Paused";
     /// Reconciling=True: an operation is in progress; `status.operation` names it.
     pub const OPERATION_IN_PROGRESS: &str = "OperationInProgress";
     /// Reconciling=True: a call fails again and again; the message says which, and it is repeated.
     pub const FAILING: &str = "Failing";
-    /// Stalled=True: an object of somebody else has a name that the cluster needs; the message names it.
+    /// Stalled=True: an object of somebody else has a name that the cluster needs; the message names it. Reconciling=False: there is
+    /// nothing else to do.
     pub const NAME_CONFLICT: &str = "NameConflict";
     /// Degraded=True: fewer nodes take part than are wanted, and the others have been waited for; the message says why.
     pub const NODES_MISSING: &str = "NodesMissing";
@@ -255,11 +259,12 @@ pub mod reason {
     pub const NO_ANSWER: &str = "NoAnswer";
 
     /// All of them.
-    pub const ALL: [&str; 24] = [
+    pub const ALL: [&str; 25] = [
         SERVING,
         SLOTS_WITHOUT_OWNER,
         NO_ENDPOINT,
         NO_RING,
+        NODES_CANNOT_START,
         DELETING,
         CONVERGED,
         MOVING,

@@ -11,29 +11,79 @@ use crate::{Intent, Observed, SpecProblem, validate};
 /// Why the spec of the resource is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// `paused` is true.
-    Paused,
+    /// `paused` is true, and holds this back.
+    Paused(HeldBack),
     /// It breaks these rules.
     Invalid(Vec<SpecProblem>),
-    /// It breaks these rules, and `paused` is true.
-    Both(Vec<SpecProblem>),
+    /// It breaks these rules, and `paused` is true and holds this back.
+    Both(Vec<SpecProblem>, HeldBack),
+}
+
+/// Changes of a spec that wait and that only other nodes can take on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Another image.
+    pub image: Option<String>,
+    /// What else, by fields.
+    pub fields: Vec<String>,
+}
+
+impl HeldBack {
+    /// What `wanted` has and `last`, which is carried out, has not.
+    fn of(wanted: &CacheClusterSpec, last: &CacheClusterSpec) -> Self {
+        // Without `..`: whoever adds a field must say here whether it takes other nodes.
+        let CacheClusterSpec {
+            nodes: _,
+            memory,
+            ttl: _,
+            paused: _,
+            image,
+            image_pull_secret_names,
+            resources,
+            scheduling,
+            pod,
+            service: _,
+            disruption: _,
+            inherit: _,
+        } = wanted;
+        let differing = [
+            (*memory != last.memory, format!("`memory` ({})", memory.0)),
+            (
+                *image_pull_secret_names != last.image_pull_secret_names,
+                "`imagePullSecretNames`".into(),
+            ),
+            (*resources != last.resources, "`resources`".into()),
+            (*scheduling != last.scheduling, "`scheduling`".into()),
+            (*pod != last.pod, "`pod`".into()),
+        ];
+        let fields = differing.into_iter().filter_map(|(differs, field)| differs.then_some(field));
+        Self { image: image.clone().filter(|_| *image != last.image), fields: fields.collect() }
+    }
 }
 
 impl Held {
-    fn by(problems: Vec<SpecProblem>, paused: bool) -> Self {
-        if paused { Self::Both(problems) } else { Self::Invalid(problems) }
+    fn by(problems: Vec<SpecProblem>, paused: bool, back: HeldBack) -> Self {
+        if paused { Self::Both(problems, back) } else { Self::Invalid(problems) }
     }
 
     /// Whether `paused` is true.
     pub fn is_paused(&self) -> bool {
-        matches!(self, Self::Paused | Self::Both(_))
+        self.held_back().is_some()
+    }
+
+    /// What `paused` holds back, if it is true.
+    pub fn held_back(&self) -> Option<&HeldBack> {
+        match self {
+            Self::Paused(back) | Self::Both(_, back) => Some(back),
+            Self::Invalid(_) => None,
+        }
     }
 
     /// The rules that are broken.
     pub fn problems(&self) -> &[SpecProblem] {
         match self {
-            Self::Paused => &[],
-            Self::Invalid(problems) | Self::Both(problems) => problems,
+            Self::Paused(_) => &[],
+            Self::Invalid(problems) | Self::Both(problems, _) => problems,
         }
     }
 }
@@ -53,12 +103,13 @@ pub struct InForce {
 /// is nothing to go by: a cluster that has never had a valid spec, or was paused from the beginning.
 pub fn in_force(cluster: &CacheCluster, last: Option<&CacheClusterSpec>) -> Result<InForce, Held> {
     let is_deleted = cluster.metadata.deletion_timestamp.is_some();
+    let back = || last.map(|last| HeldBack::of(&cluster.spec, last)).unwrap_or_default();
     let held = match validate(cluster) {
         Ok(intent) if !cluster.spec.paused || is_deleted => {
             return Ok(InForce { spec: cluster.spec.clone(), intent, held: None });
         }
-        Ok(_) => Held::Paused,
-        Err(problems) => Held::by(problems, cluster.spec.paused),
+        Ok(_) => Held::Paused(back()),
+        Err(problems) => Held::by(problems, cluster.spec.paused, back()),
     };
     instead(cluster, held, last)
 }
@@ -70,7 +121,7 @@ pub fn unread(
     problem: SpecProblem,
     last: Option<&CacheClusterSpec>,
 ) -> Result<InForce, Held> {
-    instead(cluster, Held::by(vec![problem], cluster.spec.paused), last)
+    instead(cluster, Held::by(vec![problem], cluster.spec.paused, HeldBack::default()), last)
 }
 
 fn instead(

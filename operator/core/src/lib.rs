@@ -23,10 +23,11 @@ mod lag;
 mod membership;
 mod operation;
 mod planner;
+mod troubles;
 
 pub use additions::Additions;
 pub use check::{Violation, check};
-pub use in_force::{Held, InForce, as_it_is, in_force, unread};
+pub use in_force::{Held, HeldBack, InForce, as_it_is, in_force, unread};
 pub use intent::Intent;
 pub use lag::Lag;
 pub use observed::{Observed, ObservedNode, Phase, Template};

@@ -10,6 +10,9 @@ use crate::{Intent, Observed, ObservedNode, Phase, Said};
 /// once if all joined at once, but one node that cannot start must not keep the others from serving.
 pub(crate) const PATIENCE_SECONDS: u64 = 30;
 
+/// Why there is no document for a ring without nodes.
+pub(crate) const NO_NODES: &str = "waits for nodes that can own slots";
+
 /// The members of the next document, and what is needed to get further.
 pub(crate) struct Membership<'a> {
     /// Members of the next document.
@@ -37,7 +40,7 @@ pub(crate) fn next<'a>(intent: &'a Intent, observed: &'a Observed) -> Membership
     roster.roll();
     roster.activate();
     if !roster.members.iter().any(|m| m.state != MemberState::Leaving) {
-        roster.next.blocked.get_or_insert_with(|| "waits for nodes that can own slots".into());
+        roster.next.blocked.get_or_insert_with(|| NO_NODES.into());
     }
     Membership { members: roster.members, ..roster.next }
 }

@@ -95,6 +95,11 @@ impl ObservedNode {
         self.stopping && self.state.is_none() && self.silent_seconds >= PATIENCE_SECONDS
     }
 
+    /// Whether the platform says that it cannot start it, or has not started it for long.
+    pub(crate) fn cannot_start(&self) -> bool {
+        !self.phase.is_over() && (self.trouble.is_some() || self.is_stuck())
+    }
+
     /// Whether it has not been started for long.
     pub(crate) fn is_stuck(&self) -> bool {
         self.phase == Phase::Pending && self.silent_seconds >= PATIENCE_SECONDS
@@ -116,8 +121,8 @@ pub struct Template {
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, program {}", crate::plan::Size(self.memory_bytes), self.program)?;
-        if self.pod.is_empty() { Ok(()) } else { write!(f, ", pod {}", self.pod) }
+        // For people, to whom the fingerprint says nothing.
+        write!(f, "{}, program {}", crate::plan::Size(self.memory_bytes), self.program)
     }
 }
 

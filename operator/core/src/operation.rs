@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use ringcache_api::{Document, Incarnation, Member, MemberState};
 
-use crate::membership::Membership;
+use crate::membership::{Membership, NO_NODES};
 use crate::plan::{Note, Operation, Size, Step};
+use crate::troubles::with_troubles;
 use crate::{Intent, Observed, ObservedNode, Phase};
 
 /// The operation in progress, told from the members before and after.
@@ -41,8 +42,20 @@ pub(crate) fn operation(
     let is_left_over =
         |node: &&ObservedNode| matches!(node.phase, Phase::Lost | Phase::Pending) && node.stopping;
     let existing = observed.nodes.iter().filter(|node| !is_left_over(node)).count();
+    // The operator ends no member.
+    let is_ending =
+        |m: &&Member| observed.node(&m.uid).is_some_and(|node| node.phase == Phase::Stopping);
+    let ending: Vec<String> =
+        ring.members.iter().filter(is_ending).map(|m| m.name.clone()).collect();
+    let is_staying = |m: &&Member| m.state != MemberState::Leaving && !is_ending(m);
+    let others = ring.members.iter().filter(is_staying).count();
+    // Otherwise fewer nodes are wanted than stay, or more than there were.
+    let have_successors = others < wanted && others + ending.len() >= wanted
+        || others == wanted && !joining.is_empty();
     let handing_over = joining.is_empty() && !leaving.is_empty();
-    if staying < wanted {
+    if !ending.is_empty() && have_successors {
+        Operation::Replace { ending }
+    } else if staying < wanted {
         Operation::ScaleOut { from: staying, to: wanted }
     } else if staying > wanted {
         Operation::ScaleIn { from: members, to: wanted }
@@ -68,7 +81,10 @@ pub(crate) fn notes(
     next: &Membership<'_>,
     written: Option<&Document>,
 ) -> Vec<Note> {
-    let mut notes: Vec<Note> = next.blocked.iter().cloned().map(Note::Text).collect();
+    // Which nodes a new ring waits for says more.
+    let is_coming = next.start > 0 || !next.kept.is_empty();
+    let blocked = next.blocked.iter().filter(|why| *why != NO_NODES || !is_coming);
+    let mut notes: Vec<Note> = blocked.cloned().map(Note::Text).collect();
     notes.extend(too_small(intent, observed, next).map(Note::Text));
     let staying = next.members.iter().filter(|m| m.state != MemberState::Leaving).count();
     let is_short = next.is_short && staying > 0;
@@ -80,8 +96,8 @@ pub(crate) fn notes(
         (!names.is_empty()).then(|| Note::Text(format!("waits for {} to {verb}", names.join(", "))))
     };
     let coming = |phases: &[Phase]| {
-        let kept = next.kept.iter().filter(|node| phases.contains(&node.phase));
-        kept.map(|node| with_trouble(node)).collect::<Vec<_>>()
+        let kept = next.kept.iter().copied().filter(|node| phases.contains(&node.phase));
+        with_troubles(&kept.collect::<Vec<_>>())
     };
     notes.extend(waits("start", &coming(&[Phase::Pending, Phase::Starting])));
     notes.extend(waits("rest before another try", &coming(&[Phase::Exited])));
@@ -105,18 +121,6 @@ pub(crate) fn notes(
         slots => notes.push(Note::SlotsToGo(slots)),
     }
     notes
-}
-
-/// The node's name, and why the platform cannot start it.
-pub(crate) fn with_trouble(node: &ObservedNode) -> String {
-    match &node.trouble {
-        Some(trouble) => format!("{} ({trouble})", node.name),
-        // A volume that does not exist, a network that hangs: Kubernetes says why in events alone.
-        None if node.is_stuck() => {
-            format!("{} (its container is not created: see the events of the pod)", node.name)
-        }
-        None => node.name.clone(),
-    }
 }
 
 /// A warning when fewer nodes shall hold more than they can.

@@ -125,6 +125,11 @@ pub enum Operation {
         /// Nodes wanted.
         nodes: usize,
     },
+    /// Somebody else told members to end, such as an eviction does: others take their places.
+    Replace {
+        /// Their names.
+        ending: Vec<String>,
+    },
     /// Members are dead.
     Repair {
         /// Their names.
@@ -150,6 +155,7 @@ impl Operation {
             Self::ScaleOut { .. } => "ScaleOut",
             Self::ScaleIn { .. } => "ScaleIn",
             Self::Roll { .. } => "Roll",
+            Self::Replace { .. } => "Replace",
             Self::Repair { .. } => "Repair",
             Self::Restore => "Restore",
             Self::Converge => "Converge",
@@ -170,6 +176,9 @@ impl fmt::Display for Operation {
             }
             Self::Roll { outdated, nodes } => {
                 write!(f, "{outdated} to be replaced of {nodes}, one at a time")
+            }
+            Self::Replace { ending } => {
+                write!(f, "{} told to end by somebody else, and replaced", ending.join(", "))
             }
             Self::Repair { lost } => write!(f, "{} died", lost.join(", ")),
             Self::Restore => {
@@ -287,16 +296,16 @@ impl fmt::Display for Step {
     }
 }
 
+/// Settings for readers, by the names that they have in the spec.
 struct Ttl<'a>(&'a Settings);
 
 impl fmt::Display for Ttl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self.0 {
-            Settings { ttl_default_seconds: 0, .. } => f.write_str("no default ttl"),
-            Settings { ttl_default_seconds: s, ttl_jitter_percent: 0 } => write!(f, "ttl {s} s"),
-            Settings { ttl_default_seconds: s, ttl_jitter_percent: j } => {
-                write!(f, "ttl {s} s less up to {j} %")
-            }
+        let Settings { ttl_default_seconds, ttl_jitter_percent } = *self.0;
+        write!(f, "ttl.defaultSeconds {ttl_default_seconds}")?;
+        match ttl_jitter_percent {
+            0 => Ok(()),
+            percent => write!(f, ", ttl.jitterPercent {percent}"),
         }
     }
 }

@@ -4,18 +4,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use ringcache_api::Document;
 use ringcache_api::document::ClusterRef;
 use ringcache_api::status::{
-    CacheClusterStatus, LostEntries, MemberStatus, RingStatus, condition, reason,
+    CacheClusterStatus, LostEntries, MemberStatus, OperationStatus, RingStatus, condition, reason,
 };
-use ringcache_ring::SLOTS;
 
 use crate::plan::{Checked, Operation, Plan};
 use crate::{Held, Observed, Violation, losses};
 
-mod under_way;
-
+mod ready;
 mod summary;
+mod under_way;
 mod up_to_date;
 
+use ready::ready;
 use summary::summary;
 pub use up_to_date::VERSION;
 use up_to_date::{up_to_date, version, versions};
@@ -124,7 +124,7 @@ pub fn status(
     status.operation = under_way::operation(outcome, observed, &status, previous, now);
     let verdicts = [
         ready(outcome, observed),
-        reconciling(outcome),
+        reconciling(outcome, status.operation.as_ref()),
         stalled(outcome),
         ring_converged(outcome, observed),
         under_way::degraded(outcome, status.operation.as_ref(), previous, now),
@@ -221,38 +221,7 @@ impl Verdict {
     }
 }
 
-/// Judged by what the nodes own. What the platform thinks of them counts only where it decides whether clients get to any.
-fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
-    let verdict =
-        |status, reason, message: String| Verdict::new(condition::READY, status, reason, message);
-    if *outcome.operation() == Operation::Delete {
-        return verdict(false, reason::DELETING, "The cluster is being deleted.".into());
-    }
-    let served = observed.covered().len();
-    if served == usize::from(SLOTS) && !observed.open {
-        let message = "All slots are served, but clients are not sent to any node yet.".into();
-        return verdict(false, reason::NO_ENDPOINT, message);
-    }
-    if served == usize::from(SLOTS) {
-        return verdict(true, reason::SERVING, format!("All {SLOTS} slots are served."));
-    }
-    if observed.ring().is_none() && served == 0 {
-        return verdict(false, reason::NO_RING, "There is no ring yet.".into());
-    }
-    let missing = usize::from(SLOTS) - served;
-    let silent = observed.stored().into_iter().flat_map(|document| &document.members);
-    let silent = silent.filter(|member| observed.state_of(&member.uid).is_none());
-    let silent: Vec<&str> = silent.map(|member| member.name.as_str()).collect();
-    let whose = if silent.is_empty() {
-        String::new()
-    } else {
-        format!(" Without an answer: {}.", silent.join(", "))
-    };
-    let message = format!("{missing} of {SLOTS} slots have no owner that answers.{whose}");
-    verdict(false, reason::SLOTS_WITHOUT_OWNER, message)
-}
-
-fn reconciling(outcome: Outcome<'_>) -> Verdict {
+fn reconciling(outcome: Outcome<'_>, told: Option<&OperationStatus>) -> Verdict {
     let verdict = |status, reason, message: &str| {
         Verdict::new(condition::RECONCILING, status, reason, message)
     };
@@ -265,25 +234,30 @@ fn reconciling(outcome: Outcome<'_>) -> Verdict {
     if let Planned::Refused(_) = outcome.planned {
         return verdict(false, reason::PLAN_REFUSED, "The plan was refused.");
     }
+    if let (Operation::Steady, Some(Trouble::NameConflict(_))) =
+        (outcome.operation(), outcome.trouble)
+    {
+        let message = "Waits for a name that somebody else has.";
+        return verdict(false, reason::NAME_CONFLICT, message);
+    }
     match (outcome.operation(), outcome.held) {
-        (Operation::Steady, Some(Held::Paused)) => {
+        (Operation::Steady, Some(Held::Paused(_))) => {
             verdict(false, reason::PAUSED, "`paused` is true: changes of the spec wait.")
         }
         (Operation::Steady, Some(Held::Invalid(_))) => {
             verdict(false, reason::INVALID_SPEC, "Waits for a valid spec.")
         }
-        (Operation::Steady, Some(Held::Both(_))) => {
+        (Operation::Steady, Some(Held::Both(..))) => {
             verdict(false, reason::INVALID_SPEC, "Waits for a valid spec, and `paused` is true.")
         }
         (Operation::Steady, None) => verdict(false, reason::STEADY, "Nothing to do."),
         (Operation::Delete, _) => {
             verdict(true, reason::DELETING, "All nodes end, and nothing is repaired any more.")
         }
-        (operation, _) => verdict(
-            true,
-            reason::OPERATION_IN_PROGRESS,
-            &format!("{}: {operation}.", operation.kind()),
-        ),
+        (operation, _) => {
+            let kind = told.map_or(operation.kind(), |told| &told.type_);
+            verdict(true, reason::OPERATION_IN_PROGRESS, &format!("{kind}: {operation}."))
+        }
     }
 }
 
@@ -297,7 +271,7 @@ fn stalled(outcome: Outcome<'_>) -> Verdict {
         Outcome { planned: Planned::Refused(violations), .. } => {
             verdict(true, reason::PLAN_REFUSED, joined(violations))
         }
-        Outcome { held: Some(Held::Invalid(problems) | Held::Both(problems)), .. } => {
+        Outcome { held: Some(Held::Invalid(problems) | Held::Both(problems, _)), .. } => {
             verdict(true, reason::INVALID_SPEC, joined(problems))
         }
         _ => verdict(false, reason::AS_EXPECTED, String::new()),

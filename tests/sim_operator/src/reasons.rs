@@ -155,6 +155,14 @@ fn every_reason_that_the_page_about_troubles_explains_is_provoked() {
         sim.run_for(minute).await;
         told.by(&sim.api);
     });
+    // Nowhere to go for a first node.
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        perform(&mut sim, &Action::Room(Some(0))).await;
+        create(&sim.api.client("user"), NAMESPACE, 1, IMAGE).await;
+        sim.run_for(minute).await;
+        told.by(&sim.api);
+    });
     let missing = |explained: BTreeSet<String>, told: &BTreeSet<String>| {
         let missing = explained.difference(told).filter(|reason| !NEVER.contains(&reason.as_str()));
         missing.cloned().collect::<Vec<_>>()

@@ -20,13 +20,29 @@ pub(super) fn summary(conditions: &[Condition], operation: Option<&OperationStat
         .or_else(|| is(condition::DEGRADED, "True"))
         .or_else(|| because(reason::PAUSED))
         .or_else(|| condition(condition::READY));
-    let mut parts: Vec<&str> = first.map(|first| first.message.as_str()).into_iter().collect();
-    parts.extend(operation.map(|operation| operation.message.as_str()));
-    if operation.is_none() {
-        parts.extend(is(condition::UP_TO_DATE, "False").map(|found| found.message.as_str()));
-    }
+    let first_message = first.map_or("", |first| first.message.as_str());
+    let next = match operation {
+        Some(operation) => untold(operation, first_message),
+        None => is(condition::UP_TO_DATE, "False").map(|found| found.message.clone()),
+    };
+    let message = match next {
+        Some(next) if first_message.is_empty() => next,
+        Some(next) => format!("{} {next}", sentence(first_message)),
+        None => first_message.to_owned(),
+    };
     Summary {
         state: first.map(|first| first.reason.clone()).unwrap_or_default(),
-        message: bounded(&parts.join(" "), MAX_CHARS),
+        message: bounded(&message, MAX_CHARS),
     }
+}
+
+/// What goes on, without what has been told: a condition about an obstacle and the operation that it is in the way of name the same one.
+fn untold(operation: &OperationStatus, told: &str) -> Option<String> {
+    let parts = operation.message.split("; ").filter(|part| !told.contains(part));
+    let parts = parts.collect::<Vec<_>>().join("; ");
+    (!parts.is_empty()).then(|| sentence(&format!("{}: {parts}", operation.type_)))
+}
+
+fn sentence(text: &str) -> String {
+    if text.ends_with(['.', '…']) { text.to_owned() } else { format!("{text}.") }
 }

@@ -7,8 +7,8 @@ use ringcache_ring::SLOTS;
 use super::{Outcome, Planned, Verdict, bounded};
 use crate::Observed;
 use crate::facts::number;
-use crate::operation::with_trouble;
 use crate::plan::{Note, Operation, Plan};
+use crate::troubles::with_troubles;
 
 /// Longest message of an operation, in characters.
 const MAX_OPERATION_CHARS: usize = 1024;
@@ -24,7 +24,7 @@ pub(super) fn operation(
     now: &Time,
 ) -> Option<OperationStatus> {
     let operation = Some(outcome.operation()).filter(|it| **it != Operation::Steady)?;
-    let (type_, notes) = (operation.kind(), notes(outcome));
+    let (type_, notes) = (kind(operation, previous, observed), notes(outcome));
     let slots_to_go = notes.iter().find_map(|note| match note {
         Note::SlotsToGo(slots) => Some(rounded(*slots)),
         Note::Text(_) | Note::Missing { .. } => None,
@@ -51,6 +51,21 @@ pub(super) fn operation(
     })
 }
 
+/// What the operation is called. Once a dead node has been given up, or one that was told to end has ended, a plan sees only that there is
+/// one too few, as when more are wanted: while the spec is the same, it goes on with what it has begun.
+fn kind<'a>(
+    operation: &'a Operation,
+    previous: Option<&'a CacheClusterStatus>,
+    observed: &Observed,
+) -> &'a str {
+    let before = previous.filter(|status| status.observed_generation == observed.generation);
+    let before = before.and_then(|status| status.operation.as_ref());
+    match (operation, before.map(|before| before.type_.as_str())) {
+        (Operation::ScaleOut { .. }, Some(begun @ ("Repair" | "Replace"))) => begun,
+        _ => operation.kind(),
+    }
+}
+
 /// To the next power of two: another number at every look would be another status at every look.
 fn rounded(slots: usize) -> i32 {
     let slots = slots.min(usize::from(SLOTS)).next_power_of_two();
@@ -70,8 +85,14 @@ fn notes(outcome: Outcome<'_>) -> &[Note] {
     outcome.plan().map_or(&[], Plan::notes)
 }
 
-/// What is done, what it waits for, which nodes the platform cannot start, and what fails.
+/// What is done, and what keeps it from being done.
 fn message(outcome: Outcome<'_>, observed: &Observed) -> String {
+    let parts = std::iter::once(outcome.operation().to_string());
+    parts.chain(obstacles(outcome, observed)).collect::<Vec<_>>().join("; ")
+}
+
+/// What is waited for, which nodes the platform cannot start, and what fails.
+pub(super) fn obstacles(outcome: Outcome<'_>, observed: &Observed) -> Vec<String> {
     let mut nodes: Vec<_> = observed.nodes.iter().collect();
     nodes.sort_by_key(|node| (number(&node.name), &node.name));
     let lasting = |note: &&Note| !matches!(note, Note::SlotsToGo(_));
@@ -81,12 +102,11 @@ fn message(outcome: Outcome<'_>, observed: &Observed) -> String {
         let left: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         said.push(format!("left are {}", left.join(", ")));
     }
-    let troubled = nodes.into_iter().filter(|node| node.trouble.is_some()).map(with_trouble);
-    let troubled = troubled.filter(|text| !said.iter().any(|note| note.contains(text)));
-    let troubled: Vec<String> = troubled.collect();
-    let fails = outcome.trouble.map(|trouble| trouble.text().to_owned());
-    let parts = std::iter::once(outcome.operation().to_string());
-    parts.chain(said).chain(troubled).chain(fails).collect::<Vec<_>>().join("; ")
+    let is_untold = |cause: &String| !said.iter().any(|note| note.contains(cause));
+    nodes.retain(|node| node.trouble.as_ref().is_some_and(is_untold));
+    said.extend(with_troubles(&nodes));
+    said.extend(outcome.trouble.map(|trouble| trouble.text().to_owned()));
+    said
 }
 
 /// Whether the cluster is short of nodes, or does not get where it should be, for longer than it should take.

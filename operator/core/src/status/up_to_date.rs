@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ringcache_api::status::{condition, reason};
 
 use super::{Outcome, Verdict, bounded};
-use crate::{Observed, Said};
+use crate::{Held, Observed, Said};
 
 /// Version of this program: nodes of the same one know all that it may ask of them.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -61,6 +61,18 @@ pub(super) fn up_to_date(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
                 nodes.join(", ")
             );
             return verdict(false, reason::SETTING_UNKNOWN, message);
+        }
+    }
+    if let Some(back) = outcome.held.and_then(Held::held_back) {
+        let image = back.image.as_ref().filter(|image| **image != observed.program);
+        let image = image.map(|image| format!("`image` ({image})"));
+        let waits: Vec<String> = image.into_iter().chain(back.fields.iter().cloned()).collect();
+        if !waits.is_empty() {
+            let message = format!(
+                "`paused` is true, and holds changes of the spec back that need other nodes: {}.",
+                waits.join(", ")
+            );
+            return verdict(false, reason::PAUSED, message);
         }
     }
     let own = Release::parse(VERSION);

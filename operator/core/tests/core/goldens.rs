@@ -5,7 +5,9 @@
 use insta::{assert_snapshot, with_settings};
 use ringcache_api::admin::Sealed;
 use ringcache_api::{CacheClusterSpec, Incarnation, Ttl};
-use ringcache_operator_core::{Held, Note, Observed, Operation, Phase, Plan, as_it_is, in_force};
+use ringcache_operator_core::{
+    Held, HeldBack, Note, Observed, Operation, Phase, Plan, as_it_is, in_force,
+};
 use ringcache_ring::SlotSet;
 
 use crate::node::Node;
@@ -310,11 +312,14 @@ fn a_spec_that_a_later_rule_forbids_is_still_read() {
 #[test]
 fn without_any_spec_to_go_by_nothing_is_planned() {
     let mut paused = spec(3, "  paused: true");
-    assert_eq!(in_force(&paused, None), Err(Held::Paused));
+    assert_eq!(in_force(&paused, None), Err(Held::Paused(HeldBack::default())));
     paused.spec.nodes = 0;
-    assert!(matches!(in_force(&paused, None), Err(Held::Both(_))));
+    assert!(matches!(in_force(&paused, None), Err(Held::Both(..))));
     let nobody = Observed { nodes: Vec::new(), document: None, ..World::steady(1).observe() };
-    assert!(as_it_is(&paused, Held::Paused, &nobody).is_err(), "a new cluster waits");
+    assert!(
+        as_it_is(&paused, Held::Paused(HeldBack::default()), &nobody).is_err(),
+        "a new cluster waits"
+    );
 }
 
 #[test]

@@ -20,4 +20,6 @@ mod specs;
 mod statuses;
 mod versions;
 #[cfg(test)]
+mod words;
+#[cfg(test)]
 mod world;

@@ -324,7 +324,7 @@ fn a_name_that_somebody_else_has_stalls_and_a_call_that_fails_is_in_progress() {
     let conflict = with(&Trouble::NameConflict("Service shop/web is somebody else's".into()));
     assert_eq!(
         conditions(&conflict)[..3],
-        ["Ready=True (Serving)", "Reconciling=False (Steady)", "Stalled=True (NameConflict)"]
+        ["Ready=True (Serving)", "Reconciling=False (NameConflict)", "Stalled=True (NameConflict)"]
     );
     assert_eq!(conflict.conditions[2].message, "Service shop/web is somebody else's");
     let ending = with(&Trouble::Ending("Service shop/web is still being deleted".into()));

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::status::{CacheClusterStatus, condition};
 use ringcache_operator_core::{
-    Held, Observed, Operation, Outcome, SpecProblem, Trouble, VERSION, status,
+    Held, HeldBack, Observed, Operation, Outcome, SpecProblem, Trouble, VERSION, status,
 };
 
 use crate::world::{World, checked, spec};
@@ -136,13 +136,13 @@ fn one_word_tells_what_matters_most() {
     };
     let invalid = held(&Held::Invalid(vec![problem]), &world);
     assert_eq!(invalid, ("InvalidSpec".into(), "`nodes` must be 1".into()));
-    assert_eq!(held(&Held::Paused, &world).0, "Paused");
+    assert_eq!(held(&Held::Paused(HeldBack::default()), &world).0, "Paused");
 
     world.edit(|spec| spec.nodes = 3);
     let scaling = told(Outcome::of(&world.plan()), &world.observe());
-    assert_eq!(scaling, ("Serving".into(), format!("{served} from 2 to 3 nodes")));
+    assert_eq!(scaling, ("Serving".into(), format!("{served} ScaleOut: from 2 to 3 nodes.")));
     world.node("simple-web-1").die();
-    let dead = held(&Held::Paused, &world);
+    let dead = held(&Held::Paused(HeldBack::default()), &world);
     assert_eq!(dead.0, "SlotsWithoutOwner", "what clients suffer comes before what is paused");
     let new = World::new(spec(2, ""));
     assert_eq!(told(Outcome::of(&new.plan()), &new.observe()).0, "NoRing");
