@@ -32,8 +32,15 @@ pub struct Additions {
     pub containers: Vec<Container>,
 }
 
-/// A field of the additions, and why it cannot be read.
-pub(crate) type Unreadable = (&'static str, String);
+/// What of the additions cannot be read.
+pub(crate) struct Unreadable {
+    /// The field.
+    pub(crate) field: &'static str,
+    /// Which element of it, if it is a list.
+    pub(crate) index: Option<usize>,
+    /// Why.
+    pub(crate) why: String,
+}
 
 impl Additions {
     /// What a spec adds. What cannot be read is left out: a spec that is carried out has been judged, if need be by an operator that
@@ -79,7 +86,8 @@ fn all<T: DeserializeOwned + Serialize>(
     values: &[Value],
     unreadable: &mut Vec<Unreadable>,
 ) -> Vec<T> {
-    values.iter().filter_map(|value| one(field, Some(value), unreadable)).collect()
+    let values = values.iter().enumerate();
+    values.filter_map(|(index, value)| read(field, Some(index), value, unreadable)).collect()
 }
 
 fn one<T: DeserializeOwned + Serialize>(
@@ -87,13 +95,21 @@ fn one<T: DeserializeOwned + Serialize>(
     value: Option<&Value>,
     unreadable: &mut Vec<Unreadable>,
 ) -> Option<T> {
-    let value = value?;
+    read(field, None, value?, unreadable)
+}
+
+fn read<T: DeserializeOwned + Serialize>(
+    field: &'static str,
+    index: Option<usize>,
+    value: &Value,
+    unreadable: &mut Vec<Unreadable>,
+) -> Option<T> {
     let read = T::deserialize(value).map_err(|error| error.to_string());
     let read = read.and_then(|typed| match unknown(value, &json!(typed), "") {
         Some(path) => Err(format!("`{path}` is unknown")),
         None => Ok(typed),
     });
-    read.map_err(|why| unreadable.push((field, why))).ok()
+    read.map_err(|why| unreadable.push(Unreadable { field, index, why })).ok()
 }
 
 /// The first field of what was written that did not survive being read.

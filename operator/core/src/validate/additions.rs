@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Problems;
 use super::pod::is_object_name;
 use crate::Additions;
+use crate::additions::Unreadable;
 
 pub(super) fn additions(problems: &mut Problems, pod: &PodAdditions) {
     let names = [
@@ -50,10 +51,12 @@ pub(super) fn additions(problems: &mut Problems, pod: &PodAdditions) {
     if json!(pod).to_string().len() > MAX_ADDITIONS_BYTES {
         problems.add("spec.pod", message::POD_BYTES);
     }
-    for (field, why) in Additions::read(pod).1 {
+    for Unreadable { field, index, why } in Additions::read(pod).1 {
         let name = field.strip_prefix("spec.").unwrap_or(field);
-        problems
-            .add(field, format_args!("`{name}` must be as it is in the spec of a pod, but {why}"));
+        let index = index.map_or_else(String::new, |index| format!("[{index}]"));
+        let message =
+            format_args!("`{name}{index}` must be as it is in the spec of a pod, but {why}");
+        problems.add(field, message);
     }
 }
 

@@ -171,3 +171,14 @@ fn what_is_told_of_a_node_has_no_hash_and_names_fields_as_the_spec_does() {
         "{text}"
     );
 }
+
+#[test]
+fn what_cannot_be_read_of_a_list_is_named_with_its_place_in_it() {
+    let mut cluster = spec(1, "");
+    let fine = serde_json::json!({"name": "A", "value": "1"});
+    cluster.spec.pod.env = vec![fine, serde_json::json!({"name": "B", "valeu": "2"})];
+    let problems = ringcache_operator_core::validate(&cluster).unwrap_err();
+    let texts: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let expected = "`pod.env[1]` must be as it is in the spec of a pod, but `valeu` is unknown";
+    assert_eq!(texts, [expected]);
+}
