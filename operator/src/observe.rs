@@ -126,9 +126,12 @@ pub async fn observe<N: Nodes>(
         known => known,
     };
     observed.lost = ours.and_then(ring::lost);
+    let is_foreign = |service: &Service| !meta::is_owned(&service.metadata, &cluster);
+    let leads_elsewhere = client.as_ref().is_ok_and(|found| found.as_ref().is_some_and(is_foreign));
+    observed.open &= !leads_elsewhere;
     observed.endpoints = match &client {
-        // A Service of somebody else leads to somebody else. One that is missing is created in this pass.
-        Ok(Some(service)) if !meta::is_owned(&service.metadata, &cluster) => None,
+        // One that is missing is created in this pass.
+        _ if leads_elsewhere => None,
         Ok(_) => Some(services::endpoints(&cluster)),
         Err(_) => cluster.status.as_ref().and_then(|status| status.endpoints.clone()),
     };
@@ -329,7 +332,7 @@ fn node<N: Nodes>(
         Phase::Running if state.is_some_and(|state| Said::from(state).draining) => Phase::Stopping,
         phase => phase,
     };
-    ObservedNode {
+    let node = ObservedNode {
         name: pod.name_any(),
         silent_seconds: silences.get(&uid).map_or(0, Duration::as_secs),
         uid,
@@ -345,5 +348,8 @@ fn node<N: Nodes>(
         resting,
         // What has ended and is replaced at once need not trouble anybody.
         trouble: trouble::trouble(pod).filter(|_| phase != Phase::Exited || resting),
-    }
+    };
+    // A moment without a scheduler is none: it may not have come to this pod yet.
+    let untaken = node.is_stuck().then(|| trouble::untaken(pod)).flatten();
+    ObservedNode { trouble: node.trouble.or(untaken), ..node }
 }

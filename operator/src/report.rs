@@ -144,8 +144,11 @@ fn operation_notice(
     let note = |operation: &ringcache_api::status::OperationStatus| {
         format!("{}: {}", operation.type_, operation.message)
     };
+    // A name that somebody else has is the rest of an operation: it is done when the name is ours.
+    let was_busy = operation(previous).is_some() || is_kept_from_more(previous);
+    let is_done = holds(current, condition::RING_CONVERGED) && !is_kept_from_more(Some(current));
     match &current.operation {
-        None if operation(previous).is_some() && holds(current, condition::RING_CONVERGED) => {
+        None if was_busy && is_done => {
             let epoch = current.ring.as_ref().map_or(0, |ring| ring.epoch);
             let note = format!("{} nodes serve by epoch {epoch}", current.ready_nodes);
             Some(Notice::new(EventReason::OperationCompleted, note))
@@ -157,6 +160,12 @@ fn operation_notice(
         Some(now) if now.type_ == "Repair" => Some(Notice::new(EventReason::NodeLost, note(now))),
         Some(now) => Some(Notice::new(EventReason::OperationInitiated, note(now))),
     }
+}
+
+/// Whether something is missing that no plan has a step for: an object whose name somebody else has, or whose writing fails.
+fn is_kept_from_more(status: Option<&CacheClusterStatus>) -> bool {
+    let reconciling = find(status, condition::RECONCILING).map(|found| found.reason.as_str());
+    matches!(reconciling, Some(reason::NAME_CONFLICT | reason::FAILING))
 }
 
 fn stalled_notice(

@@ -101,7 +101,7 @@ impl ObservedNode {
     }
 
     /// Whether it has not been started for long.
-    pub(crate) fn is_stuck(&self) -> bool {
+    pub fn is_stuck(&self) -> bool {
         self.phase == Phase::Pending && self.silent_seconds >= PATIENCE_SECONDS
     }
 }

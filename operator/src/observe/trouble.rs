@@ -26,6 +26,15 @@ fn unschedulable(pod: &Pod) -> Option<String> {
     Some(said(condition.reason.as_deref().unwrap_or("Unschedulable"), condition.message.as_deref()))
 }
 
+/// Whether no scheduler has said anything of the pod. One that does not run, or has another name, says so nowhere.
+pub(super) fn untaken(pod: &Pod) -> Option<String> {
+    let spec = pod.spec.as_ref().filter(|spec| spec.node_name.is_none())?;
+    let mut conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    let name = spec.scheduler_name.as_deref().unwrap_or("default-scheduler");
+    let is_seen = conditions.any(|c| c.type_ == "PodScheduled");
+    (!is_seen).then(|| format!("no scheduler has taken the pod: its schedulerName is `{name}`"))
+}
+
 /// The first container that does not get on: one before the cache node's keeps that from starting, one beside it keeps the pod from
 /// being ready.
 fn waiting(pod: &Pod) -> Option<String> {
