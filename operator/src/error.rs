@@ -73,15 +73,38 @@ impl Error {
 
     /// What to report of it in the status. What has failed once may be a mere conflict: it is told if it `lasts`.
     pub fn trouble(&self, lasts: bool) -> Option<Trouble> {
-        let mut cause = self;
-        while let Self::Step { source, .. } = cause {
-            cause = source;
-        }
-        match cause {
+        match self.cause() {
             Self::Foreign(text) => Some(Trouble::NameConflict(text.clone())),
             Self::Ending(text) => Some(Trouble::Ending(text.clone())),
             _ => lasts.then(|| Trouble::Failing(self.to_string())),
         }
+    }
+
+    /// What it comes from, whichever step it kept from being carried out.
+    fn cause(&self) -> &Self {
+        let mut cause = self;
+        while let Self::Step { source, .. } = cause {
+            cause = source;
+        }
+        cause
+    }
+
+    fn refusal(&self) -> Option<&kube::core::Status> {
+        match self.cause() {
+            Self::Api(kube::Error::Api(status)) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody else has changed what was to be written since it was read: then it is read again.
+    pub fn is_conflict(&self) -> bool {
+        self.refusal().is_some_and(kube::core::Status::is_conflict)
+    }
+
+    /// Whether the namespace is being deleted, which takes nothing new and loses the cluster next.
+    pub fn is_end_of_namespace(&self) -> bool {
+        let causes = self.refusal().and_then(|status| status.details.as_ref()).map(|d| &d.causes);
+        causes.is_some_and(|causes| causes.iter().any(|c| c.reason == "NamespaceTerminating"))
     }
 
     /// The code of the API server's refusal.

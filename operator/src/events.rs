@@ -53,6 +53,8 @@ pub enum EventReason {
     NameConflict,
     /// The operator refused its own plan.
     PlanRefused,
+    /// Another operator is to look after the cluster, and does not.
+    LeftToOther,
     /// A step fails again and again.
     StepFailed,
     /// A reconcile fails again and again.
@@ -76,7 +78,7 @@ const fn warning(name: &'static str, action: &'static str, meaning: &'static str
 
 impl EventReason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OperationInitiated,
         Self::OperationCompleted,
         Self::PodCreated,
@@ -91,6 +93,7 @@ impl EventReason {
         Self::InvalidSpec,
         Self::NameConflict,
         Self::PlanRefused,
+        Self::LeftToOther,
         Self::StepFailed,
         Self::ReconcileFailed,
     ];
@@ -178,6 +181,11 @@ impl EventReason {
                 "PlanRefused",
                 "Check",
                 "The operator's own check refused its plan: a bug, nothing was changed.",
+            ),
+            Self::LeftToOther => warning(
+                "LeftToOther",
+                "Leave",
+                "The namespace is left to another operator, which has not looked at the cluster; the note names it and the ConfigMap that says so.",
             ),
             Self::StepFailed => warning(
                 "StepFailed",

@@ -11,7 +11,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use ringcache_api::Document;
 use ringcache_api::admin::{Settings, SettingsFor};
 use ringcache_api::status::LostEntries;
-use ringcache_operator_core::{ObservedNode, Phase, Step, Template};
+use ringcache_operator_core::{Checked, ObservedNode, Phase, Plan, Step, Template};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -155,16 +155,24 @@ async fn write<N: Nodes>(
     if !ring::is_ours(cluster, live) {
         return Err(meta::foreign("ConfigMap", &live.metadata, cluster));
     }
+    ring::writable(live)?;
     wanted.metadata.resource_version.clone_from(ring_version);
     Ok(apply(&rings, &wanted.name_any(), &wanted).await?)
 }
 
 /// Records the spec that is carried out from now on, before anything is done by it: were it recorded afterwards, a crash in
 /// between could leave a cluster whose spec is then found invalid at the spec before. One that is held is recorded if there is no other.
+///
+/// A plan that writes a document needs no other record: the document's write brings the spec with it, and is the plan's first step. Written
+/// apart, the record would change the `resourceVersion` that the document's write must have seen.
 pub(crate) async fn record<N: Nodes>(
     context: &Context<N>,
     observation: &Observation,
+    plan: &Plan<Checked>,
 ) -> Result<(), Error> {
+    if plan.document().is_some() {
+        return Ok(());
+    }
     let Observation { cluster, held, children, .. } = observation;
     let ours = children.ring.as_ref().filter(|ring| ring::is_ours(cluster, ring));
     let is_new = |ring: &&ConfigMap| held.is_none() || ring::spec(ring).is_none();

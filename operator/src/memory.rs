@@ -65,6 +65,8 @@ pub(crate) struct Notes {
     foreign: HashMap<String, Instant>,
     /// What the nodes held when they answered last.
     pub(crate) holdings: Holdings,
+    /// Since when the cluster is left to another operator.
+    left: Option<Instant>,
 }
 
 impl Notes {
@@ -93,6 +95,16 @@ impl Notes {
         }
         self.told.insert(text.to_owned(), Instant::now());
         true
+    }
+
+    /// The cluster is not left to another operator.
+    pub(crate) fn is_ours(&mut self) {
+        self.left = None;
+    }
+
+    /// For how long the cluster has been left to another operator.
+    pub(crate) fn left_for(&mut self) -> Duration {
+        self.left.get_or_insert_with(Instant::now).elapsed()
     }
 
     /// Something of somebody else has the name of a node.

@@ -44,7 +44,7 @@ const TABLE: [Row; 19] = [
         "controller_runtime_reconcile_total",
         Kind::Counter,
         &["controller", "result"],
-        "Reconciles by result: `success`, `requeue_after` (something is under way), `error`.",
+        "Reconciles by result: `success`, `requeue_after` (something is under way), `conflict` (somebody wrote at the same time: it is repeated), `error`.",
     ),
     row(
         "controller_runtime_reconcile_errors_total",
@@ -110,7 +110,7 @@ const TABLE: [Row; 19] = [
         "ringcache_operator_steps_total",
         Kind::Counter,
         &["kind", "result"],
-        "Steps of plans carried out, by result: `success`, `error`.",
+        "Steps of plans carried out, by result: `success`, `conflict`, `error`.",
     ),
     row(
         "ringcache_operator_repairs_total",

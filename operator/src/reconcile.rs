@@ -19,14 +19,14 @@ use ringcache_operator_core::{
     Checked, Observed, Outcome, Plan, Planned, Step, Trouble, check, plan,
 };
 use tokio::time::{Instant, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
-use crate::claim::left_to;
+use crate::claim::{OTHERS_TURN, leave, left_to};
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{EventReason, Notice};
 use crate::execute::{Execution, record, tells_a_node};
-use crate::memory::{Key, Memory};
+use crate::memory::{Key, Memory, Notes};
 use crate::metrics::CONTROLLER;
 use crate::nodes::Nodes;
 use crate::observe::{Observation, observe, resource};
@@ -91,7 +91,7 @@ impl<N: Nodes> Reconciler<N> {
         if next == Next::Gone {
             self.memory.forget(key);
         } else {
-            self.memory.of(key, crate::memory::Notes::succeeded);
+            self.memory.of(key, Notes::succeeded);
         }
         self.context.metrics.reconciles.with_label_values(&[CONTROLLER, result]).inc();
         action
@@ -99,6 +99,9 @@ impl<N: Nodes> Reconciler<N> {
 
     fn failed(&self, key: &Key, error: &Error, regarding: &ObjectReference) -> Action {
         let metrics = &self.context.metrics;
+        if error.is_conflict() && !self.memory.of(key, |notes| notes.is_failing()) {
+            return self.conflicted(key, error);
+        }
         metrics.reconciles.with_label_values(&[CONTROLLER, "error"]).inc();
         metrics.reconcile_errors.with_label_values(&[CONTROLLER]).inc();
         metrics.errors.with_label_values(&[error.category()]).inc();
@@ -129,12 +132,22 @@ impl<N: Nodes> Reconciler<N> {
         Action::requeue(pause)
     }
 
+    /// Somebody else wrote at the same time. It is read and planned again at once, and an error if that does not help.
+    fn conflicted(&self, key: &Key, error: &Error) -> Action {
+        self.context.metrics.reconciles.with_label_values(&[CONTROLLER, "conflict"]).inc();
+        debug!(namespace = key.namespace, name = key.name, %error, "reconcile is repeated");
+        let config = &self.context.config;
+        let failed = |notes: &mut Notes| notes.failed(config.min_backoff, config.max_backoff);
+        Action::requeue(self.memory.of(key, failed))
+    }
+
     async fn pass(&self, key: &Key) -> Result<Next, Error> {
         let other = left_to(&self.context, &key.namespace).await;
         if let Ok(Some(other)) = &other {
-            self.leave_to(key, other);
-            return Ok(Next::Resync);
+            let is_looked_after = leave(&self.context, &self.memory, key, other).await?;
+            return Ok(if is_looked_after { Next::Resync } else { Next::Poll(OTHERS_TURN) });
         }
+        self.memory.of(key, Notes::is_ours);
         let Some(resource) = resource(&self.context, &key.namespace, &key.name).await? else {
             return Ok(Next::Gone);
         };
@@ -168,6 +181,11 @@ impl<N: Nodes> Reconciler<N> {
         };
         debug!(namespace = key.namespace, name = key.name, "{plan}");
         let done = self.carry_out(key, &observation, &plan).await;
+        if done.as_ref().is_err_and(Error::is_end_of_namespace) {
+            let deletion = Outcome { planned: Planned::Deletion, held: None, trouble: None };
+            self.report(key, &observation, deletion).await?;
+            return Ok(Next::Resync);
+        }
         let now = self.context.clock.time();
         let lasts = self.memory.of(key, |notes| {
             notes.holdings.note(observed, &now);
@@ -179,13 +197,6 @@ impl<N: Nodes> Reconciler<N> {
         let reported = self.report(key, &observation, outcome).await;
         done.and(reported)?;
         Ok(self.next(key, &plan, observed))
-    }
-
-    /// Says in the log who looks after the cluster instead. An event would be one more for its owner to wonder about.
-    fn leave_to(&self, key: &Key, other: &str) {
-        if self.memory.of(key, |notes| notes.is_news(other)) {
-            info!(namespace = key.namespace, name = key.name, other, "left to another operator");
-        }
     }
 
     async fn report(
@@ -222,7 +233,7 @@ impl<N: Nodes> Reconciler<N> {
         observation: &Observation,
         plan: &Plan<Checked>,
     ) -> Result<(), Error> {
-        let executed = match record(&self.context, observation).await {
+        let executed = match record(&self.context, observation, plan).await {
             Ok(()) => self.execute(key, observation, plan).await,
             Err(error) => Err(error),
         };
@@ -266,7 +277,11 @@ impl<N: Nodes> Reconciler<N> {
         step: &Step,
         result: Result<(), Error>,
     ) -> Result<(), Error> {
-        let outcome = if result.is_ok() { "success" } else { "error" };
+        let outcome = match &result {
+            Ok(()) => "success",
+            Err(error) if error.is_conflict() => "conflict",
+            Err(_) => "error",
+        };
         if let Step::StartNode { name, .. } = step {
             self.memory.of(key, |notes| {
                 // A name that somebody else has is no lack of room: there are others.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use kube::Client;
+use kube::core::Status;
+use kube::core::response::{StatusCause, StatusDetails};
 use ringcache_fake_apiserver::{self as fake, ApiServer, Kind, Options, Verb, failure};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ pub(crate) enum Verdict {
     Pass,
     /// Refused with that code.
     Refuse(u16),
+    /// Refused, for the namespace is being deleted.
+    Terminating,
     /// Carried out, and answered so much later.
     Delay(Duration),
     /// Never answered.
@@ -178,6 +182,7 @@ impl State {
         match rule.map_or(Verdict::Pass, |rule| rule(&seen)) {
             Verdict::Pass => fake::Verdict::Pass,
             Verdict::Refuse(code) => fake::Verdict::Refuse(Box::new(refusal_of(code))),
+            Verdict::Terminating => fake::Verdict::Refuse(Box::new(terminating())),
             Verdict::Delay(pause) => {
                 let now = Instant::now();
                 state.lock().unwrap().delayed.push((now, now + pause));
@@ -191,6 +196,25 @@ impl State {
 fn refusal_of(code: u16) -> kube::core::Status {
     let reason = StatusCode::from_u16(code).unwrap().canonical_reason().unwrap_or_default();
     failure(code, &reason.replace(' ', ""), reason)
+}
+
+/// How a real server refuses whatever is new in a namespace that is about to go.
+fn terminating() -> Status {
+    let text = "unable to create new content in namespace shop because it is being terminated";
+    let cause = StatusCause {
+        reason: "NamespaceTerminating".to_owned(),
+        message: "namespace shop is being terminated".to_owned(),
+        field: "metadata.namespace".to_owned(),
+    };
+    let details = StatusDetails {
+        name: "web-0".to_owned(),
+        group: String::new(),
+        kind: "pods".to_owned(),
+        uid: String::new(),
+        causes: vec![cause],
+        retry_after_seconds: 0,
+    };
+    failure(403, "Forbidden", text).with_details(details)
 }
 
 fn full(path: &str) -> String {

@@ -180,6 +180,7 @@ async fn ring_metadata(
     if !ring::is_ours(cluster, live) {
         return Err(meta::foreign("ConfigMap", &live.metadata, cluster));
     }
+    ring::writable(live)?;
     // A merge patch, not apply: without the document in it, apply by the owner of the document would delete that.
     let patch = meta::repair(cluster, &live.metadata);
     let rings: Api<ConfigMap> = api(client, observation);

@@ -358,3 +358,12 @@ async fn a_node_that_was_not_observed_is_not_meant() {
     let observation = world.look().await;
     assert_eq!(observation.observed.nodes[0].phase, Phase::Running);
 }
+
+#[tokio::test]
+async fn a_document_that_cannot_be_written_fails_with_the_remedy() {
+    let world = World::with_ring(3);
+    world.api.edit("configmaps/web-ring", |ring| ring["immutable"] = json!(true));
+    let step = Step::WriteDocument { document: document(4, &["web-0"]) };
+    let told = world.execute(&step).await.unwrap_err().to_string();
+    assert!(told.contains("kubectl --namespace shop delete configmap web-ring"), "{told}");
+}

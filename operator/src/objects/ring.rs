@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::meta;
+use crate::Error;
 
 /// Annotation: the last spec that was carried out as it stood in the resource, as JSON. Whoever looks after the cluster goes by it
 /// while the spec breaks a rule or is paused.
@@ -84,6 +85,18 @@ pub fn document(ring: &ConfigMap) -> Option<Document> {
     Document::parse(json.as_bytes())
         .inspect_err(|error| warn!(config_map = ring.name_any(), %error, "no ring document"))
         .ok()
+}
+
+/// An error, with the remedy, if nobody can write a document into the ConfigMap. Told only when a node has died, it would be too late.
+pub fn writable(live: &ConfigMap) -> Result<(), Error> {
+    if live.immutable != Some(true) {
+        return Ok(());
+    }
+    let (namespace, name) = (live.namespace().unwrap_or_default(), live.name_any());
+    Err(Error::Malformed(format!(
+        "ConfigMap {namespace}/{name} is immutable, so that no repair can be recorded. Delete it, and the operator writes it anew from \
+         what the nodes own: kubectl --namespace {namespace} delete configmap {name}"
+    )))
 }
 
 /// Whether the ConfigMap is this cluster's: by its owner, or, if somebody took the owner away, by its content.

@@ -13,6 +13,8 @@ use super::*;
 use crate::nodes::NodeError;
 use crate::testing::{FakeApi, Verdict, invalid, path, pod};
 
+mod told;
+
 /// Cache nodes of which some panic and some never answer.
 #[derive(Clone, Debug, Default)]
 struct FakeNodes;

@@ -480,3 +480,12 @@ async fn another_class_of_load_balancer_is_reached_however_late_the_operator_loo
     let service = api.get(Kind::Service, "shop", "web").unwrap();
     assert_eq!(service["spec"]["loadBalancerClass"], "example.com/b");
 }
+
+#[tokio::test]
+async fn a_ring_that_cannot_be_written_is_told_before_it_must_be_with_the_remedy() {
+    let api = in_order();
+    change(&api, "configmaps/web-ring", |ring| ring["immutable"] = json!(true));
+    let told = keep_up(&api).await.unwrap_err().to_string();
+    assert!(told.contains("ConfigMap shop/web-ring is immutable"), "{told}");
+    assert!(told.contains("kubectl --namespace shop delete configmap web-ring"), "{told}");
+}

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::PostParams;
 use ringcache_api::admin::{KnownSettings, NodeState};
 use ringcache_fake_apiserver::{ApiServer, Verb};
 use serde_json::json;
@@ -161,6 +164,22 @@ fn every_reason_that_the_page_about_troubles_explains_is_provoked() {
         perform(&mut sim, &Action::Room(Some(0))).await;
         create(&sim.api.client("user"), NAMESPACE, 1, IMAGE).await;
         sim.run_for(minute).await;
+        told.by(&sim.api);
+    });
+    // Left to an operator that is not there.
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        let user = sim.api.client("user");
+        let claims: Api<ConfigMap> = Api::namespaced(user.clone(), NAMESPACE);
+        let claim = json!({
+            "metadata": {"name": "ringcache-operator"}, "data": {"operator": "team/gone"},
+        });
+        claims
+            .create(&PostParams::default(), &serde_json::from_value(claim).unwrap())
+            .await
+            .unwrap();
+        create(&user, NAMESPACE, 1, IMAGE).await;
+        sim.run_for(Duration::from_mins(10)).await;
         told.by(&sim.api);
     });
     let missing = |explained: BTreeSet<String>, told: &BTreeSet<String>| {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::api::{DeleteParams, EvictParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use kube::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use ringcache_api::CacheCluster;
 use ringcache_api::status::condition;
@@ -170,6 +170,9 @@ fn a_service_of_somebody_else_is_told_for_as_long_as_it_has_the_name() {
                 ("True", "NameConflict")
             );
             assert_eq!((status.ready_nodes, status.endpoints), (2, None));
+            let ready = status.conditions.iter().find(|c| c.type_ == condition::READY).unwrap();
+            assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "NoEndpoint"));
+            assert_eq!(told(&sim, "OperationCompleted"), 0, "it has no address yet");
         }
         let kept = services.get(NAME).await.unwrap();
         assert_eq!(kept.spec.unwrap().selector.unwrap()["app"], "other", "it is not touched");
@@ -177,6 +180,52 @@ fn a_service_of_somebody_else_is_told_for_as_long_as_it_has_the_name() {
         sim.settle(Duration::from_mins(5)).await.unwrap();
         let endpoints = cluster(&user).await.status.unwrap().endpoints;
         assert!(endpoints.is_some(), "told once the Service is ours");
+        assert_eq!(told(&sim, "OperationCompleted"), 1);
+    });
+}
+
+/// How many events there are with that reason.
+fn told(sim: &Sim, reason: &str) -> usize {
+    sim.api.of_kind(Kind::Event).iter().filter(|event| event["reason"] == reason).count()
+}
+
+#[test]
+fn whoever_scales_in_sees_no_error_in_the_metrics() {
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        let user = sim.api.client("user");
+        create(&user, NAMESPACE, 4, IMAGE).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        edit_in(&user, NAMESPACE, &json!({"spec": {"nodes": 2}})).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        let metrics = sim.metrics();
+        let none = "controller_runtime_reconcile_errors_total{controller=\"cachecluster\"} 0\n";
+        assert!(metrics.contains(none), "{metrics}");
+        assert!(!metrics.contains("\"conflict\""), "the operator is in nobody's way: {metrics}");
+    });
+}
+
+#[test]
+fn a_ring_that_cannot_be_written_is_told_with_a_remedy_that_helps() {
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        let user = sim.api.client("user");
+        create(&user, NAMESPACE, 3, IMAGE).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        let rings: Api<ConfigMap> = Api::namespaced(user.clone(), NAMESPACE);
+        let ring = format!("{NAME}-ring");
+        let frozen = Patch::Merge(json!({"immutable": true}));
+        rings.patch(&ring, &PatchParams::default(), &frozen).await.unwrap();
+        perform(&mut sim, &Action::KillPod(1)).await;
+        sim.run_for(Duration::from_mins(2)).await;
+        let status = cluster(&user).await.status.unwrap();
+        let summary = status.summary.unwrap();
+        assert_eq!(summary.state, "Failing");
+        let remedy = format!("kubectl --namespace {NAMESPACE} delete configmap {ring}");
+        assert!(summary.message.contains(&remedy), "{}", summary.message);
+        rings.delete(&ring, &DeleteParams::default()).await.unwrap();
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        assert_eq!(cluster(&user).await.status.unwrap().ready_nodes, 3);
     });
 }
 

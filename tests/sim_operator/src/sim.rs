@@ -264,6 +264,11 @@ impl Sim {
         own.chain(plane.violations()).collect()
     }
 
+    /// The metrics of all operators, as text.
+    pub(crate) fn metrics(&self) -> String {
+        self.operators.values().map(|(_, metrics)| metrics.render()).collect()
+    }
+
     /// The last calls, for whoever has to find out why.
     pub(crate) fn tail(&self) -> Vec<String> {
         let tape = lock(&self.tape);

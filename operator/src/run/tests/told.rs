@@ -1,0 +1,108 @@
+//! What people are told of what the operator cannot do, or leaves to others.
+
+use super::*;
+
+const PODS: &str = "POST /api/v1/namespaces/shop/pods";
+
+fn counted(running: &Running, sample: &str) -> bool {
+    running.metrics.render().lines().any(|line| line == sample)
+}
+
+const ERRORS: &str = r#"controller_runtime_reconcile_errors_total{controller="cachecluster"}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_that_is_over_when_it_is_tried_again_is_no_error() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), single("web"));
+    let is_first = AtomicBool::new(true);
+    stub.rule(move |call| {
+        let fails = call == PODS && is_first.swap(false, Ordering::Relaxed);
+        if fails { Verdict::Refuse(409) } else { Verdict::Pass }
+    });
+    let running = start(&stub, Config::default());
+    seconds(10).await;
+    assert_eq!(stub.count(PODS), 2, "it was tried again");
+    assert!(counted(&running, &format!("{ERRORS} 0")), "{}", running.metrics.render());
+    let conflict =
+        r#"controller_runtime_reconcile_total{controller="cachecluster",result="conflict"} 1"#;
+    assert!(counted(&running, conflict), "{}", running.metrics.render());
+    let step = r#"ringcache_operator_steps_total{kind="StartNode",result="conflict"} 1"#;
+    assert!(counted(&running, step), "{}", running.metrics.render());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_that_lasts_is_an_error() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), single("web"));
+    stub.rule(|call| if call == PODS { Verdict::Refuse(409) } else { Verdict::Pass });
+    let running = start(&stub, Config::default());
+    seconds(10).await;
+    assert!(!counted(&running, &format!("{ERRORS} 0")), "{}", running.metrics.render());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_whose_namespace_is_being_deleted_is_being_deleted() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), single("web"));
+    stub.rule(|call| if call == PODS { Verdict::Terminating } else { Verdict::Pass });
+    let running = start(&stub, Config::default());
+    seconds(120).await;
+    for type_ in ["Ready", "Reconciling"] {
+        let told = running.condition("web", type_).unwrap();
+        assert!(told.starts_with("Deleting: "), "{told}");
+    }
+    assert_eq!(running.status("web")["summary"]["state"], "Deleting");
+    assert!(counted(&running, &format!("{ERRORS} 0")), "{}", running.metrics.render());
+    let warnings = stub.events().into_iter().filter(|event| event["type"] == "Warning");
+    assert_eq!(warnings.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_no_scheduler_takes_names_the_scheduler() {
+    let stub = FakeApi::default();
+    let mut web = single("web");
+    web["spec"]["pod"] = json!({"schedulerName": "nope"});
+    stub.put(&path("web"), web);
+    let running = start(&stub, Config::default());
+    seconds(60).await;
+    let told = running.condition("web", "Ready").unwrap();
+    let cause = "no scheduler has taken the pod: its schedulerName is `nope`";
+    assert!(told.starts_with("NodesCannotStart: ") && told.contains(cause), "{told}");
+}
+
+/// The notes of the events with that reason.
+fn notes(stub: &FakeApi, reason: &str) -> Vec<String> {
+    let events = stub.events().into_iter().filter(|event| event["reason"] == reason);
+    events.filter_map(|event| event["note"].as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_the_operator_of_its_namespace_does_not_look_after_says_so_in_an_event() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), invalid("web"));
+    stub.put(CLAIM, claim());
+    let _running = start(&stub, Config::default());
+    seconds(1000).await;
+    let notes = notes(&stub, "LeftToOther");
+    let [note] = notes.as_slice() else { panic!("{notes:?}") };
+    for word in [
+        "ConfigMap shop/ringcache-operator",
+        "team/other-operator",
+        "kubectl --namespace shop delete configmap ringcache-operator",
+    ] {
+        assert!(note.contains(word), "{note}");
+    }
+    assert_eq!(stub.count("PATCH "), 0, "the status is the other operator's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_another_operator_looks_after_gets_no_event() {
+    let stub = FakeApi::default();
+    let mut web = invalid("web");
+    web["status"] = json!({"observedGeneration": 1});
+    stub.put(&path("web"), web);
+    stub.put(CLAIM, claim());
+    let _running = start(&stub, Config::default());
+    seconds(1000).await;
+    assert_eq!(notes(&stub, "LeftToOther"), Vec::<String>::new());
+}
