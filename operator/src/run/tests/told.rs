@@ -1,6 +1,8 @@
 //! What people are told of what the operator cannot do, or leaves to others.
 
 use super::*;
+use crate::objects::ring;
+use crate::observe::fixture;
 
 const PODS: &str = "POST /api/v1/namespaces/shop/pods";
 
@@ -105,4 +107,21 @@ async fn a_cluster_that_another_operator_looks_after_gets_no_event() {
     let _running = start(&stub, Config::default());
     seconds(1000).await;
     assert_eq!(notes(&stub, "LeftToOther"), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_brings_the_spec_with_its_document_and_waits_for_no_other_record() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), fixture::cluster("{nodes: 3}"));
+    stub.put("pods/web-0", fixture::running("web-0", "10.0.0.1"));
+    let document = fixture::document(1, &["web-0", "web-1"]);
+    stub.put("configmaps/web-ring", ring::ring(&fixture::cluster("{nodes: 2}"), &document));
+    let _running = start(&stub, Config::default());
+    seconds(1).await;
+    let ring = "PATCH /api/v1/namespaces/shop/configmaps/web-ring";
+    let writes = stub.writes().into_iter().filter(|call| call.what.starts_with(ring));
+    let bodies: Vec<_> = writes.map(|call| call.body).collect();
+    assert!(bodies[0]["data"].is_object(), "{bodies:?}");
+    let recorded = bodies[0]["metadata"]["annotations"]["ringcache.dev/spec"].to_string();
+    assert!(recorded.contains("nodes\\\":3"), "{recorded}");
 }

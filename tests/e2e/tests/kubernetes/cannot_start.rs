@@ -51,7 +51,7 @@ fn a_first_spec_that_cannot_start_says_why_and_serves_once_it_is_corrected() -> 
         let mut spec = json!({"nodes": 2, "memory": "64Mi"});
         merge(&mut spec, &mistake.spec);
         let cluster = namespace.applied(mistake.name, &spec.to_string())?;
-        cluster.shows(&[reason::NO_RING, mistake.said])?;
+        cluster.shows(&[reason::NODES_CANNOT_START, mistake.said])?;
         cluster.patch(&mistake.corrected)?;
         cluster.settled_within(CORRECTED, 2)?;
     }
@@ -87,7 +87,7 @@ fn nodes_that_fit_serve_after_a_short_wait_and_the_status_says_why_others_do_not
     let three = grown.view()?;
     let (start, founded) = (now(), namespace.applied("founded", &spec(3, 6)?.to_string())?);
     grown.patch(&json!({"nodes": 6}))?;
-    for (cluster, state) in [(founded, reason::NO_RING), (grown, reason::SERVING)] {
+    for (cluster, state) in [(founded, reason::NODES_CANNOT_START), (grown, reason::SERVING)] {
         cluster.shows(&[state, "Insufficient memory"])?;
     }
     for cluster in [founded, grown] {
