@@ -125,7 +125,9 @@ fn unknown(written: &Value, read: &Value, path: &str) -> Option<String> {
             )
         }
         (Value::Array(written), Value::Array(read)) => {
-            written.iter().zip(read).find_map(|(written, read)| unknown(written, read, path))
+            let mut elements = written.iter().zip(read).enumerate();
+            elements
+                .find_map(|(i, (written, read))| unknown(written, read, &format!("{path}[{i}]")))
         }
         _ => None,
     }
