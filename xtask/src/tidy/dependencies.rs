@@ -8,13 +8,14 @@ use anyhow::Result;
 use crate::cargo::{cargo, output};
 
 /// The pure crates: name and folder. No I/O, no clock, no chance of their own.
-pub(super) const PURE: [(&str, &str); 6] = [
+pub(super) const PURE: [(&str, &str); 7] = [
     ("ringcache-ring", "ring"),
     ("ringcache-operator-core", "operator/core"),
     ("ringcache-store", "cache-node/store"),
     ("ringcache-wire", "cache-node/wire"),
     ("ringcache-cluster", "cache-node/cluster"),
     ("ringcache-curve", "cache-node/curve"),
+    ("ringcache-heat", "cache-node/heat"),
 ];
 
 /// Runtimes, sockets, clients, HTTP, chance: nowhere below a pure crate.

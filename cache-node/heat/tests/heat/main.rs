@@ -1,0 +1,8 @@
+//! Each structure against a slow and obvious twin, and under the loads that it is for.
+
+#[cfg(test)]
+mod hot_keys;
+#[cfg(test)]
+mod loads;
+#[cfg(test)]
+mod slots;
