@@ -1,6 +1,6 @@
 //! What the structures take, counted by the allocator.
 
-use ringcache_heat::{HotKeys, Slots, Traffic};
+use ringcache_heat::{Busy, Histogram, HotKeys, Slots, Traffic};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -35,4 +35,6 @@ fn no_structure_outgrows_its_size_whatever_clients_send() {
     // The 1 MiB key is the test's.
     assert!(hot_keys - (1 << 20) <= 80 << 10, "{hot_keys}");
     assert!(slots <= 13 * 16_384, "{slots}");
+    assert!(size_of::<Histogram>() <= 5 << 10);
+    assert!(size_of::<Busy>() <= 64);
 }

@@ -1,6 +1,10 @@
 //! Each structure against a slow and obvious twin, and under the loads that it is for.
 
 #[cfg(test)]
+mod busy;
+#[cfg(test)]
+mod histogram;
+#[cfg(test)]
 mod hot_keys;
 #[cfg(test)]
 mod loads;
