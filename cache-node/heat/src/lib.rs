@@ -5,6 +5,7 @@
 //! | Which keys get most of the operations? | [`HotKeys`] | `HeavyKeeper` (Gong et al., "`HeavyKeeper`: An Accurate Algorithm for Finding Top-k Elephant Flows", USENIX ATC'18) over one operation of 16 |
 //! | Which slots get them, and how many bytes? | [`Slots`] | a decayed count a slot |
 //! | How long do requests take, how old is what is evicted? | [`Histogram`] | log-linear buckets (Tene, `HdrHistogram`) |
+//! | Do clients all miss the same key at once? | [`Stampedes`] | the last misses of the keys that were missed a moment ago |
 //! | How much of its time does a thread work? | [`Busy`] | a decayed mean of its batches over time |
 //!
 //! "Decayed" means that what is `t` seconds old counts e<sup>-t/10</sup>. Counts decay forward (Cormode, Shkapenyuk, Srivastava, Xu,
@@ -22,8 +23,10 @@ mod histogram;
 mod hot_keys;
 mod sketch;
 mod slots;
+mod stampedes;
 
 pub use busy::Busy;
 pub use histogram::Histogram;
 pub use hot_keys::{HotKey, HotKeys};
 pub use slots::{Slots, Traffic};
+pub use stampedes::Stampedes;

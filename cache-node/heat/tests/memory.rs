@@ -1,6 +1,6 @@
 //! What the structures take, counted by the allocator.
 
-use ringcache_heat::{Busy, Histogram, HotKeys, Slots, Traffic};
+use ringcache_heat::{Busy, Histogram, HotKeys, Slots, Stampedes, Traffic};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -31,10 +31,18 @@ fn no_structure_outgrows_its_size_whatever_clients_send() {
         (0..u16::MAX).for_each(|slot| slots.add(slot, Traffic::default(), u64::from(slot) * 1_000));
         slots
     });
-    println!("hot keys {hot_keys}, slots {slots}");
+    let stampedes = peak(|| {
+        let mut stampedes = Stampedes::new(Stampedes::KEYS);
+        for turn in 0..100_000_u64 {
+            stampedes.miss(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15), turn, turn);
+        }
+        stampedes
+    });
+    println!("hot keys {hot_keys}, slots {slots}, stampedes {stampedes}");
     // The 1 MiB key is the test's.
     assert!(hot_keys - (1 << 20) <= 80 << 10, "{hot_keys}");
     assert!(slots <= 13 * 16_384, "{slots}");
+    assert!(stampedes <= 192 << 10, "{stampedes}");
     assert!(size_of::<Histogram>() <= 5 << 10);
     assert!(size_of::<Busy>() <= 64);
 }

@@ -10,3 +10,5 @@ mod hot_keys;
 mod loads;
 #[cfg(test)]
 mod slots;
+#[cfg(test)]
+mod stampedes;
