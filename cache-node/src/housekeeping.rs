@@ -71,6 +71,8 @@ async fn measure(node: &Node) {
         let routes = node.routes.load();
         let slots = (0..SLOTS).filter(|slot| routes.is_mine(*slot)).count();
         node.measures.settle(&Second {
+            now: node.clock.unix_ms(),
+            monotonic_ms: node.clock.monotonic_ms(),
             reads: reads - before,
             slots,
             memory_bytes: node.args.memory_bytes,

@@ -1,5 +1,8 @@
 //! What the node measures of how its keys are used: the miss-ratio curve.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use parking_lot::Mutex;
 use ringcache_curve::{Curve, Sampler, Write};
 use ringcache_ring::SLOTS;
@@ -13,15 +16,24 @@ const HORIZON: u64 = 8;
 /// A read counts half after so many seconds in which others were served.
 const HALF_LIFE_SECONDS: f64 = 60.0;
 
+/// So much is told of followed keys in a second at most, or fewer are followed; below a quarter of it, more are. It is told under one lock.
+const MOST_TOLD: u64 = 20_000;
+
 /// The measurements.
 pub struct Measures {
     sampler: Mutex<Sampler>,
-    /// Unix milliseconds of the sampler's time 0.
-    began: Millis,
+    /// Unix milliseconds of the sampler's time 0. They change when the wall clock is set: the sampler's time only goes on.
+    began: AtomicU64,
+    /// Calls about followed keys since the last second.
+    told: AtomicU64,
 }
 
 /// What the node looked like over the last second.
 pub struct Second {
+    /// Wall time at its end, in Unix milliseconds.
+    pub now: Millis,
+    /// Milliseconds since the node started.
+    pub monotonic_ms: u64,
     /// Lookups that found an entry or none.
     pub reads: u64,
     /// Slots that the node owns.
@@ -34,7 +46,8 @@ impl Measures {
     /// Nothing was measured yet.
     pub fn new(now: Millis) -> Self {
         let sampler = Mutex::new(Sampler::new(Sampler::LIMIT, u64::MAX));
-        Self { sampler, began: now.saturating_sub(PAST_MS) }
+        let began = AtomicU64::new(now.saturating_sub(PAST_MS));
+        Self { sampler, began, told: AtomicU64::new(0) }
     }
 
     /// The curve as it is now.
@@ -49,8 +62,15 @@ impl Measures {
 
     /// Takes in what only counts over a while; to be called once a second.
     pub fn settle(&self, second: &Second) {
-        let Second { reads, slots, memory_bytes } = *second;
+        let Second { now, monotonic_ms, reads, slots, memory_bytes } = *second;
+        self.began.store(now.saturating_sub(PAST_MS + monotonic_ms), Relaxed);
+        let told = self.told.swap(0, Relaxed);
         let mut sampler = self.sampler.lock();
+        if told > MOST_TOLD {
+            sampler.follow_fewer();
+        } else if told < MOST_TOLD / 4 {
+            sampler.follow_more();
+        }
         if slots > 0 {
             sampler.set_share(slots, usize::from(SLOTS));
             let cluster_bytes = memory_bytes.saturating_mul(SLOTS.into()) / slots as u64;
@@ -63,10 +83,17 @@ impl Measures {
     }
 
     fn ms(&self, time: Millis) -> u64 {
-        time.saturating_sub(self.began)
+        time.saturating_sub(self.began.load(Relaxed))
+    }
+
+    fn entry(&self, written: Written) -> Write {
+        let Written { slot, bytes, deadline, last_access: _ } = written;
+        let deadline_ms = deadline.map_or(u64::MAX, |deadline| self.ms(deadline));
+        Write { slot, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), deadline_ms }
     }
 
     fn follow(&self, follow: impl FnOnce(&mut Sampler)) -> u64 {
+        self.told.fetch_add(1, Relaxed);
         let mut sampler = self.sampler.lock();
         follow(&mut sampler);
         sampler.threshold()
@@ -74,16 +101,14 @@ impl Measures {
 }
 
 impl Meter for Measures {
-    fn read(&self, hash: u64, now: Millis) -> u64 {
-        self.follow(|sampler| sampler.read(hash, self.ms(now)))
+    fn read(&self, hash: u64, found: Option<Written>, now: Millis) -> u64 {
+        let found = found.map(|found| self.entry(found));
+        self.follow(|sampler| sampler.read(hash, found, self.ms(now)))
     }
 
     fn write(&self, hash: u64, written: Written, now: Millis) -> u64 {
-        let Written { slot, bytes, deadline, last_access } = written;
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let deadline_ms = deadline.map_or(u64::MAX, |deadline| self.ms(deadline));
-        let entry = Write { slot, bytes, deadline_ms };
-        self.follow(|sampler| match last_access {
+        let entry = self.entry(written);
+        self.follow(|sampler| match written.last_access {
             None => sampler.write(hash, entry, self.ms(now)),
             Some(used) => sampler.copy(hash, entry, self.ms(used), self.ms(now)),
         })

@@ -37,7 +37,6 @@ pub(crate) struct Sample {
     pub(crate) used: Tick,
     pub(crate) deadline: Tick,
     pub(crate) bytes: u32,
-    pub(crate) slot: u16,
     /// Where it is in the order of last use; `None` = it has expired.
     pub(crate) place: Option<u32>,
 }
@@ -69,14 +68,8 @@ pub struct Moved {
 impl Sample {
     /// It was written now. It has no place yet.
     pub(crate) fn new(entry: Write, now: Tick) -> Self {
-        let Write { slot, bytes, deadline_ms } = entry;
-        Self {
-            used: now,
-            deadline: Tick::after(deadline_ms),
-            bytes: bytes.max(1),
-            slot,
-            place: None,
-        }
+        let Write { slot: _, bytes, deadline_ms } = entry;
+        Self { used: now, deadline: Tick::after(deadline_ms), bytes: bytes.max(1), place: None }
     }
 
     /// Whether it expired so long ago that nothing is known of it any more.
@@ -98,10 +91,10 @@ impl Sample {
     }
 
     /// It has no place yet.
-    pub(crate) fn from_moved(moved: &Moved, slot: u16, now: Tick) -> Self {
+    pub(crate) fn from_moved(moved: &Moved, now: Tick) -> Self {
         let Moved { hash: _, bytes, unused_ms, ttl_ms } = *moved;
         let deadline_ms = now.ms().saturating_add(ttl_ms);
         let used = Tick::at(now.ms().saturating_sub(unused_ms));
-        Self { used, ..Self::new(Write { slot, bytes, deadline_ms }, now) }
+        Self { used, ..Self::new(Write { slot: 0, bytes, deadline_ms }, now) }
     }
 }

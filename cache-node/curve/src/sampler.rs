@@ -8,6 +8,9 @@ use crate::samples::Samples;
 /// Between two looks for samples that have expired. Until then others may seem a little deeper than they are.
 const SWEEP: u32 = Tick::PER_SECOND;
 
+/// So few keys are followed whatever it costs.
+const FEWEST: usize = 64;
+
 /// Follows a part of the keys, and measures a curve by them. A pure function of what it is told: hashes, times and sizes are arguments.
 ///
 /// Its memory is that of its limit: 1 MiB for [`Sampler::LIMIT`] keys.
@@ -87,15 +90,21 @@ impl Sampler {
         self.curve.count(reads);
     }
 
-    /// A key was read, whether it was there or not.
-    pub fn read(&mut self, hash: u64, now_ms: u64) {
+    /// A key was read. `found` is its entry, if the cache had one: a key that is followed only since it was written is known from then on,
+    /// and says nothing before.
+    pub fn read(&mut self, hash: u64, found: Option<Write>, now_ms: u64) {
         if !self.follows(hash) {
             return;
         }
         let now = Tick::at(now_ms);
         self.sweep(now);
         let times = 1.0 / self.rate();
-        let Some(sample) = self.samples.get_mut(hash) else { return self.curve.absent(times) };
+        let Some(sample) = self.samples.get_mut(hash) else {
+            return match found {
+                Some(entry) => self.write(hash, entry, now_ms),
+                None => self.curve.absent(times),
+            };
+        };
         // It has no place until it has got its new one: others may be given new ones meanwhile.
         let place = sample.place.take();
         let Sample { bytes, deadline, .. } = *sample;
@@ -119,7 +128,7 @@ impl Sampler {
         self.delete(hash);
         self.make_room();
         if self.follows(hash) {
-            self.samples.insert(hash, Sample::new(entry, now));
+            self.samples.insert(hash, entry.slot, Sample::new(entry, now));
             self.use_now(hash, now);
         }
     }
@@ -143,36 +152,40 @@ impl Sampler {
         if self.follows(hash) {
             let sample = Sample::new(entry, Tick::at(used_ms.min(now_ms)));
             let place = self.push(hash, sample.bytes);
-            self.samples.insert(hash, Sample { place: Some(place), ..sample });
+            self.samples.insert(hash, entry.slot, Sample { place: Some(place), ..sample });
             self.is_unsorted = true;
         }
     }
 
     /// All keys of a slot were deleted, or the slot is another node's from now on.
     pub fn clear(&mut self, slot: u16) {
-        if !self.samples.has_any_of(slot) {
-            return;
+        let hashes: Vec<u64> = self.samples.of_slot(slot).map(|(hash, _)| *hash).collect();
+        for hash in hashes {
+            self.delete(hash);
         }
-        let recency = &mut self.recency;
-        self.samples.retain(|_, sample| {
-            let stays = sample.slot != slot;
-            if let Some(place) = sample.place.filter(|_| !stays) {
-                recency.remove(place, sample.bytes);
-            }
-            stays
-        });
+    }
+
+    /// Follows half as many keys, at least some: what is told of them has become too much.
+    pub fn follow_fewer(&mut self) {
+        if self.samples.len() >= FEWEST {
+            self.lower(self.threshold / 2);
+        }
+    }
+
+    /// Follows twice as many keys if there is room for them.
+    pub fn follow_more(&mut self) {
+        if self.samples.len() < self.limit / 4 {
+            self.threshold = self.threshold.saturating_mul(2);
+        }
     }
 
     /// The samples of a slot that goes to another node, which has to know the [`Sampler::threshold`] too. The one used first comes first.
     pub fn take(&mut self, slot: u16, now_ms: u64) -> Vec<Moved> {
-        if !self.samples.has_any_of(slot) {
-            return Vec::new();
-        }
         let now = Tick::at(now_ms);
         let mut moved: Vec<(Option<u32>, Moved)> = self
             .samples
-            .iter()
-            .filter(|(_, sample)| sample.slot == slot && sample.place.is_some())
+            .of_slot(slot)
+            .filter(|(_, sample)| sample.place.is_some())
             .map(|(hash, sample)| (sample.place, sample.moved(*hash, now)))
             .collect();
         moved.sort_unstable_by_key(|(place, _)| *place);
@@ -191,9 +204,9 @@ impl Sampler {
             self.delete(moved.hash);
             self.make_room();
             if self.follows(moved.hash) {
-                let sample = Sample::from_moved(moved, slot, now);
+                let sample = Sample::from_moved(moved, now);
                 let place = self.push(moved.hash, sample.bytes);
-                self.samples.insert(moved.hash, Sample { place: Some(place), ..sample });
+                self.samples.insert(moved.hash, slot, Sample { place: Some(place), ..sample });
             }
         }
         self.renumber();
@@ -201,7 +214,8 @@ impl Sampler {
 
     /// What has expired fills no cache; that it has is known for a minute.
     fn sweep(&mut self, now: Tick) {
-        if now.since(self.swept) < SWEEP {
+        // Or the clock went back.
+        if now >= self.swept && now.since(self.swept) < SWEEP {
             return;
         }
         self.swept = now;

@@ -7,17 +7,14 @@ use hashbrown::HashTable;
 
 use crate::sample::Sample;
 
-/// Slots of a cluster.
-const SLOTS: usize = 16_384;
-
 /// All samples, at most [`Samples::MOST`].
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     list: Vec<(u64, Sample)>,
+    /// The slot of each, apart: all samples of a slot are found in a microsecond.
+    slots: Vec<u16>,
     /// Places in the list.
     index: HashTable<u16>,
-    /// How many there are of each slot.
-    by_slot: Box<[u16]>,
 }
 
 impl Samples {
@@ -28,8 +25,8 @@ impl Samples {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
             list: Vec::with_capacity(capacity),
+            slots: Vec::with_capacity(capacity),
             index: HashTable::with_capacity(capacity),
-            by_slot: vec![0; SLOTS].into(),
         }
     }
 
@@ -37,13 +34,10 @@ impl Samples {
         self.list.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(u64, Sample)> {
-        self.list.iter()
-    }
-
-    /// Whether there are any of this slot.
-    pub(crate) fn has_any_of(&self, slot: u16) -> bool {
-        self.by_slot.get(usize::from(slot)).is_some_and(|count| *count > 0)
+    /// Those of a slot.
+    pub(crate) fn of_slot(&self, slot: u16) -> impl Iterator<Item = &(u64, Sample)> {
+        let of_slot = self.slots.iter().zip(&self.list).filter(move |(of, _)| **of == slot);
+        of_slot.map(|(_, sample)| sample)
     }
 
     pub(crate) fn get_mut(&mut self, hash: u64) -> Option<&mut Sample> {
@@ -53,21 +47,21 @@ impl Samples {
     }
 
     /// A key that is not there yet.
-    pub(crate) fn insert(&mut self, hash: u64, sample: Sample) {
-        let Self { list, index, by_slot } = self;
+    pub(crate) fn insert(&mut self, hash: u64, slot: u16, sample: Sample) {
+        let Self { list, slots, index } = self;
         let Ok(at) = u16::try_from(list.len()) else { return };
-        count(by_slot, sample.slot, 1);
         list.push((hash, sample));
+        slots.push(slot);
         index.insert_unique(scattered(hash), at, |at| scattered(hash_at(list, *at)));
     }
 
     pub(crate) fn remove(&mut self, hash: u64) -> Option<Sample> {
-        let Self { list, index, by_slot } = self;
+        let Self { list, slots, index } = self;
         let found = index.find_entry(scattered(hash), |at| is_at(list, *at, hash)).ok()?;
         let (at, _) = found.remove();
         let last = list.len() - 1;
         let (_, sample) = list.swap_remove(usize::from(at));
-        count(by_slot, sample.slot, -1);
+        slots.swap_remove(usize::from(at));
         // The last one stands there now.
         if let Some((moved, _)) = list.get(usize::from(at))
             && let Some(place) =
@@ -94,24 +88,22 @@ impl Samples {
 
     /// Removes those that `keeps` says no to.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(u64, &mut Sample) -> bool) {
-        let Self { list, index, by_slot } = self;
+        let Self { list, slots, index } = self;
+        let (mut at, mut kept) = (0, 0);
         list.retain_mut(|(hash, sample)| {
             let stays = keeps(*hash, sample);
-            if !stays {
-                count(by_slot, sample.slot, -1);
+            if stays {
+                slots.swap(kept, at);
+                kept += 1;
             }
+            at += 1;
             stays
         });
+        slots.truncate(kept);
         index.clear();
         for (at, (hash, _)) in (0..).zip(list.iter()) {
             index.insert_unique(scattered(*hash), at, |at| scattered(hash_at(list, *at)));
         }
-    }
-}
-
-fn count(by_slot: &mut [u16], slot: u16, change: i16) {
-    if let Some(count) = by_slot.get_mut(usize::from(slot)) {
-        *count = count.wrapping_add_signed(change);
     }
 }
 

@@ -13,7 +13,7 @@ fn a_sampler_takes_at_most_a_mebibyte() {
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let entry = Write { slot: 0, bytes: 100, deadline_ms: 1_000_000 + key };
         sampler.write(hash, entry, key);
-        sampler.read(hash, key);
+        sampler.read(hash, None, key);
     }
     let stats = dhat::HeapStats::get();
     println!("{} bytes, {} at most", stats.curr_bytes, stats.max_bytes);

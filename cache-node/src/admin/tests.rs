@@ -193,7 +193,8 @@ async fn the_curve_says_which_reads_a_cluster_of_any_size_would_serve() {
     admin.node.store.lock(5).get(b"k", now);
     admin.node.store.lock(5).get(b"absent", now);
     let memory_bytes = admin.node.args.memory_bytes;
-    admin.node.measures.settle(&Second { reads: 2, slots: SLOTS.into(), memory_bytes });
+    let (monotonic_ms, slots) = (admin.node.clock.monotonic_ms(), SLOTS.into());
+    admin.node.measures.settle(&Second { now, monotonic_ms, reads: 2, slots, memory_bytes });
     let (answered, body) = send(&admin, "GET", "/admin/v1/curve", "").await;
     let NodeCurve { version, incarnation, curve } = serde_json::from_str(&body).unwrap();
     assert_eq!((answered, version, incarnation), (200, 1, Incarnation::new("oak-0", "1")));

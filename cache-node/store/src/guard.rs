@@ -96,7 +96,8 @@ impl<'a> SlotGuard<'a> {
     pub fn get(&mut self, key: &[u8], now: Millis) -> Option<Entry<'_>> {
         let (hash, live) = self.find_live(key, now);
         if self.store.is_followed(hash) {
-            self.store.tell(|meter| meter.read(hash, now));
+            let found = live.map(|at| self.written(at, None));
+            self.store.tell(|meter| meter.read(hash, found, now));
         }
         let Some(at) = live else {
             self.group.counters.misses += 1;
@@ -141,9 +142,7 @@ impl<'a> SlotGuard<'a> {
     pub(crate) fn tell_written(&self, at: u32, last_access: Option<Millis>, now: Millis) {
         let item = self.slot().item(at);
         if self.store.is_followed(item.hash) {
-            let bytes = self.slot().bytes_of(at);
-            let deadline = shown_deadline(item.deadline);
-            let written = Written { slot: self.number, bytes, deadline, last_access };
+            let written = self.written(at, last_access);
             self.store.tell(|meter| meter.write(item.hash, written, now));
         }
     }
@@ -165,6 +164,12 @@ impl<'a> SlotGuard<'a> {
             }
         });
         live.is_some()
+    }
+
+    fn written(&self, at: u32, last_access: Option<Millis>) -> Written {
+        let bytes = self.slot().bytes_of(at);
+        let deadline = shown_deadline(self.slot().item(at).deadline);
+        Written { slot: self.number, bytes, deadline, last_access }
     }
 
     /// Tells the meter of a key whose entry, if there was one, was removed for good.

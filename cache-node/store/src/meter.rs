@@ -11,8 +11,8 @@ use crate::store::Store;
 /// Who measures. Called while a slot is locked: it must be quick, and must not lock slots. Each call gives the hash below which it
 /// wants to be told of keys from now on.
 pub trait Meter: Send + Sync {
-    /// A key was asked for, whether there was an entry or not.
-    fn read(&self, hash: u64, now: Millis) -> u64;
+    /// A key was asked for, and this entry was found, if any.
+    fn read(&self, hash: u64, found: Option<Written>, now: Millis) -> u64;
 
     /// An entry was written, or got another deadline.
     fn write(&self, hash: u64, written: Written, now: Millis) -> u64;

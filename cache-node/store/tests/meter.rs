@@ -29,8 +29,9 @@ impl Log {
 }
 
 impl Meter for Log {
-    fn read(&self, hash: u64, now: Millis) -> u64 {
-        self.note(hash, format!("read at {}", now - START))
+    fn read(&self, hash: u64, found: Option<Written>, now: Millis) -> u64 {
+        let what = if found.is_some() { "found" } else { "missed" };
+        self.note(hash, format!("{what} at {}", now - START))
     }
 
     fn write(&self, hash: u64, written: Written, now: Millis) -> u64 {
@@ -62,15 +63,17 @@ fn reads_writes_and_deletions_are_told_and_looks_and_evictions_are_not() {
     let (store, log) = measured(u64::MAX);
     let mut slot = store.lock(SLOT);
     slot.get(b"k", START);
-    assert_eq!(log.take(), ["read at 0"], "whether it is there or not");
+    assert_eq!(log.take(), ["missed at 0"]);
     slot.set(b"k", &[0; 100], None, START + 1);
     slot.set(b"k", &[0; 100], Some(START + 9), START + 2);
     slot.set_deadline(b"k", Some(START + 7), START + 3);
     let written = |until: &str, at: u64| format!("{SLOT}: until {until}, used None, at {at}");
     assert_eq!(log.take(), [written("None", 1), written("Some(9)", 2), written("Some(7)", 3)]);
+    slot.get(b"k", START + 4);
+    assert_eq!(log.take(), ["found at 4"]);
     assert!(slot.peek(b"k", START + 4).is_some());
     slot.get(b"k", START + 8);
-    assert_eq!(log.take(), ["read at 8"], "that it has expired is known from its deadline");
+    assert_eq!(log.take(), ["missed at 8"], "that it has expired is known from its deadline");
     slot.set(b"k", &[0; 100], None, START + 9);
     log.take();
     slot.remove(b"k", START + 9);

@@ -127,7 +127,7 @@ proptest! {
                 Act::Read(key) => {
                     reads += 1;
                     sampler.count(1);
-                    sampler.read(hash(key, 1), now_ms);
+                    sampler.read(hash(key, 1), None, now_ms);
                     twin.read(key);
                 }
                 Act::Write(key, bytes, ttl) => {

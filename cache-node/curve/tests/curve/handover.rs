@@ -15,7 +15,7 @@ fn slot(key: u64) -> u16 {
 
 fn serve(sampler: &mut Sampler, (key, bytes): (u64, u32), now_ms: u64) {
     sampler.count(1);
-    sampler.read(hash(key, 1), now_ms);
+    sampler.read(hash(key, 1), None, now_ms);
     let entry = Write { slot: slot(key), bytes, deadline_ms: u64::MAX };
     sampler.write(hash(key, 1), entry, now_ms);
 }
@@ -74,7 +74,7 @@ fn samples_keep_their_order_their_age_and_their_deadlines() {
     let depth = |target: &Sampler, hash, now_ms| {
         let mut target = target.clone();
         target.count(1);
-        target.read(hash, now_ms);
+        target.read(hash, None, now_ms);
         (1..=4).map(|n| n * 100).find(|size| target.curve().hit_ratio(*size + 10) > Some(0.9))
     };
     assert_eq!([2, 4, 1].map(|hash| depth(&target, hash, 74_999)), [100, 200, 300].map(Some));
@@ -100,11 +100,11 @@ fn entries_that_are_copied_take_their_place_by_their_last_use() {
     target.copy(2, entry, 5_000, 20_000);
     target.copy(3, entry, 15_000, 20_000);
     // Within a second of the copy.
-    target.read(4, 21_000);
+    target.read(4, None, 21_000);
     let depth = |hash| {
         let mut target = target.clone();
         target.count(2);
-        target.read(hash, 21_000);
+        target.read(hash, None, 21_000);
         (1..=3).map(|n| n * 100).find(|size| target.curve().hit_ratio(*size + 10) > Some(0.4))
     };
     assert_eq!([3, 1, 2].map(depth), [100, 200, 300].map(Some));

@@ -70,7 +70,7 @@ fn cluster(trace: &[(u64, u32)], bytes: u64, nodes: usize, limit: usize) -> Curv
         let (sampler, cache) = &mut all[usize::from(slot) % nodes];
         let (hash, now_ms) = (hash(key, 1), now_ms as u64);
         sampler.count(1);
-        sampler.read(hash, now_ms);
+        sampler.read(hash, None, now_ms);
         if !cache.read(key) {
             cache.write(key, bytes);
             sampler.write(hash, Write { slot, bytes, deadline_ms: u64::MAX }, now_ms);

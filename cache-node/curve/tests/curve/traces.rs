@@ -58,7 +58,7 @@ pub(crate) fn measured(trace: &[(u64, u32)], bytes: u64, seed: u64) -> Sampler {
     for (now_ms, &(key, bytes)) in trace.iter().enumerate() {
         let (hash, now_ms) = (hash(key, seed), now_ms as u64);
         sampler.count(1);
-        sampler.read(hash, now_ms);
+        sampler.read(hash, None, now_ms);
         if !cache.read(key) {
             cache.write(key, bytes);
             sampler.write(hash, Write { slot: 0, bytes, deadline_ms: u64::MAX }, now_ms);
