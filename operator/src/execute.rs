@@ -148,7 +148,7 @@ async fn write<N: Nodes>(
     document: &Document,
     lost: Option<&LostEntries>,
 ) -> Result<ConfigMap, Error> {
-    let Observation { cluster, ring_version, children, .. } = observation;
+    let Observation { cluster, held, ring_version, children, .. } = observation;
     let rings: Api<ConfigMap> = api(&context.client, observation);
     let mut wanted = ring::with_loss(ring::ring(cluster, document), lost);
     let Some(live) = &children.ring else { return Ok(create(&rings, &wanted).await?) };
@@ -156,6 +156,9 @@ async fn write<N: Nodes>(
         return Err(meta::foreign("ConfigMap", &live.metadata, cluster));
     }
     ring::writable(live)?;
+    if held.is_some() {
+        wanted = ring::with_record_of(wanted, live);
+    }
     wanted.metadata.resource_version.clone_from(ring_version);
     Ok(apply(&rings, &wanted.name_any(), &wanted).await?)
 }

@@ -114,8 +114,8 @@ pub fn in_force(cluster: &CacheCluster, last: Option<&CacheClusterSpec>) -> Resu
     instead(cluster, held, last)
 }
 
-/// What is carried out where the spec of the resource cannot be read, as one that a newer schema took and an older operator finds; of it
-/// at most `paused` is known.
+/// What is carried out where the spec of the resource cannot be read as a whole, as one that a newer schema took and an older operator
+/// finds.
 pub fn unread(
     cluster: &CacheCluster,
     problem: SpecProblem,
@@ -134,7 +134,8 @@ fn instead(
     let intent = last.and_then(|spec| Intent::read(spec, is_deleted));
     match last.cloned().zip(intent) {
         Some((spec, intent)) => {
-            let intent = Intent { paused: held.is_paused(), ..intent };
+            // One that was recorded as paused may not be all that the nodes were started as.
+            let intent = Intent { paused: held.is_paused() || spec.paused, ..intent };
             Ok(InForce { spec, intent, held: Some(held) })
         }
         None => Err(held),
@@ -142,7 +143,7 @@ fn instead(
 }
 
 /// What is carried out where no spec is recorded (the ring was lost, or is of an operator that recorded none): the nodes that are there
-/// are kept, and none is replaced by a living one. An error if there are none.
+/// are kept, and none is replaced by a living one, also when this is what is recorded. An error if there are none.
 pub fn as_it_is(cluster: &CacheCluster, held: Held, observed: &Observed) -> Result<InForce, Held> {
     let is_deleted = cluster.metadata.deletion_timestamp.is_some();
     let members = observed.stored().into_iter().flat_map(|document| &document.members);
@@ -161,7 +162,7 @@ pub fn as_it_is(cluster: &CacheCluster, held: Held, observed: &Observed) -> Resu
     match found {
         Some((intent, spec)) => {
             let (intent, spec) =
-                (Intent { paused: true, ..intent }, CacheClusterSpec { paused: false, ..spec });
+                (Intent { paused: true, ..intent }, CacheClusterSpec { paused: true, ..spec });
             Ok(InForce { spec, intent, held: Some(held) })
         }
         None => Err(held),

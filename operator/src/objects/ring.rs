@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
+use ringcache_api::cluster::{Lenient, read_leniently};
 use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::status::LostEntries;
 use ringcache_api::{CacheCluster, CacheClusterSpec, Document};
@@ -65,10 +66,28 @@ pub fn lost(ring: &ConfigMap) -> Option<LostEntries> {
     may_be_told.then_some(lost)
 }
 
-/// The last spec that was carried out, if it is recorded and can be read.
+/// The last spec that was carried out, if it is recorded. Where a newer operator recorded what this one cannot read, the rest is read, and
+/// as paused: no node is replaced for what is not known of it.
 pub fn spec(ring: &ConfigMap) -> Option<CacheClusterSpec> {
+    let Lenient { mut spec, unread } = read_leniently(&recorded(ring)?);
+    spec.paused |= !unread.is_empty();
+    Some(spec)
+}
+
+/// What is recorded, if it is an object.
+fn recorded(ring: &ConfigMap) -> Option<Value> {
     let recorded = ring.metadata.annotations.as_ref().and_then(|annotations| annotations.get(SPEC));
-    recorded.and_then(|json| serde_json::from_str(json).ok())
+    recorded.and_then(|json| serde_json::from_str(json).ok()).filter(Value::is_object)
+}
+
+/// The ConfigMap with the record that `live` has, word by word: what this operator cannot read of it another one can.
+pub fn with_record_of(mut ring: ConfigMap, live: &ConfigMap) -> ConfigMap {
+    if recorded(live).is_some()
+        && let Some(record) = live.annotations().get(SPEC)
+    {
+        ring.annotations_mut().insert(SPEC.to_owned(), record.clone());
+    }
+    ring
 }
 
 /// A JSON merge patch that records the cluster's spec in the ConfigMap; `None` if it is recorded.

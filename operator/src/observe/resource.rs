@@ -3,7 +3,8 @@
 
 use kube::Api;
 use kube::core::{ApiResource, DynamicObject};
-use ringcache_api::{CacheCluster, CacheClusterSpec};
+use ringcache_api::CacheCluster;
+use ringcache_api::cluster::{Lenient, read_leniently};
 use ringcache_operator_core::SpecProblem;
 use serde_json::Value;
 
@@ -14,9 +15,9 @@ use crate::{Context, Error};
 /// A resource as it is stored.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// What could be read of it: of a spec that cannot be read, only whether it is paused.
+    /// What can be read of it.
     pub cluster: CacheCluster,
-    /// Why its spec cannot be read.
+    /// What of its spec cannot be read, and why.
     pub unread: Option<SpecProblem>,
 }
 
@@ -40,17 +41,12 @@ pub async fn resource<N: Nodes>(
 fn read(object: DynamicObject) -> Resource {
     let DynamicObject { metadata, mut data, .. } = object;
     let mut part = |name: &str| data.get_mut(name).map(Value::take).unwrap_or_default();
-    let (spec, status) = (part("spec"), part("status"));
-    let is_paused = spec["paused"] == true;
-    let (spec, unread) = match serde_json::from_value::<CacheClusterSpec>(spec) {
-        Ok(spec) => (spec, None),
-        Err(error) => {
-            let spec = CacheClusterSpec { paused: is_paused, ..CacheClusterSpec::default() };
-            let message =
-                format!("the spec cannot be read by this version of the operator: {error}");
-            (spec, Some(SpecProblem { field: "spec", message }))
-        }
-    };
-    let status = serde_json::from_value(status).unwrap_or_default();
+    let Lenient { spec, unread } = read_leniently(&part("spec"));
+    let unread = (!unread.is_empty()).then(|| {
+        let why = unread.join("; ");
+        let message = format!("the spec cannot be read by this version of the operator: {why}");
+        SpecProblem { field: "spec", message }
+    });
+    let status = serde_json::from_value(part("status")).unwrap_or_default();
     Resource { cluster: CacheCluster { metadata, spec, status }, unread }
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Toleration;
-use ringcache_api::Incarnation;
+use kube::ResourceExt as _;
 use ringcache_api::admin::{Heard, NodeState};
+use ringcache_api::cluster::Disruption;
+use ringcache_api::{CacheClusterSpec, Incarnation};
 use ringcache_operator_core::Phase;
 use serde_json::{Value, json};
 use tokio::time::advance;
@@ -222,6 +224,33 @@ async fn a_word_that_is_not_known_leaves_the_last_spec_in_force() {
     assert_eq!((intent.nodes, intent.memory_bytes, intent.paused), (2, 512 << 20, true));
     let problems = seen.held.unwrap().problems().to_vec();
     assert!(problems[0].message.contains("`Negotiated`"), "{problems:?}");
+}
+
+/// An operator of before is back after a newer one has carried the word out, and recorded it.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_can_be_read_in_part_costs_that_part_and_replaces_no_node() {
+    let (api, nodes) = two_nodes();
+    let spec = json!({
+        "nodes": 2, "memory": "512Mi", "disruption": {"evictions": "Negotiated"},
+        "service": {"type": "LoadBalancer"}, "scheduling": {"nodeSelector": {"disk": "none"}},
+    });
+    let newer = ring::ring(&cluster("{}"), &document(3, &["web-0", "web-1"]));
+    api.put("configmaps/web-ring", &newer);
+    api.edit("configmaps/web-ring", |ring| {
+        ring["metadata"]["annotations"]["ringcache.dev/spec"] = spec.to_string().into();
+    });
+    api.edit(CLUSTER_PATH, |object| object["spec"] = spec.clone());
+    let seen = look(&context(&api, &nodes, hosts([]))).await;
+    let intent = seen.intent.unwrap();
+    assert_eq!((intent.nodes, intent.memory_bytes, intent.paused), (2, 512 << 20, true));
+    let CacheClusterSpec { service, scheduling, disruption, .. } = seen.cluster.spec;
+    assert_eq!(json!(service)["type"], "LoadBalancer");
+    assert_eq!(scheduling.node_selector["disk"], "none");
+    assert_eq!(disruption, Disruption::default());
+    // What is written next keeps the word for the operator that knows it.
+    let live = seen.children.ring.unwrap();
+    let written = ring::with_record_of(newer, &live);
+    assert_eq!(written.annotations(), live.annotations());
 }
 
 #[tokio::test(start_paused = true)]
