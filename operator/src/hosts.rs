@@ -15,6 +15,9 @@ mod taints;
 pub use taints::HostTaint;
 use taints::OUT_OF_SERVICE;
 
+/// Label of a host: the zone that it is in.
+pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
+
 /// How long after its start an operator waits for the first list of hosts. It may never come: who runs the operator may not
 /// want it to see hosts.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,6 +77,7 @@ impl Host {
         Standing {
             ready,
             repels: taints.chain(cordon).collect(),
+            zone: self.metadata.labels.as_ref().and_then(|labels| labels.get(ZONE)).cloned(),
             out_of_service: !ready && self.spec.taints.iter().any(|t| t.key == OUT_OF_SERVICE),
         }
     }
@@ -86,6 +90,8 @@ pub struct Standing {
     pub ready: bool,
     /// What keeps new pods from it, a cordon or taints: those on it that do not put up with it are to go elsewhere.
     pub repels: Vec<HostTaint>,
+    /// The zone that it is in.
+    pub zone: Option<String>,
     /// Somebody who knows has said that nothing runs on it any more, and its kubelet does not say otherwise.
     pub out_of_service: bool,
 }
@@ -99,8 +105,13 @@ impl Standing {
 
 /// Takes out of a watched host what is not needed.
 pub fn prune(host: &mut Host) {
-    let ObjectMeta { name, uid, resource_version, .. } = std::mem::take(&mut host.metadata);
-    host.metadata = ObjectMeta { name, uid, resource_version, ..ObjectMeta::default() };
+    let ObjectMeta { name, uid, resource_version, labels, .. } = std::mem::take(&mut host.metadata);
+    let labels = labels.map(|mut labels| {
+        labels.retain(|key, _| key == ZONE);
+        labels
+    });
+    let labels = labels.filter(|labels| !labels.is_empty());
+    host.metadata = ObjectMeta { name, uid, resource_version, labels, ..ObjectMeta::default() };
     host.spec.taints.retain(|taint| taint.key == OUT_OF_SERVICE || taint.sends_away());
     host.status.conditions.retain(|condition| condition.type_ == "Ready");
 }

@@ -17,7 +17,7 @@ use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
 use ringcache_api::{CacheCluster, Document};
 use ringcache_operator_core::{
-    Held, InForce, Intent, Observed, ObservedNode, Phase, Said, as_it_is, in_force,
+    Held, InForce, Intent, Observed, ObservedNode, Phase, Place, Said, as_it_is, in_force,
 };
 
 use crate::hosts::Standing;
@@ -337,7 +337,10 @@ fn node<N: Nodes>(
         silent_seconds: silences.get(&uid).map_or(0, Duration::as_secs),
         uid,
         host: address(pod).unwrap_or_default().to_owned(),
-        runs_on: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        place: Place {
+            zone: standing.as_ref().and_then(|standing| standing.zone.clone()),
+            host: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        },
         ports: PORTS,
         template: program::template(pod, &cluster.spec),
         phase,

@@ -30,7 +30,7 @@ pub use check::{Violation, check};
 pub use in_force::{Held, HeldBack, InForce, as_it_is, in_force, unread};
 pub use intent::Intent;
 pub use lag::Lag;
-pub use observed::{Observed, ObservedNode, Phase, Template};
+pub use observed::{Observed, ObservedNode, Phase, Place, Template};
 pub use plan::{Checked, Draft, Note, Operation, Plan, Step};
 pub use planner::plan;
 pub use said::Said;

@@ -4,7 +4,7 @@ use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::{Document, Incarnation, Member, MemberState};
 
 use crate::facts::number;
-use crate::{Intent, Observed, ObservedNode, Phase, Said};
+use crate::{Intent, Observed, ObservedNode, Phase, Place, Said};
 
 /// Those that are there begin without the others when these have been waited for so long, in seconds: each slot would move
 /// once if all joined at once, but one node that cannot start must not keep the others from serving.
@@ -207,15 +207,16 @@ impl<'a> Roster<'a> {
         self.members.push(member(node, state, joins));
     }
 
-    /// Too many: those go first that would be replaced anyway, then those that have not got their share yet, then one of the host
-    /// that has most of them, so that the loss of a host stays as small as it can be.
+    /// Too many: those go first that would be replaced anyway, then those that have not got their share yet, then one of the zone and
+    /// the host that have most of them, so that the loss of a host stays as small as it can be.
     fn shrink(&mut self) {
         for _ in self.wanted..self.staying() {
-            let stays = |member: &&Member| member.state != MemberState::Leaving;
-            let first = self.members.iter().filter(stays).max_by_key(|member| {
+            let staying = self.members.iter().filter(|m| m.state != MemberState::Leaving);
+            let nodes: Vec<_> = staying.clone().filter_map(|m| self.node_of(m)).collect();
+            let first = staying.max_by_key(|member| {
                 let joining = member.state == MemberState::Joining;
                 let to_replace = (self.is_draining(member), self.is_to_replace(member));
-                (to_replace, joining, self.neighbours(member), number(&member.name))
+                (to_replace, joining, self.around(member, &nodes), number(&member.name))
             });
             let Some(first) = first.map(|member| member.uid.clone()) else { return };
             for member in self.members.iter_mut().filter(|member| member.uid == first) {
@@ -224,12 +225,16 @@ impl<'a> Roster<'a> {
         }
     }
 
-    /// How many members that stay run on the member's host, if that is known.
-    fn neighbours(&self, member: &Member) -> usize {
-        let host = |member| self.node_of(member).and_then(|node| node.runs_on.as_ref());
-        let Some(own) = host(member) else { return 0 };
-        let staying = self.members.iter().filter(|m| m.state != MemberState::Leaving);
-        staying.filter(|other| host(other) == Some(own)).count()
+    /// How many of the nodes `others` run in the member's zone, and on its host. 0 where that is not known.
+    fn around(&self, member: &Member, others: &[&'a ObservedNode]) -> (usize, usize) {
+        let Some(Place { zone, host }) = self.node_of(member).map(|node| &node.place) else {
+            return (0, 0);
+        };
+        let alike = |own: &Option<String>, part: fn(&Place) -> &Option<String>| {
+            let is_alike = |other: &&&ObservedNode| own.is_some() && part(&other.place) == own;
+            others.iter().filter(is_alike).count()
+        };
+        (alike(zone, |place| &place.zone), alike(host, |place| &place.host))
     }
 
     /// Replaces one member, those on hosts that are about to go first: a new node joins and the old one leaves in the same document, so that exactly the
@@ -237,7 +242,12 @@ impl<'a> Roster<'a> {
     fn roll(&mut self) {
         let whole = self.staying() == self.wanted && self.members.len() == self.wanted;
         let victims = self.members.iter().filter(|m| self.is_to_replace(m));
-        let first = victims.min_by_key(|m| (!self.is_draining(m), number(&m.name)));
+        let new = self.members.iter().filter(|m| !self.is_to_replace(m));
+        let new = new.filter_map(|m| self.node_of(m)).chain(self.spares.first().copied());
+        let new: Vec<_> = new.collect();
+        // The next new node goes where there are fewest of them, if it must be spread: there one has to make room for it.
+        let first =
+            victims.min_by_key(|m| (!self.is_draining(m), self.around(m, &new), number(&m.name)));
         let Some(victim) = first.map(|m| m.uid.clone()) else { return };
         if !whole {
             return;

@@ -59,9 +59,9 @@ pub struct ObservedNode {
     pub uid: String,
     /// Address that clients and nodes reach it by.
     pub host: String,
-    /// Name of the host that it runs on, where there are several: nodes that leave are taken from where most of them are.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub runs_on: Option<String>,
+    /// Where it runs, where there are several places: nodes leave where there are more than elsewhere.
+    #[serde(default)]
+    pub place: Place,
     /// Its ports.
     pub ports: Ports,
     /// What it was started as.
@@ -104,6 +104,17 @@ impl ObservedNode {
     pub fn is_stuck(&self) -> bool {
         self.phase == Phase::Pending && self.silent_seconds >= PATIENCE_SECONDS
     }
+}
+
+/// Where a node runs, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Zone of its host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub zone: Option<String>,
+    /// Name of its host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host: Option<String>,
 }
 
 /// What can only be changed by starting another node.

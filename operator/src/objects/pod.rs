@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use super::additions::with_additions;
 use super::fingerprint::{fields, short};
 use super::{meta, services};
+use crate::hosts::ZONE;
 
 /// Name of the container that the cache node runs in.
 pub use ringcache_api::cluster::NODE_CONTAINER as CONTAINER;
@@ -106,7 +107,7 @@ fn pod_spec(cluster: &CacheCluster, name: &str, hash: &str, grace: u64) -> PodSp
         priority_class_name: scheduling.priority_class_name.clone(),
         topology_spread_constraints: some(
             [
-                spread(cluster, hash, "topology.kubernetes.io/zone", scheduling.zone_spread),
+                spread(cluster, hash, ZONE, scheduling.zone_spread),
                 spread(cluster, hash, "kubernetes.io/hostname", scheduling.host_spread),
             ]
             .into_iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ringcache_api::admin::{NodeState, NodeStats, Ownership, Settings};
 use ringcache_api::document::{ClusterRef, FORMAT_VERSION, HashRule, SlotRange};
 use ringcache_api::{Document, Incarnation, Member, MemberState, Ports};
-use ringcache_operator_core::{Observed, ObservedNode, Phase, Template};
+use ringcache_operator_core::{Observed, ObservedNode, Phase, Place, Template};
 
 const PORTS: Ports = Ports { resp: 7000, http: 7200, admin: 7400, bus: 7600 };
 
@@ -29,7 +29,7 @@ pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> Observed
         name: name.into(),
         uid: name.into(),
         host: String::new(),
-        runs_on: None,
+        place: Place::default(),
         ports: PORTS,
         template: Template { memory_bytes: 256 << 20, program: String::new(), pod: String::new() },
         phase: Phase::Running,

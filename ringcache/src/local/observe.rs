@@ -7,7 +7,7 @@ use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
-use ringcache_operator_core::{Observed, ObservedNode, Phase, Said};
+use ringcache_operator_core::{Observed, ObservedNode, Phase, Place, Said};
 use tokio::task::JoinSet;
 
 use super::dir::{NodeRecord, StateDir};
@@ -100,7 +100,7 @@ fn node(record: NodeRecord, alive: bool, state: Option<NodeState>) -> ObservedNo
         name,
         uid,
         host,
-        runs_on: None,
+        place: Place::default(),
         ports,
         template,
         phase,

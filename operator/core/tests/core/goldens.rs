@@ -4,9 +4,9 @@
 
 use insta::{assert_snapshot, with_settings};
 use ringcache_api::admin::Sealed;
-use ringcache_api::{CacheClusterSpec, Incarnation, Ttl};
+use ringcache_api::{CacheClusterSpec, Incarnation, MemberState, Ttl};
 use ringcache_operator_core::{
-    Held, HeldBack, Note, Observed, Operation, Phase, Plan, as_it_is, in_force,
+    Held, HeldBack, Note, Observed, Operation, Phase, Place, Plan, as_it_is, in_force,
 };
 use ringcache_ring::SlotSet;
 
@@ -133,11 +133,50 @@ fn scaling_in_drains_before_it_stops() {
     check("scale_in", &world.transcript.join("\n"));
 }
 
+fn place(zone: &str, host: &str) -> Place {
+    Place { zone: Some(zone.to_owned()), host: Some(host.to_owned()) }
+}
+
+#[test]
+fn scaling_in_takes_nodes_from_the_zone_that_has_most_of_them() {
+    let mut world = World::steady(5);
+    let zones = [("x", "a"), ("x", "b"), ("x", "c"), ("y", "d"), ("y", "d")];
+    for (node, (zone, host)) in world.nodes.iter_mut().zip(zones) {
+        node.place = place(zone, host);
+    }
+    world.edit(|spec| spec.nodes = 4);
+    world.settle();
+    let left: Vec<&str> = world.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(left, ["simple-web-0", "simple-web-1", "simple-web-3", "simple-web-4"]);
+}
+
+/// A host that is full cannot take a new node before one of its own has gone, and new nodes that must be spread wait for it.
+#[test]
+fn a_roll_makes_room_where_there_are_fewest_new_nodes() {
+    let mut world = World::steady(4);
+    for (node, host) in world.nodes.iter_mut().zip(["a", "b", "a", "b"]) {
+        node.place = place("x", host);
+    }
+    world.edit(|spec| spec.memory.0 = "512Mi".into());
+    while world.nodes.len() < 5 {
+        world.round();
+    }
+    world.nodes[4].place = place("x", "a");
+    let leaving = loop {
+        world.round();
+        let members = &world.stored.as_ref().unwrap().members;
+        if let Some(leaving) = members.iter().find(|m| m.state == MemberState::Leaving) {
+            break leaving.name.clone();
+        }
+    };
+    assert_eq!(leaving, "simple-web-1");
+}
+
 #[test]
 fn scaling_in_takes_nodes_from_the_host_that_has_most_of_them() {
     let mut world = World::steady(5);
     for (node, host) in world.nodes.iter_mut().zip(["a", "a", "a", "b", "c"]) {
-        node.runs_on = Some(host.to_owned());
+        node.place = place("x", host);
     }
     world.edit(|spec| spec.nodes = 3);
     world.settle();

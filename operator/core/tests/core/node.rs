@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringcache_api::admin::{NodeState, NodeStats, Settings};
 use ringcache_api::{Incarnation, Ports};
-use ringcache_operator_core::{ObservedNode, Phase, Template};
+use ringcache_operator_core::{ObservedNode, Phase, Place, Template};
 use ringcache_sim_nodes::Start;
 
 use crate::world::cluster_ref;
@@ -13,8 +13,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) phase: Phase,
-    /// Its host, if there are several.
-    pub(crate) runs_on: Option<String>,
+    pub(crate) place: Place,
     /// Does not answer the operator; serves and talks to the other nodes all the same.
     pub(crate) silent: bool,
     /// Its host is cordoned.
@@ -40,7 +39,7 @@ impl Node {
             name: name.to_owned(),
             uid: format!("u{number}"),
             phase: Phase::Starting,
-            runs_on: None,
+            place: Place::default(),
             silent: false,
             draining: false,
             stuck: false,
@@ -113,7 +112,7 @@ impl Node {
             name: self.name.clone(),
             uid: self.uid.clone(),
             host: "127.0.0.1".into(),
-            runs_on: self.runs_on.clone(),
+            place: self.place.clone(),
             ports: Ports { resp: port, http: port + 1, admin: port + 2, bus: port + 3 },
             template: self.template.clone(),
             phase: self.phase,
