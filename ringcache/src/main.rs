@@ -6,9 +6,13 @@
 )]
 
 mod clock;
+mod latency;
 mod local;
 mod output;
+mod random;
 mod signals;
+mod sizes;
+mod stock;
 mod table;
 mod verify;
 

@@ -5,20 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, FromRedisValue, RedisError, RedisResult, cmd};
+use redis::{Cmd, FromRedisValue, RedisError, cmd};
 
 use super::history::{Floor, History, Reply};
 use super::meter::{Failure, Meter, Outcome};
-use super::random::Random;
 use super::value::Values;
 use crate::clock;
+use crate::random::Random;
 
 /// Time to live of every key in milliseconds, a day: a cluster's own default must not make a key disappear meanwhile.
 pub(super) const TTL_MS: u64 = 86_400_000;
-/// An operation that takes longer counts as failed: a client that waits for ever checks nothing.
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How late a timer may wake: the timers of tokio have a grain of a millisecond, which is no latency of the cluster.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
@@ -81,13 +78,6 @@ impl Load {
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
-}
-
-/// A stock cluster client with its own defaults, but a bound for each operation.
-pub(super) fn stock_client(seeds: &[String]) -> RedisResult<ClusterClient> {
-    ClusterClient::builder(seeds.iter().map(|seed| format!("redis://{seed}")))
-        .response_timeout(RESPONSE_TIMEOUT)
-        .build()
 }
 
 /// One client: one connection to the cluster, one operation at a time.

@@ -8,9 +8,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::violation::Violation;
+use crate::latency::{self, Latency, histogram};
 
-/// Longest latency that is told apart, in microseconds: longer ones count as this.
-const MAX_LATENCY_US: u64 = 60_000_000;
 /// Problems of which the details are kept: enough to see a pattern.
 const KEPT_PROBLEMS: usize = 20;
 
@@ -43,29 +42,6 @@ impl Counts {
         self.unexpected_misses += unexpected_misses;
         self.old_values += old_values;
         self.wrong_values += wrong_values;
-    }
-}
-
-/// Latencies of some operations, in microseconds; all 0 if there were none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the unit stands last in every name")]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Latency {
-    /// Half of the operations took no longer.
-    pub(super) p50_us: u64,
-    /// 99 of 100 took no longer.
-    pub(super) p99_us: u64,
-    /// The longest.
-    pub(super) max_us: u64,
-}
-
-impl Latency {
-    fn of(histogram: &Histogram<u64>) -> Self {
-        Self {
-            p50_us: histogram.value_at_quantile(0.5),
-            p99_us: histogram.value_at_quantile(0.99),
-            max_us: histogram.max(),
-        }
     }
 }
 
@@ -216,18 +192,12 @@ impl Record {
         let (counts, latencies) =
             std::mem::replace(&mut self.second, (Counts::default(), histogram()));
         self.counts.add(counts);
-        #[expect(clippy::expect_used, reason = "Invariant: both have the same bounds")]
-        self.all.add(&latencies).expect("bounds are equal");
+        latency::add(&mut self.all, &latencies);
         let number = self.seconds.len() as u64 + 1;
         let second = Second { number, counts, latency: Latency::of(&latencies) };
         self.seconds.push(second);
         second
     }
-}
-
-#[expect(clippy::expect_used, reason = "Invariant: the bounds are constants that are allowed")]
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_max(MAX_LATENCY_US, 3).expect("constant bounds")
 }
 
 /// Where all clients record what they see.

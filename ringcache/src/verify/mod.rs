@@ -5,7 +5,6 @@ mod client;
 mod history;
 mod load;
 mod meter;
-mod random;
 mod raw;
 mod report;
 mod supervisor;
@@ -18,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use tokio::runtime;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -27,10 +26,10 @@ use uuid::Uuid;
 pub(crate) use args::VerifyArgs;
 
 use crate::signals::Signals;
-use crate::{clock, output};
+use crate::{clock, output, stock};
 use client::{Client, Way};
 use history::History;
-use load::{Load, stock_client};
+use load::Load;
 use meter::{Meter, Outcome};
 use raw::{Layout, Ledger, Terms};
 use report::Report;
@@ -69,15 +68,11 @@ async fn check(args: &VerifyArgs) -> Result<Report> {
         let ledger = Ledger::new(Arc::clone(&load), layout, Terms::default());
         Way::Raw(Arc::new(ledger), args.seeds.clone())
     } else {
-        let seeds = args.seeds.join(",");
-        Way::Stock(Box::new(stock_client(&args.seeds).with_context(|| format!("--seeds {seeds}"))?))
+        Way::Stock(Box::new(stock::client(&args.seeds)?))
     };
-    Client::connect(way.clone(), Arc::clone(&load), 0).await.map_err(|failure| {
-        let seeds = args.seeds.join(",");
-        anyhow!(failure.text).context(format!(
-            "no cluster answers at {seeds}: is it up, and is this its Redis port?"
-        ))
-    })?;
+    Client::connect(way.clone(), Arc::clone(&load), 0)
+        .await
+        .map_err(|failure| anyhow!(failure.text).context(stock::no_cluster(&args.seeds)))?;
     Run::new(load, way, Duration::from_secs(args.seconds)).report(args.json).await
 }
 

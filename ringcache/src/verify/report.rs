@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::meter::{Counts, Faults, Latency, LongestWait, Record, Second};
+use super::meter::{Counts, Faults, LongestWait, Record, Second};
 use super::raw::Judged;
+use crate::latency::{Latency, millis};
 use crate::table;
 
 /// The result of a run. The counts are of both phases; seconds, latencies and the longest wait of the mixed load.
@@ -137,10 +138,6 @@ fn problems(counts: &Counts) -> String {
     format!(
         "{errors} errors, {unexpected_misses} unexpected misses, {old_values} old values, {wrong_values} wrong values"
     )
-}
-
-fn millis(micros: u64) -> String {
-    format!("{:.2} ms", micros as f64 / 1e3)
 }
 
 fn table(seconds: &[Second]) -> String {

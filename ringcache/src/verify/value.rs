@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Fewest bytes of a value that says everything about itself, with the longest numbers. A shorter one is recognised by
 /// comparing it with what was written to its key.

@@ -11,7 +11,7 @@ use tokio::net::tcp::ReadHalf;
 use tokio::time::timeout;
 
 use super::operation::Requests;
-use crate::verify::load::RESPONSE_TIMEOUT;
+use crate::stock::RESPONSE_TIMEOUT;
 use crate::verify::meter::Failure;
 
 /// Longest reply: a map in which every slot is a range of its own.

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::layout::Layout;
 use super::short_lived::Deadlines;
-use crate::verify::load::{Load, RESPONSE_TIMEOUT};
+use crate::stock::RESPONSE_TIMEOUT;
+use crate::verify::load::Load;
 
 /// What holds for all operations of a run.
 #[derive(Clone, Debug)]

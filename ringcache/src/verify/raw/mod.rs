@@ -24,8 +24,8 @@ use std::time::Instant;
 
 use super::load::Load;
 use super::meter::Failure;
-use super::random::Random;
 use crate::clock;
+use crate::random::Random;
 use cluster::Cluster;
 use counter::{Create, Increment, Total};
 use operation::Operation;

@@ -12,9 +12,9 @@ use ringcache_wire::value::Value;
 use super::ledger::{Ledger, count};
 use super::operation::{Operation, Requests, Span, bytes, expect, ok};
 use super::plain::read;
+use crate::random::Random;
+use crate::stock::RESPONSE_TIMEOUT;
 use crate::verify::history::{Floor, Reply};
-use crate::verify::load::RESPONSE_TIMEOUT;
-use crate::verify::random::Random;
 use crate::verify::violation::Violation;
 
 /// Nodes keep whole milliseconds.
