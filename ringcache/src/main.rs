@@ -1,4 +1,4 @@
-//! The command line: a cluster on one machine, its status, and a load that checks every reply.
+//! The command line: a cluster on one machine, its status, a load that checks every reply, and one to see a cache with.
 #![deny(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -7,6 +7,7 @@
 
 mod clock;
 mod latency;
+mod load;
 mod local;
 mod output;
 mod random;
@@ -38,6 +39,8 @@ enum Command {
     Status(local::StatusArgs),
     /// Put a checking load on a cluster; exit code 1 if any reply was wrong
     Verify(verify::VerifyArgs),
+    /// Read through a cluster as applications do, with a slow database behind it, and show how it goes
+    Load(load::LoadArgs),
     /// Run one cache node: what `up` starts
     #[command(hide = true)]
     Node(cache_node::NodeArgs),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Up(args) => block_on(local::up(&args)),
         Command::Status(args) => block_on(local::status(&args)),
         Command::Verify(args) => verify::run(&args),
+        Command::Load(args) => block_on(load::load(&args)),
         Command::Node(args) => {
             cache_node::run(args).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }

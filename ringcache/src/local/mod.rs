@@ -14,11 +14,13 @@ mod report;
 mod resource;
 mod run;
 mod screen;
+mod seeds;
 mod spec;
 mod status;
 mod stop;
 mod up;
 mod watch;
 
+pub(crate) use seeds::seeds;
 pub(crate) use status::{StatusArgs, status};
 pub(crate) use up::{UpArgs, up};

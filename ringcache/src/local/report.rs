@@ -141,6 +141,8 @@ pub(super) fn endpoints(node: &ObservedNode, program: &str, spec: &Path) -> Stri
          curl http://127.0.0.1:{http}/cache/greeting\n\
          Check every reply under load:\n  \
          {program} verify --seeds 127.0.0.1:{resp}\n\
+         Read through it, as applications do:\n  \
+         {program} load --seeds 127.0.0.1:{resp}\n\
          Scale it: edit `nodes:` in {}. Ctrl-C stops it.\n",
         spec.display()
     )
