@@ -4,6 +4,7 @@
 //! anything between two runs: after a crash anywhere the next run observes and plans again. Steps and observations do not
 //! know whether nodes are processes or pods.
 
+pub mod autoscaling;
 pub mod budget;
 pub mod check;
 pub mod in_force;

@@ -1,6 +1,8 @@
 //! The core as a whole: from the YAML that a user writes, over a simulated substrate, to plans and status.
 
 #[cfg(test)]
+mod autoscaling;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod checks;
