@@ -1,5 +1,4 @@
-{{/* Name of the release's objects without a suffix: short enough for the longest suffix within 63 characters. Services must begin
-     with a letter and have no dot, which Helm asks of no release. */}}
+{{/* Name of the release's objects without a suffix: short enough for the longest suffix within 63 characters. */}}
 {{- define "ringcache.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := printf "%s-%s" .Release.Name $name -}}
@@ -8,10 +7,16 @@
 {{- else if contains $name .Release.Name -}}
 {{- $full = .Release.Name -}}
 {{- end -}}
-{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $full) -}}
+{{- regexReplaceAll "[-.]+$" ($full | trunc 46) "" -}}
+{{- end -}}
+
+{{/* Name of the operator's Service, which must begin with a letter and have no dot: Helm asks that of no release. */}}
+{{- define "ringcache.service" -}}
+{{- $operator := include "ringcache.operator" . -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $operator) -}}
 {{- fail (printf "no Service can be named after the release %q: set fullnameOverride to a name of letters, digits and hyphens that begins with a letter" .Release.Name) -}}
 {{- end -}}
-{{- $full | trunc 46 | trimSuffix "-" -}}
+{{- $operator }}-metrics
 {{- end -}}
 
 {{/* Name of the Deployment, its lease and most of what belongs to it. */}}

@@ -156,6 +156,10 @@ fn a_release_whose_name_no_service_can_have_is_told_of_the_value_that_helps() ->
         let problems = against_schemas(&rendered)?.err();
         ensure!(problems.is_none(), "{name}: {problems:?}");
     }
+    for name in ["1234", "my.cache"] {
+        let problems = against_schemas(&render(name, "metrics.service.enabled=false")?)?.err();
+        ensure!(problems.is_none(), "{name}: {problems:?}");
+    }
     // The longest name that Helm takes.
     let rendered: Vec<Value> =
         serde_saphyr::from_multiple(&render(&format!("a{}", "-b".repeat(26)), "workers=8")?)?;
@@ -163,6 +167,15 @@ fn a_release_whose_name_no_service_can_have_is_told_of_the_value_that_helps() ->
         let name = service["metadata"]["name"].as_str().context("a name")?;
         ensure!(name.len() <= 63 && name.ends_with("-operator-metrics"), "{name}");
     }
+    Ok(())
+}
+
+/// Kubernetes lowers the prefix before it looks at it.
+#[test]
+fn an_annotation_may_have_a_prefix_with_upper_case_letters() -> Result<()> {
+    let objects = set(&["deploymentAnnotations.Example\\.COM/Team=cache"])?;
+    let annotations = &only(&objects, "Deployment")["metadata"]["annotations"];
+    ensure!(annotations["Example.COM/Team"] == "cache", "{annotations}");
     Ok(())
 }
 
