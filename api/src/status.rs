@@ -155,6 +155,7 @@ pub struct OperationStatus {
 
 /// What was lost with nodes that ended while they held slots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct LostEntries {
     /// When the operator gave the nodes up.
     pub at: Time,
