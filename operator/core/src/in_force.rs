@@ -6,6 +6,7 @@
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use ringcache_api::{CacheCluster, CacheClusterSpec, MemberState};
 
+use crate::quantity::bytes;
 use crate::{Intent, Observed, SpecProblem, validate};
 
 /// Why the spec of the resource is not carried out.
@@ -47,7 +48,7 @@ impl HeldBack {
             inherit: _,
         } = wanted;
         let differing = [
-            (*memory != last.memory, format!("`memory` ({})", memory.0)),
+            (!is_one_size(memory, &last.memory), format!("`memory` ({})", memory.0)),
             (
                 *image_pull_secret_names != last.image_pull_secret_names,
                 "`imagePullSecretNames`".into(),
@@ -59,6 +60,11 @@ impl HeldBack {
         let fields = differing.into_iter().filter_map(|(differs, field)| differs.then_some(field));
         Self { image: image.clone().filter(|_| *image != last.image), fields: fields.collect() }
     }
+}
+
+/// Whether both say as many bytes, in whichever unit.
+fn is_one_size(one: &Quantity, other: &Quantity) -> bool {
+    one == other || bytes(one).is_some() && bytes(one) == bytes(other)
 }
 
 impl Held {

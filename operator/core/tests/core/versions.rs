@@ -114,6 +114,20 @@ fn nodes_that_are_to_be_replaced_are_told_also_while_they_are_not() {
 }
 
 #[test]
+fn a_pause_holds_no_size_back_that_is_only_written_in_another_unit() {
+    let mut world = World::steady(2);
+    let bytes = world.intent().memory_bytes;
+    for same in [bytes.to_string(), format!("{}Ki", bytes >> 10)] {
+        world.edit(|spec| (spec.memory.0, spec.paused) = (same, true));
+        let held = world.in_force().held;
+        assert_eq!(held.and_then(|held| held.held_back().cloned()), Some(HeldBack::default()));
+    }
+    world.edit(|spec| spec.memory.0 = "512Mi".into());
+    let back = world.in_force().held.and_then(|held| held.held_back().cloned()).unwrap();
+    assert_eq!(back.fields, ["`memory` (512Mi)"]);
+}
+
+#[test]
 fn one_word_tells_what_matters_most() {
     let told = |outcome: Outcome<'_>, observed: &Observed| {
         let status = status(outcome, observed, None, &Time(Timestamp::UNIX_EPOCH));
