@@ -50,7 +50,12 @@ pub async fn upkeep<N: Nodes>(
     let Observation { cluster, observed, children, .. } = observation;
     let client = &context.client;
     let available = pdb::available(cluster, &children.pods, observed, plan);
-    let unready_serve = children.pods.iter().any(serves_unready);
+    // What the kubelet said last of a node that does not answer may be older than the end of its host.
+    let answers = |pod: &&Pod| {
+        let mut nodes = observed.nodes.iter().filter(|node| node.state.is_some());
+        nodes.any(|node| pod.metadata.uid.as_deref() == Some(node.uid.as_str()))
+    };
+    let unready_serve = children.pods.iter().filter(answers).any(serves_unready);
     let budget = pdb::pdb(cluster, available, unready_serve);
     let outcomes = [
         object(client, observation, &children.nodes, services::nodes(cluster)).await,
