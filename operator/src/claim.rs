@@ -21,33 +21,46 @@ pub const NAME: &str = "ringcache-operator";
 /// Its key for the operator, as `namespace/name`.
 pub const KEY: &str = "operator";
 
-/// How long the other operator has for a first status.
-pub(crate) const OTHERS_TURN: Duration = Duration::from_mins(2);
+/// How long the other operator has to look at what is new, at first and after each edit.
+const OTHERS_TURN: Duration = Duration::from_mins(2);
 
 /// Says in the log who looks after the cluster instead; and in an event if that one does not, or nobody would learn why the cluster has no
-/// status. Otherwise an event would be one more for the cluster's owner to wonder about. Whether the other one has had its turn.
+/// status. Otherwise an event would be one more for the cluster's owner to wonder about. For how long the other one still has its turn.
 pub(crate) async fn leave<N: Nodes>(
     context: &Context<N>,
     memory: &Memory,
     key: &Key,
     other: &str,
-) -> Result<bool, Error> {
+) -> Result<Option<Duration>, Error> {
     let Key { namespace, name } = key;
     if memory.of(key, |notes| notes.is_news(other)) {
         info!(namespace, name, other, "left to another operator");
     }
-    if memory.of(key, Notes::left_for) < OTHERS_TURN {
-        return Ok(false);
+    if let rest @ Some(_) = rest_of_turn(memory.of(key, Notes::left_for)) {
+        return Ok(rest);
     }
-    let Some(found) = resource(context, namespace, name).await? else { return Ok(true) };
+    let Some(found) = resource(context, namespace, name).await? else { return Ok(None) };
     let cluster = found.cluster;
     let seen = cluster.status.as_ref().map(|status| status.observed_generation);
+    let unseen = cluster.metadata.generation.filter(|generation| seen != Some(*generation));
+    let Some(generation) = unseen else {
+        memory.of(key, Notes::is_looked_after);
+        return Ok(None);
+    };
+    if let rest @ Some(_) = rest_of_turn(memory.of(key, |notes| notes.owed_for(generation))) {
+        return Ok(rest);
+    }
     let note = neglected(namespace, other);
-    if seen != cluster.metadata.generation && memory.of(key, |notes| notes.is_news(&note)) {
+    if memory.of(key, |notes| notes.is_news(&note)) {
         let notice = Notice::new(EventReason::LeftToOther, note);
         context.events.tell(&cluster.object_ref(&()), notice);
     }
-    Ok(true)
+    Ok(None)
+}
+
+/// What is left of a turn that has lasted for so long.
+fn rest_of_turn(lasted: Duration) -> Option<Duration> {
+    OTHERS_TURN.checked_sub(lasted).filter(|rest| !rest.is_zero())
 }
 
 /// Why nobody looks after a cluster that is left to `other`.

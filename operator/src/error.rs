@@ -28,6 +28,9 @@ pub enum Error {
     /// An object of somebody else, or of nobody, has a name that is needed.
     #[error("{0}")]
     Foreign(String),
+    /// An object of somebody else, or of nobody, has the name of a node to start: the next name is as good.
+    #[error("{0}")]
+    Taken(String),
     /// An object has a name that is needed and is about to go.
     #[error("{0}")]
     Ending(String),
@@ -58,7 +61,7 @@ impl Error {
             Self::Unread(error) => Self::api_category(error),
             Self::Node(_) => "node",
             Self::Json(_) | Self::Malformed(_) => "malformed",
-            Self::Foreign(_) => "foreign",
+            Self::Foreign(_) | Self::Taken(_) => "foreign",
             Self::Ending(_) => "ending",
             Self::Refused(_) => "refused",
             Self::Step { source, .. } => source.category(),
@@ -99,6 +102,11 @@ impl Error {
     /// Whether somebody else has changed what was to be written since it was read: then it is read again.
     pub fn is_conflict(&self) -> bool {
         self.refusal().is_some_and(kube::core::Status::is_conflict)
+    }
+
+    /// Whether a node was to be started under a name that something of somebody else has: then another name is taken.
+    pub fn is_taken_name(&self) -> bool {
+        matches!(self.cause(), Self::Taken(_))
     }
 
     /// Whether the namespace is being deleted, which takes nothing new and loses the cluster next.

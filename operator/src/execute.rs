@@ -213,7 +213,10 @@ async fn start<N: Nodes>(
                 return Err(kube::Error::Api(status).into());
             };
             if !is_ours(cluster, observed.document.as_ref(), &live) {
-                return Err(meta::foreign("Pod", &live.metadata, cluster));
+                return Err(match meta::foreign("Pod", &live.metadata, cluster) {
+                    Error::Foreign(text) => Error::Taken(text),
+                    other => other,
+                });
             }
             // Ours and not observed: created in the meantime, or somebody took its label away. With the label it is seen
             // next time; without, this step would fail for ever.

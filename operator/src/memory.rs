@@ -59,6 +59,8 @@ pub(crate) struct Notes {
     plan: Option<(u64, Instant)>,
     /// Whether the last warning of slots without an owner was not told, so that its end need not be told either.
     pub(crate) is_hushed: bool,
+    /// Whether an operation has begun whose end has not been told; unknown before the first status.
+    pub(crate) is_busy: Option<bool>,
     /// Whether the last start of a node failed.
     pub(crate) starts_fail: bool,
     /// Names of nodes that something of somebody else had, and when.
@@ -67,6 +69,8 @@ pub(crate) struct Notes {
     pub(crate) holdings: Holdings,
     /// Since when the cluster is left to another operator.
     left: Option<Instant>,
+    /// The generation that the other operator has yet to look at, and since when that is known.
+    owed: Option<(i64, Instant)>,
 }
 
 impl Notes {
@@ -99,12 +103,23 @@ impl Notes {
 
     /// The cluster is not left to another operator.
     pub(crate) fn is_ours(&mut self) {
-        self.left = None;
+        (self.left, self.owed) = (None, None);
     }
 
     /// For how long the cluster has been left to another operator.
     pub(crate) fn left_for(&mut self) -> Duration {
         self.left.get_or_insert_with(Instant::now).elapsed()
+    }
+
+    /// For how long the other operator has owed a look at `generation`: an edit gives it a turn of its own.
+    pub(crate) fn owed_for(&mut self, generation: i64) -> Duration {
+        let owed = self.owed.filter(|(last, _)| *last == generation);
+        self.owed.insert(owed.unwrap_or_else(|| (generation, Instant::now()))).1.elapsed()
+    }
+
+    /// The other operator has looked at what there is.
+    pub(crate) fn is_looked_after(&mut self) {
+        self.owed = None;
     }
 
     /// Something of somebody else has the name of a node.

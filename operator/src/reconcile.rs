@@ -14,14 +14,14 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use ringcache_api::CacheCluster;
-use ringcache_operator_core::losses::{in_words, loss};
+use ringcache_operator_core::losses::{died, in_words, loss};
 use ringcache_operator_core::{
     Checked, Observed, Outcome, Plan, Planned, Step, Trouble, check, plan,
 };
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
-use crate::claim::{OTHERS_TURN, leave, left_to};
+use crate::claim::{leave, left_to};
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{EventReason, Notice};
@@ -50,6 +50,8 @@ pub(crate) struct Reconciler<N: Nodes> {
 enum Next {
     /// Something is under way.
     Poll(Duration),
+    /// It is planned again at once: what has been found out since changes the plan, and nothing has failed.
+    Again,
     /// Nothing is.
     Resync,
     /// The cluster does not exist, so a watch is about to say. If none does, the answer was wrong: one look later decides.
@@ -85,13 +87,15 @@ impl<N: Nodes> Reconciler<N> {
     fn succeeded(&self, key: &Key, next: Next, uid: &str) -> Action {
         let (result, action) = match next {
             Next::Poll(pause) => ("requeue_after", Action::requeue(pause)),
+            Next::Again => ("requeue_after", Action::requeue(Duration::ZERO)),
             Next::Resync => ("success", Action::requeue(spread(self.context.config.resync, uid))),
             Next::Gone => ("success", Action::requeue(MAX_POLL)),
         };
-        if next == Next::Gone {
-            self.memory.forget(key);
-        } else {
-            self.memory.of(key, Notes::succeeded);
+        match next {
+            Next::Gone => self.memory.forget(key),
+            // What fails goes on failing: the next pass tells.
+            Next::Again => {}
+            Next::Poll(_) | Next::Resync => self.memory.of(key, Notes::succeeded),
         }
         self.context.metrics.reconciles.with_label_values(&[CONTROLLER, result]).inc();
         action
@@ -144,8 +148,8 @@ impl<N: Nodes> Reconciler<N> {
     async fn pass(&self, key: &Key) -> Result<Next, Error> {
         let other = left_to(&self.context, &key.namespace).await;
         if let Ok(Some(other)) = &other {
-            let is_looked_after = leave(&self.context, &self.memory, key, other).await?;
-            return Ok(if is_looked_after { Next::Resync } else { Next::Poll(OTHERS_TURN) });
+            let turn = leave(&self.context, &self.memory, key, other).await?;
+            return Ok(turn.map_or(Next::Resync, Next::Poll));
         }
         self.memory.of(key, Notes::is_ours);
         let Some(resource) = resource(&self.context, &key.namespace, &key.name).await? else {
@@ -181,6 +185,9 @@ impl<N: Nodes> Reconciler<N> {
         };
         debug!(namespace = key.namespace, name = key.name, "{plan}");
         let done = self.carry_out(key, &observation, &plan).await;
+        if done.as_ref().is_err_and(Error::is_taken_name) {
+            return Ok(Next::Again);
+        }
         if done.as_ref().is_err_and(Error::is_end_of_namespace) {
             let deletion = Outcome { planned: Planned::Deletion, held: None, trouble: None };
             self.report(key, &observation, deletion).await?;
@@ -279,14 +286,14 @@ impl<N: Nodes> Reconciler<N> {
     ) -> Result<(), Error> {
         let outcome = match &result {
             Ok(()) => "success",
-            Err(error) if error.is_conflict() => "conflict",
+            Err(error) if error.is_conflict() || error.is_taken_name() => "conflict",
             Err(_) => "error",
         };
         if let Step::StartNode { name, .. } = step {
             self.memory.of(key, |notes| {
                 // A name that somebody else has is no lack of room: there are others.
                 match &result {
-                    Err(Error::Foreign(_)) => notes.is_foreign(name),
+                    Err(Error::Taken(_)) => notes.is_foreign(name),
                     result => notes.starts_fail = result.is_err(),
                 }
             });
@@ -345,6 +352,13 @@ impl<N: Nodes> Reconciler<N> {
             )
             .about(pod(observation, name, None)),
             Step::WriteDocument { document } => {
+                let died: Vec<&str> =
+                    died(&observation.observed, document).map(|m| m.name.as_str()).collect();
+                if !died.is_empty() {
+                    let notice =
+                        Notice::new(EventReason::NodeLost, format!("{} died", died.join(", ")));
+                    self.context.events.tell(&regarding, notice);
+                }
                 let operation = plan.operation();
                 let note = format!("epoch {}, {}: {operation}", document.epoch, operation.kind());
                 Notice::new(EventReason::RingPublished, note)

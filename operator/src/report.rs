@@ -61,10 +61,8 @@ async fn publish<N: Nodes>(
     }
     context.metrics.status_writes.with_label_values(&[CONTROLLER]).inc();
     let regarding = cluster.object_ref(&());
-    for notice in notices(previous, &current) {
-        if memory.of(key, |notes| is_told(notes, &notice)) {
-            context.events.tell(&regarding, notice);
-        }
+    for notice in memory.of(key, |notes| news(notes, previous, &current)) {
+        context.events.tell(&regarding, notice);
     }
     if let Some(operation) = begun(previous, &current) {
         context.metrics.operations.with_label_values(&[operation]).inc();
@@ -73,8 +71,27 @@ async fn publish<N: Nodes>(
     Ok(())
 }
 
+/// What is to be told of a change of status.
+fn news(
+    notes: &mut Notes,
+    previous: Option<&CacheClusterStatus>,
+    current: &CacheClusterStatus,
+) -> Vec<Notice> {
+    // An operator that has just started goes on with what the last one was at.
+    let was_busy = notes.is_busy.unwrap_or_else(|| operation(previous).is_some());
+    notes.is_busy = Some(was_busy || operation(Some(current)).is_some_and(is_begun));
+    let mut notices = notices(previous, current);
+    notices.retain(|notice| is_told(notes, notice));
+    notices
+}
+
+/// Whether an operation of this type is one that people are told of: the others are what every one ends with.
+fn is_begun(type_: &str) -> bool {
+    !matches!(type_, "Converge" | "TidyUp")
+}
+
 /// Whether the notice is to be told. What comes and goes, such as a node that answers now and then, is told once an hour in the same words,
-/// and its end is told if its beginning was.
+/// and its end is told if its beginning was. So is the end of an operation.
 fn is_told(notes: &mut Notes, notice: &Notice) -> bool {
     let text = format!("{}: {}", notice.reason.name(), notice.note);
     match notice.reason {
@@ -83,6 +100,7 @@ fn is_told(notes: &mut Notes, notice: &Notice) -> bool {
             notes.is_hushed = !notes.is_news(&text);
             !notes.is_hushed
         }
+        EventReason::OperationCompleted => notes.is_busy.replace(false) == Some(true),
         EventReason::Serving => !std::mem::take(&mut notes.is_hushed),
         _ => true,
     }
@@ -155,9 +173,7 @@ fn operation_notice(
         }
         None => None,
         Some(now) if operation(previous) == Some(&now.type_) => None,
-        // What every operation ends with is no news.
-        Some(now) if matches!(now.type_.as_str(), "Converge" | "TidyUp") => None,
-        Some(now) if now.type_ == "Repair" => Some(Notice::new(EventReason::NodeLost, note(now))),
+        Some(now) if !is_begun(&now.type_) => None,
         Some(now) => Some(Notice::new(EventReason::OperationInitiated, note(now))),
     }
 }

@@ -49,13 +49,39 @@ fn an_operation_is_told_when_it_begins_and_when_everything_is_done() {
 }
 
 #[test]
-fn a_death_is_a_warning_of_its_own() {
+fn a_repair_is_told_like_any_other_operation() {
     let repair = with(&[], Some(("Repair", "web-1 died")));
-    assert_eq!(told(None, &repair), ["NodeLost: Repair: web-1 died"]);
+    assert_eq!(told(None, &repair), ["OperationInitiated: Repair: web-1 died"]);
     assert_eq!(told(Some(&repair), &repair), [""; 0]);
     let restore = with(&[], Some(("Restore", "the ring document is written again")));
     let told = told(None, &restore);
     assert_eq!(told, ["OperationInitiated: Restore: the ring document is written again"]);
+}
+
+/// What an operator tells of statuses that it writes one after the other.
+fn story(statuses: &[&CacheClusterStatus]) -> Vec<String> {
+    let mut notes = Notes::default();
+    let steps = statuses.windows(2).map(|pair| (Some(pair[0]), pair[1]));
+    let told = steps.flat_map(|(previous, current)| news(&mut notes, previous, current));
+    told.map(|notice| notice.reason.name().to_owned()).collect()
+}
+
+#[test]
+fn only_what_has_begun_is_completed() {
+    const KEPT: (&str, bool, &str) = (condition::RECONCILING, true, reason::FAILING);
+    let out = with(&[], Some(("ScaleOut", "from 3 to 5 nodes")));
+    let converge = with(&[], Some(("Converge", "slots move")));
+    let (steady, kept) = (with(&[CONVERGED], None), with(&[CONVERGED, KEPT], None));
+    assert_eq!(story(&[&steady, &kept, &steady]), [""; 0], "a write failed for a while");
+    assert_eq!(
+        story(&[&steady, &kept, &converge, &steady]),
+        [""; 0],
+        "nobody was told that it began"
+    );
+    let whole = ["OperationInitiated", "OperationCompleted"];
+    assert_eq!(story(&[&steady, &out, &kept, &kept, &steady, &kept, &steady]), whole);
+    let after_a_restart = story(&[&out, &kept, &steady]);
+    assert_eq!(after_a_restart, ["OperationCompleted"]);
 }
 
 #[test]

@@ -110,9 +110,58 @@ async fn a_cluster_that_another_operator_looks_after_gets_no_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_edit_gives_the_other_operator_a_turn_of_its_own() {
+    let stub = FakeApi::default();
+    let mut web = invalid("web");
+    web["status"] = json!({"observedGeneration": 1});
+    stub.put(&path("web"), web);
+    stub.put(CLAIM, claim());
+    let _running = start(&stub, Config::default());
+    seconds(1000).await;
+    for nodes in 2..4 {
+        stub.edit(&path("web"), |web| web["spec"]["nodes"] = json!(nodes));
+        seconds(60).await;
+        stub.edit(&path("web"), |web| {
+            web["status"]["observedGeneration"] = web["metadata"]["generation"].clone();
+        });
+        seconds(300).await;
+    }
+    assert_eq!(notes(&stub, "LeftToOther"), Vec::<String>::new());
+    stub.edit(&path("web"), |web| web["spec"]["nodes"] = json!(4));
+    seconds(150).await;
+    assert_eq!(notes(&stub, "LeftToOther").len(), 1, "nobody has looked at this one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_a_pod_of_somebody_else_has_is_passed_over_without_a_word() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), single("web"));
+    let other = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "web-0", "namespace": "shop"},
+        "spec": {"containers": [{"name": "other", "image": "other:1"}]},
+    });
+    stub.put("pods/web-0", other);
+    let running = start(&stub, Config::default());
+    seconds(1).await;
+    assert!(stub.get("pods/web-1").is_some(), "the next name is free");
+    seconds(600).await;
+    stub.edit(&path("web"), |web| web["spec"]["nodes"] = json!(2));
+    seconds(2).await;
+    assert!(stub.get("pods/web-2").is_some(), "the name was tried again");
+    assert_eq!(notes(&stub, "NameConflict"), Vec::<String>::new());
+    assert!(counted(&running, &format!("{ERRORS} 0")), "{}", running.metrics.render());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repair_brings_the_spec_with_its_document_and_waits_for_no_other_record() {
     let stub = FakeApi::default();
-    stub.put(&path("web"), fixture::cluster("{nodes: 3}"));
+    let mut web = serde_json::to_value(fixture::cluster("{nodes: 3}")).unwrap();
+    // Another node has died before, and has no successor yet.
+    web["status"] = json!({
+        "observedGeneration": 1, "operation": {"type": "Repair", "message": "web-2 died"},
+    });
+    stub.put(&path("web"), web);
     stub.put("pods/web-0", fixture::running("web-0", "10.0.0.1"));
     let document = fixture::document(1, &["web-0", "web-1"]);
     stub.put("configmaps/web-ring", ring::ring(&fixture::cluster("{nodes: 2}"), &document));
@@ -122,6 +171,7 @@ async fn a_repair_brings_the_spec_with_its_document_and_waits_for_no_other_recor
     let writes = stub.writes().into_iter().filter(|call| call.what.starts_with(ring));
     let bodies: Vec<_> = writes.map(|call| call.body).collect();
     assert!(bodies[0]["data"].is_object(), "{bodies:?}");
+    assert_eq!(notes(&stub, "NodeLost"), ["web-1 died"]);
     let recorded = bodies[0]["metadata"]["annotations"]["ringcache.dev/spec"].to_string();
     assert!(recorded.contains("nodes\\\":3"), "{recorded}");
 }
