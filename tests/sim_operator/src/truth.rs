@@ -94,7 +94,9 @@ impl Truths {
         }
         let wanted = of_cluster("/spec/nodes").and_then(Value::as_u64);
         let (owners, since) = truth.owners;
-        if degraded.is_some_and(|c| c["reason"] == reason::NODES_MISSING)
+        // Of what nobody has planned, such as a node that the operator does not reach, it knows only what it can see.
+        if planned
+            && degraded.is_some_and(|c| c["reason"] == reason::NODES_MISSING)
             && observed == generation
             && says(condition::STALLED) == Some("False")
             && of_cluster("/spec/paused") != Some(&Value::Bool(true))
