@@ -113,7 +113,7 @@ fn t1(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> Outcome {
     let mut test = cargo();
     test.args(["test", "--no-fail-fast"])
         .args(workspace.tests_of("ringcache-tests"))
-        .args(["--", "--nocapture"])
+        .args(["--", "--show-output"])
         .env("RINGCACHE_BIN", programs.join("ringcache"))
         .env("RINGCACHE_OPERATOR_BIN", programs.join("ringcache-operator"))
         .env("RINGCACHE_HELM", needs.helm)
