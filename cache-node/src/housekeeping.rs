@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringcache_ring::SLOTS;
 use ringcache_store::{GROUPS, allocator};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::measure::Second;
 use crate::memory::{Controller, resident_bytes};
@@ -22,8 +22,10 @@ const SWEEP_SLICE: usize = 64;
 const SWEEP_ROUND: usize = 8192;
 /// Pause between two looks at resident memory.
 const MEMORY_PAUSE: Duration = Duration::from_millis(10);
-/// Looks between two walks of the allocator's free lists: it is locked meanwhile, for milliseconds.
-const RELEASE_PAUSE_ROUNDS: u32 = 5;
+/// Pause between two walks of the allocator's free lists at least, and so many times what the last one took: the allocator is locked
+/// meanwhile, for milliseconds.
+const RELEASE_PAUSE: Duration = Duration::from_millis(20);
+const RELEASE_SHARE: u32 = 4;
 /// Pause between two looks at what was read.
 const MEASURE_PAUSE: Duration = Duration::from_secs(1);
 /// Entries evicted in one go before others get a turn.
@@ -85,22 +87,27 @@ async fn measure(node: &Node) {
 async fn control_memory(node: &Node) {
     let mut controller = Controller::new(node.args.memory_bytes);
     let mut ticks = ticks(MEMORY_PAUSE);
-    let mut release_wait = 0_u32;
+    let mut next_release = Instant::now();
     loop {
         ticks.tick().await;
-        let Some(resident) = resident_bytes() else { continue };
-        let used = node.store.used_bytes();
-        let counted = controller.counted(resident, node.account.used_bytes() as u64);
-        let budget = controller.step(counted, used as u64);
-        node.store.set_budget(budget);
-        node.memory_is_tight.store(controller.is_tight(resident), Ordering::Relaxed);
-        release_wait = release_wait.saturating_sub(1);
-        if controller.is_above_target(resident) && release_wait == 0 {
+        let Some(mut resident) = resident_bytes() else { continue };
+        let is_high = controller.is_above_target(resident);
+        let releases = is_high && Instant::now() >= next_release;
+        if releases {
+            let began = Instant::now();
             allocator::release_free_pages();
-            release_wait = RELEASE_PAUSE_ROUNDS;
+            next_release = Instant::now() + RELEASE_PAUSE.max(began.elapsed() * RELEASE_SHARE);
+            resident = resident_bytes().unwrap_or(resident);
         }
+        let used = node.store.used_bytes();
+        // Pages that are free and not given back yet are no reason to evict: only what stays when they are is.
+        if releases || !is_high {
+            let counted = controller.counted(resident, node.account.used_bytes() as u64);
+            node.store.set_budget(controller.step(counted, used as u64));
+        }
+        node.memory_is_tight.store(controller.is_tight(resident), Ordering::Relaxed);
         // No more than what there is above the budget: a store of nothing but journals is never within it.
-        while node.store.used_bytes() > budget {
+        while !node.store.is_within_budget() {
             let before = node.store.used_bytes();
             if node.store.reclaim(node.clock.unix_ms(), EVICT_SLICE)
                 || node.store.used_bytes() >= before

@@ -125,7 +125,8 @@ impl Store {
         self.groups[usize::from(group)].lock()
     }
 
-    pub(crate) fn is_within_budget(&self) -> bool {
+    /// Whether nothing has to be evicted.
+    pub fn is_within_budget(&self) -> bool {
         self.used_bytes() <= self.budget_bytes.load(Relaxed)
     }
 
