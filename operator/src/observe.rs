@@ -308,7 +308,8 @@ fn lost<N: Nodes>(
     proven.chain(off.into_iter().map(uid)).collect()
 }
 
-fn standing<N: Nodes>(context: &Context<N>, pod: &Pod) -> Option<Standing> {
+/// How the host of a pod stands; `None` = it has none, or nothing is known of hosts yet.
+pub(crate) fn standing<N: Nodes>(context: &Context<N>, pod: &Pod) -> Option<Standing> {
     let host = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     host.and_then(|host| context.hosts.standing(host))
 }

@@ -178,10 +178,14 @@ fn operation_notice(
     }
 }
 
-/// Whether something is missing that no plan has a step for: an object whose name somebody else has, or whose writing fails.
+/// Whether something is missing that no plan has a step for: an object whose name somebody else has, or whose writing fails; or nodes
+/// that are replaced when the spec is carried out again.
 fn is_kept_from_more(status: Option<&CacheClusterStatus>) -> bool {
-    let reconciling = find(status, condition::RECONCILING).map(|found| found.reason.as_str());
-    matches!(reconciling, Some(reason::NAME_CONFLICT | reason::FAILING))
+    let is_for = |type_, reasons: &[&str]| {
+        find(status, type_).is_some_and(|found| reasons.contains(&found.reason.as_str()))
+    };
+    is_for(condition::RECONCILING, &[reason::NAME_CONFLICT, reason::FAILING])
+        || is_for(condition::UP_TO_DATE, &[reason::ROLLING_OUT])
 }
 
 fn stalled_notice(

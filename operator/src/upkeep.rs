@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::execute::{api, apply, create, merge, params};
 use crate::nodes::Nodes;
 use crate::objects::{meta, ownership, pdb, ring, services};
-use crate::observe::{Observation, Read, serves_unready};
+use crate::observe::{Observation, Read, serves_unready, standing};
 use crate::{Context, Error};
 
 #[cfg(test)]
@@ -50,12 +50,10 @@ pub async fn upkeep<N: Nodes>(
     let Observation { cluster, observed, children, .. } = observation;
     let client = &context.client;
     let available = pdb::available(cluster, &children.pods, observed, plan);
-    // What the kubelet said last of a node that does not answer may be older than the end of its host.
-    let answers = |pod: &&Pod| {
-        let mut nodes = observed.nodes.iter().filter(|node| node.state.is_some());
-        nodes.any(|node| pod.metadata.uid.as_deref() == Some(node.uid.as_str()))
-    };
-    let unready_serve = children.pods.iter().filter(answers).any(serves_unready);
+    // What a kubelet said last that is not heard of any more may be older than the end of its host. Silence of the node proves nothing:
+    // it may be the operator that is cut off, and the nodes serve.
+    let host_is_up = |pod: &&Pod| standing(context, pod).is_none_or(|standing| standing.ready);
+    let unready_serve = children.pods.iter().filter(host_is_up).any(serves_unready);
     let budget = pdb::pdb(cluster, available, unready_serve);
     let outcomes = [
         object(client, observation, &children.nodes, services::nodes(cluster)).await,

@@ -4,9 +4,10 @@
 //! slots of a dead node until a person has corrected a field that has nothing to do with it.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use ringcache_api::cluster::Resources;
 use ringcache_api::{CacheCluster, CacheClusterSpec, MemberState};
 
-use crate::quantity::bytes;
+use crate::quantity::{bytes, is_one_amount, nano_cpus};
 use crate::{Intent, Observed, SpecProblem, validate};
 
 /// Why the spec of the resource is not carried out.
@@ -48,12 +49,12 @@ impl HeldBack {
             inherit: _,
         } = wanted;
         let differing = [
-            (!is_one_size(memory, &last.memory), format!("`memory` ({})", memory.0)),
+            (!is_one_amount(memory, &last.memory, bytes), format!("`memory` ({})", memory.0)),
             (
                 *image_pull_secret_names != last.image_pull_secret_names,
                 "`imagePullSecretNames`".into(),
             ),
-            (*resources != last.resources, "`resources`".into()),
+            (!are_as_much(resources, &last.resources), "`resources`".into()),
             (*scheduling != last.scheduling, "`scheduling`".into()),
             (*pod != last.pod, "`pod`".into()),
         ];
@@ -62,9 +63,13 @@ impl HeldBack {
     }
 }
 
-/// Whether both say as many bytes, in whichever unit.
-fn is_one_size(one: &Quantity, other: &Quantity) -> bool {
-    one == other || bytes(one).is_some() && bytes(one) == bytes(other)
+/// Whether both ask for the same, in whichever words.
+fn are_as_much(one: &Resources, other: &Resources) -> bool {
+    let is_one_limit = match (&one.cpu_limit, &other.cpu_limit) {
+        (Some(one), Some(other)) => is_one_amount(one, other, nano_cpus),
+        (one, other) => one == other,
+    };
+    is_one_limit && is_one_amount(&one.cpu_request, &other.cpu_request, nano_cpus)
 }
 
 impl Held {
@@ -127,7 +132,8 @@ pub fn unread(
     problem: SpecProblem,
     last: Option<&CacheClusterSpec>,
 ) -> Result<InForce, Held> {
-    instead(cluster, Held::by(vec![problem], cluster.spec.paused, HeldBack::default()), last)
+    let back = last.map(|last| HeldBack::of(&cluster.spec, last)).unwrap_or_default();
+    instead(cluster, Held::by(vec![problem], cluster.spec.paused, back), last)
 }
 
 fn instead(

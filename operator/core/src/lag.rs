@@ -15,6 +15,8 @@ use crate::{Intent, Observed, Phase};
 pub struct Lag {
     /// Members that were started as something else than the intent wants, by name.
     pub outdated: Vec<String>,
+    /// Whether they stay as they are, because the intent replaces no living node.
+    pub stays: bool,
     /// Settings that the intent makes use of, with the nodes that do not know them. These nodes are not asked for them: an
     /// operator would ask for ever.
     pub lacking: BTreeMap<&'static str, Vec<String>>,
@@ -24,7 +26,7 @@ impl Lag {
     /// The lag of the nodes behind the intent.
     pub(crate) fn of(intent: &Intent, observed: &Observed) -> Self {
         let template = observed.template(intent);
-        let mut lag = Self::default();
+        let mut lag = Self { stays: intent.paused, ..Self::default() };
         let mut nodes: Vec<_> = observed.nodes.iter().collect();
         nodes.sort_by_key(|node| (number(&node.name), &node.name));
         for node in nodes {

@@ -14,6 +14,15 @@ pub fn nano_cpus(quantity: &Quantity) -> Option<u64> {
     whole(quantity, 9)
 }
 
+/// Whether both say the same amount, in whichever words, if `amount` ([`bytes`] or [`nano_cpus`]) can read them.
+pub fn is_one_amount(
+    one: &Quantity,
+    other: &Quantity,
+    amount: fn(&Quantity) -> Option<u64>,
+) -> bool {
+    one == other || amount(one).is_some_and(|one| Some(one) == amount(other))
+}
+
 /// `quantity * 10^power_of_ten`, rounded up.
 ///
 /// Grammar: `k8s.io/apimachinery/pkg/api/resource/quantity.go` (sign, digits with one optional point, then a binary suffix,

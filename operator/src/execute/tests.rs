@@ -279,6 +279,22 @@ async fn what_is_lost_with_a_node_is_recorded_with_the_document_that_gives_it_up
     }
 }
 
+/// A newer operator recorded it, and is away.
+#[tokio::test]
+async fn a_document_is_written_without_a_change_of_a_record_that_can_only_be_read_in_part() {
+    let world = World::with_ring(3);
+    let spec = json!({"nodes": 1, "memory": "256Mi", "disruption": {"evictions": "Negotiated"}});
+    let record = |body: &Value| body["metadata"]["annotations"]["ringcache.dev/spec"].clone();
+    world.api.edit("configmaps/web-ring", |ring| {
+        ring["metadata"]["annotations"]["ringcache.dev/spec"] = spec.to_string().into();
+    });
+    world.api.edit(CLUSTER_PATH, |cluster| cluster["spec"] = spec.clone());
+    let step = Step::WriteDocument { document: document(4, &["web-0"]) };
+    let (_, body) = world.write(&step).await;
+    assert_eq!(record(&body), spec.to_string());
+    assert_eq!(record(&world.api.get("configmaps/web-ring").unwrap()), spec.to_string());
+}
+
 #[tokio::test]
 async fn a_config_map_of_somebody_else_is_not_overwritten() {
     let world = World::new();

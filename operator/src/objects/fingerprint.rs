@@ -9,6 +9,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+/// A field.
+pub const CPU_LIMIT: &str = "resources.cpuLimit";
+/// A field.
+pub const CPU_REQUEST: &str = "resources.cpuRequest";
+
 /// Fields of a spec that differ from their defaults, each with a short name for its value.
 pub type Fields = BTreeMap<String, String>;
 
@@ -39,11 +44,13 @@ pub fn fields(spec: &CacheClusterSpec) -> Fields {
 }
 
 /// Whether a pod with these fields is what `spec` wants, as far as this operator knows the fields. An older operator would
-/// otherwise replace every pod that makes use of a newer field, and the newer one would put them back.
-pub fn fits(fields: &Fields, spec: &CacheClusterSpec) -> bool {
-    let known = inputs(spec).map(|(field, _)| field);
-    let of_pod = fields.iter().filter(|(field, _)| known.contains(&field.as_str()));
-    of_pod.eq(&self::fields(spec))
+/// otherwise replace every pod that makes use of a newer field, and the newer one would put them back. Those in `same` are as
+/// they are wanted, in whichever words: of a `cpuRequest` of `1000m` that becomes `1` no pod need know.
+pub fn fits(fields: &Fields, spec: &CacheClusterSpec, same: &[&str]) -> bool {
+    let judged = inputs(spec).map(|(field, _)| field).into_iter();
+    let judged: Vec<&str> = judged.filter(|field| !same.contains(field)).collect();
+    let judged = |(field, _): &(&String, &String)| judged.contains(&field.as_str());
+    fields.iter().filter(judged).eq(self::fields(spec).iter().filter(judged))
 }
 
 /// What is fingerprinted, by field and in the order of their names.
@@ -92,8 +99,8 @@ fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 20] {
         ("pod.serviceAccountName", json!(service_account_name)),
         ("pod.volumeMounts", exact(some(volume_mounts))),
         ("pod.volumes", exact(some(volumes))),
-        ("resources.cpuLimit", json!(cpu_limit)),
-        ("resources.cpuRequest", json!(cpu_request)),
+        (CPU_LIMIT, json!(cpu_limit)),
+        (CPU_REQUEST, json!(cpu_request)),
         ("scheduling.hostSpread", json!(host_spread)),
         ("scheduling.nodeSelector", json!(node_selector)),
         ("scheduling.priorityClassName", json!(priority_class_name)),

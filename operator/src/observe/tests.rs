@@ -396,6 +396,20 @@ async fn a_pod_without_the_record_of_its_template_is_out_of_date() {
 }
 
 #[tokio::test]
+async fn the_same_share_of_a_cpu_in_other_words_makes_no_pod_out_of_date() {
+    let (api, nodes) = two_nodes();
+    for (request, limit, is_outdated) in
+        [("100m", None, false), ("0.1", None, false), ("0.2", None, true), ("0.1", Some("1"), true)]
+    {
+        let resources = json!({"cpuRequest": request, "cpuLimit": limit});
+        api.edit(CLUSTER_PATH, |object| object["spec"]["resources"] = resources.clone());
+        let seen = look(&context(&api, &nodes, hosts([]))).await;
+        let differs = seen.observed.nodes[0].template.pod != seen.observed.pod;
+        assert_eq!(differs, is_outdated, "{resources}");
+    }
+}
+
+#[tokio::test]
 async fn trouble_of_a_pod_that_rests_is_told_and_of_one_that_is_replaced_at_once_is_not() {
     let failed = |failures: &str| {
         let mut failed = pod("web-2", ended(START, START));

@@ -87,8 +87,17 @@ fn only_what_has_begun_is_completed() {
 #[test]
 fn a_pause_in_the_middle_is_no_completion() {
     let roll = with(&[], Some(("Roll", "2 to be replaced of 3")));
-    let paused = with(&[(condition::RING_CONVERGED, false, reason::MOVING)], None);
+    let waits = [
+        CONVERGED,
+        (condition::RECONCILING, false, reason::PAUSED),
+        (condition::UP_TO_DATE, false, reason::ROLLING_OUT),
+    ];
+    let paused = with(&waits, None);
     assert_eq!(told(Some(&roll), &paused), [""; 0]);
+    let steady = with(&[CONVERGED, (condition::UP_TO_DATE, true, reason::UP_TO_DATE)], None);
+    let begun = told(Some(&paused), &roll);
+    assert_eq!(begun, ["OperationInitiated: Roll: 2 to be replaced of 3"]);
+    assert_eq!(told(Some(&roll), &steady), ["OperationCompleted: 3 nodes serve by epoch 0"]);
 }
 
 #[test]

@@ -45,8 +45,9 @@ pub(super) fn up_to_date(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
         let lag = plan.lag();
         if !lag.outdated.is_empty() {
             let fate = match outcome.held {
+                _ if !lag.stays => "They are replaced one at a time.",
                 Some(held) if held.is_paused() => "They stay as they are while `paused` is true.",
-                _ => "They are replaced one at a time.",
+                _ => "They stay as they are until the spec can be carried out.",
             };
             let names = lag.outdated.join(", ");
             let message = format!(

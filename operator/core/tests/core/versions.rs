@@ -1,10 +1,11 @@
 //! Operators and nodes of different versions get along, and the status tells what runs.
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::status::{CacheClusterStatus, condition};
 use ringcache_operator_core::{
-    Held, HeldBack, Observed, Operation, Outcome, SpecProblem, Trouble, VERSION, status,
+    Held, HeldBack, Observed, Operation, Outcome, SpecProblem, Trouble, VERSION, status, unread,
 };
 
 use crate::world::{World, checked, spec};
@@ -111,6 +112,36 @@ fn nodes_that_are_to_be_replaced_are_told_also_while_they_are_not() {
     let paused = up_to_date(&report(&world, &world.observe()));
     assert_eq!(paused.0, "False (RollingOut)");
     assert!(paused.1.ends_with("They stay as they are while `paused` is true."));
+    // What was recorded as paused is carried out in place of a spec that breaks a rule.
+    world.last = Some(world.cluster.spec.clone());
+    world.edit(|spec| (spec.nodes, spec.paused) = (0, false));
+    let invalid = up_to_date(&report(&world, &world.observe()));
+    assert_eq!(invalid.0, "False (RollingOut)");
+    assert!(invalid.1.ends_with("They stay as they are until the spec can be carried out."));
+}
+
+#[test]
+fn a_pause_holds_back_what_can_be_read_of_a_spec() {
+    let mut world = World::steady(2);
+    world.edit(|spec| (spec.image, spec.paused) = (Some("cache:2".into()), true));
+    let problem = SpecProblem { field: "spec", message: "the spec cannot be read".into() };
+    let in_force = unread(&world.cluster, problem, world.last.as_ref()).unwrap();
+    let back = in_force.held.as_ref().and_then(Held::held_back).unwrap();
+    assert_eq!(back.image.as_deref(), Some("cache:2"));
+}
+
+#[test]
+fn a_pause_holds_no_share_of_a_cpu_back_that_is_only_written_in_other_words() {
+    let mut world = World::steady(2);
+    for (request, limit, held) in [("0.1", None, &[][..]), ("0.2", Some("1"), &["`resources`"])] {
+        world.edit(|spec| {
+            spec.paused = true;
+            spec.resources.cpu_request.0 = request.into();
+            spec.resources.cpu_limit = limit.map(|limit| Quantity(limit.into()));
+        });
+        let back = world.in_force().held.and_then(|held| held.held_back().cloned()).unwrap();
+        assert_eq!(back.fields, held, "{request}");
+    }
 }
 
 #[test]

@@ -69,10 +69,10 @@ fn a_pod_with_a_field_that_only_a_newer_operator_knows_is_not_replaced() {
 #[test]
 fn a_pod_that_lacks_a_field_which_the_spec_uses_is_replaced() {
     let mut older = fields(&full().spec);
-    assert!(fits(&older, &full().spec));
+    assert!(fits(&older, &full().spec, &[]));
     older.remove("scheduling.zoneSpread");
-    assert!(!fits(&older, &full().spec), "an older operator started it");
-    assert!(fits(&Fields::new(), &cluster("{}").spec), "the default spec uses nothing");
+    assert!(!fits(&older, &full().spec, &[]), "an older operator started it");
+    assert!(fits(&Fields::new(), &cluster("{}").spec, &[]), "the default spec uses nothing");
 }
 
 #[test]
