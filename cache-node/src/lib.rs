@@ -18,6 +18,7 @@ pub mod node;
 pub mod requests;
 pub mod resp;
 pub mod routes;
+pub mod served;
 pub mod slots;
 mod start;
 mod ttl;

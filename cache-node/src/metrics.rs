@@ -5,17 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 use ringcache_api::admin::Ownership;
 use ringcache_store::Stats;
 
 use crate::memory::resident_bytes;
 use crate::node::Node;
+use crate::served::Tally;
 
 /// What the values are taken from, read once for all metrics.
 struct Sample<'a> {
     node: &'a Node,
     stats: Stats,
+    served: Tally,
     ownership: Option<&'a Ownership>,
 }
 
@@ -96,6 +100,16 @@ const TABLE: &[Row] = &[
     counter("ringcache_commands_processed_total", "Commands executed over RESP.", |s| {
         load(&s.node.counters.commands)
     }),
+    counter(
+        "ringcache_net_input_bytes_total",
+        "Bytes that clients sent, over RESP and HTTP.",
+        |s| Some(s.served.bytes_in),
+    ),
+    counter(
+        "ringcache_net_output_bytes_total",
+        "Bytes sent to clients, over RESP and HTTP.",
+        |s| Some(s.served.bytes_out),
+    ),
     counter("ringcache_http_requests_total", "Requests answered over HTTP.", |s| {
         load(&s.node.counters.http_requests)
     }),
@@ -185,16 +199,85 @@ const TABLE: &[Row] = &[
     }),
 ];
 
+/// A metric with a series for each value of a label.
+struct Labelled {
+    name: &'static str,
+    kind: MetricType,
+    help: &'static str,
+    series: fn(&Sample<'_>) -> Vec<Metric>,
+}
+
+const LABELLED: &[Labelled] = &[
+    Labelled {
+        name: "ringcache_errors_total",
+        kind: MetricType::COUNTER,
+        help: "Errors that clients got, by `err`: the first word of an error reply, or the code of an HTTP error.",
+        series: |s| {
+            let series = |(error, count): (&str, u64)| {
+                let mut counter = Counter::default();
+                counter.set_value(count as f64);
+                let mut metric = with_label("err", error);
+                metric.set_counter(counter);
+                metric
+            };
+            s.served.errors().map(series).collect()
+        },
+    },
+    Labelled {
+        name: "ringcache_request_duration_seconds",
+        kind: MetricType::HISTOGRAM,
+        help: "Seconds from the first byte of a client's request read to its reply written, by `op`: `read` or `write`.",
+        series: |s| {
+            let of = |(op, times)| {
+                let mut metric = with_label("op", op);
+                metric.set_histogram(buckets(times));
+                metric
+            };
+            [("read", &s.served.reads), ("write", &s.served.writes)].map(of).into()
+        },
+    },
+];
+
+/// Buckets end at powers of two from 2<sup>4</sup> to 2<sup>24</sup> microseconds.
+const POWERS: std::ops::RangeInclusive<u64> = 1 << 4..=1 << 24;
+
+fn buckets(times: &ringcache_heat::Histogram) -> Histogram {
+    let bucket = |(end_us, below): (u64, u64)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(end_us as f64 / 1e6);
+        bucket.set_cumulative_count(below);
+        bucket
+    };
+    let powers = times.below_powers().filter(|(end_us, _)| POWERS.contains(end_us));
+    let mut histogram = Histogram::default();
+    histogram.set_sample_count(times.count());
+    histogram.set_sample_sum(times.sum() as f64 / 1e6);
+    histogram.set_bucket(powers.map(bucket).collect());
+    histogram
+}
+
+fn with_label(name: &str, value: &str) -> Metric {
+    let mut label = LabelPair::default();
+    label.set_name(name.to_owned());
+    label.set_value(value.to_owned());
+    let mut metric = Metric::default();
+    metric.set_label(vec![label]);
+    metric
+}
+
 /// All metrics, and those of the process. Those about ownership are left out while it is not known.
 pub fn render(node: &Node, ownership: Option<&Ownership>) -> String {
-    let sample = Sample { node, stats: node.store.stats(), ownership };
+    let (stats, served) = (node.store.stats(), node.served.total());
+    let sample = Sample { node, stats, served, ownership };
     let mut families: Vec<MetricFamily> =
-        TABLE.iter().filter_map(|row| Some(family(row, (row.value)(&sample)?))).collect();
+        TABLE.iter().filter_map(|row| Some(single(row, (row.value)(&sample)?))).collect();
+    let labelled = |it: &Labelled| family((it.name, it.help, it.kind), (it.series)(&sample));
+    families.extend(LABELLED.iter().map(labelled));
     families.extend(ProcessCollector::for_self().collect());
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()
 }
 
-fn family(row: &Row, value: u64) -> MetricFamily {
+fn single(row: &Row, value: u64) -> MetricFamily {
     let mut metric = Metric::default();
     if row.kind == MetricType::COUNTER {
         let mut counter = Counter::default();
@@ -205,11 +288,15 @@ fn family(row: &Row, value: u64) -> MetricFamily {
         gauge.set_value(value as f64);
         metric.set_gauge(gauge);
     }
+    family((row.name, row.help, row.kind), vec![metric])
+}
+
+fn family((name, help, kind): (&str, &str, MetricType), metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
-    family.set_name(row.name.to_owned());
-    family.set_help(row.help.to_owned());
-    family.set_field_type(row.kind);
-    family.set_metric(vec![metric]);
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
     family
 }
 

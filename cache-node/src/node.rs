@@ -18,6 +18,7 @@ use crate::counters::Counters;
 use crate::measure::Measures;
 use crate::requests::Request;
 use crate::routes::{Peer, Routes};
+use crate::served::Served;
 
 /// Slots that share one lock and one list of waiting requests.
 const GROUPS: usize = (SLOTS >> 4) as usize;
@@ -45,6 +46,8 @@ pub struct Node {
     pub settings: ArcSwap<Settings>,
     /// What happened so far.
     pub counters: Counters,
+    /// What clients were served.
+    pub served: Served,
     /// How keys are used.
     pub measures: Arc<Measures>,
     /// The clocks.
@@ -105,6 +108,7 @@ impl Node {
             routes: ArcSwap::from_pointee(Routes::empty(vec![me], None)),
             settings: ArcSwap::from_pointee(settings),
             counters: Counters::default(),
+            served: Served::default(),
             measures,
             clock,
             account: Account::new(args.memory_bytes, clock),

@@ -16,6 +16,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Api;
+use super::exchange::Exchange;
 use super::moving::{Moving, Unparsed, sent_bytes};
 use super::problem::Problem;
 use crate::counters::count;
@@ -94,15 +95,18 @@ fn accept(api: &Arc<Api>, socket: TcpStream, connections: &GracefulShutdown) {
     // It is for the client to send a request.
     holding.set_idle();
     let unparsed = Arc::new(Unparsed::default());
-    let socket = Moving::new(socket, &holding, &unparsed);
+    let exchange = Arc::new(Exchange::new(&api));
+    let socket = Moving::new(socket, &holding, &unparsed, &exchange);
     let of_service = Arc::clone(&holding);
     let service = service_fn(move |request| {
         let (api, holding) = (Arc::clone(&api), Arc::clone(&of_service));
-        let unparsed = Arc::clone(&unparsed);
+        let (unparsed, exchange) = (Arc::clone(&unparsed), Arc::clone(&exchange));
         async move {
             unparsed.answering();
+            exchange.begin();
             let bytes = sent_bytes(&request);
-            let answer = api.answer(request, &holding).await;
+            let answer = api.answer(request, &holding, &exchange).await;
+            exchange.end();
             unparsed.answered(bytes);
             Ok::<_, Infallible>(answer)
         }

@@ -6,6 +6,7 @@ mod batch;
 mod body;
 mod call;
 mod entry;
+mod exchange;
 mod expiry;
 mod hash;
 mod json;
@@ -21,11 +22,14 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
+use parking_lot::Mutex;
 
 use crate::account::{Holding, Lease};
 use crate::counters::count;
 use crate::node::Node;
+use crate::served::Tally;
 use call::Call;
+use exchange::Exchange;
 use peers::Peers;
 use problem::Problem;
 
@@ -48,6 +52,8 @@ const FIRST_ROOM: usize = 16 << 10;
 struct Api {
     node: Arc<Node>,
     peers: Peers,
+    /// What was served over HTTP.
+    tally: Arc<Mutex<Tally>>,
 }
 
 /// What of a request must still be known when it is passed on.
@@ -80,16 +86,25 @@ impl Relayed {
 
 impl Api {
     fn new(node: Arc<Node>) -> Self {
-        Self { node, peers: Peers::new() }
+        let tally = node.served.of_thread();
+        Self { node, peers: Peers::new(), tally }
     }
 
     /// Answers a request of the connection that `holding` is of.
-    async fn answer(&self, request: Request<Incoming>, holding: &Arc<Holding>) -> Answer {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        holding: &Arc<Holding>,
+        exchange: &Exchange,
+    ) -> Answer {
         count(&self.node.counters.http_requests);
-        let answer = self.try_answer(request, holding).await;
+        let answer = self.try_answer(request, holding, exchange).await;
         // It is for the client to take it.
         holding.set_idle();
-        answer.unwrap_or_else(Problem::into_answer)
+        answer.unwrap_or_else(|problem| {
+            exchange.error(problem.kind().1);
+            problem.into_answer()
+        })
     }
 
     /// How many nodes have passed a request on, if its header was written by a node for this one.
@@ -102,21 +117,25 @@ impl Api {
         &self,
         request: Request<Incoming>,
         holding: &Arc<Holding>,
+        exchange: &Exchange,
     ) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
         let call = Call::parse(&head.method, &head.uri)?;
+        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let hops = text(HOPS).and_then(|hops| self.hops(hops)).unwrap_or(0);
+        exchange.is_for(matches!(call, Call::Get(_) | Call::BatchGet), hops > 0);
         let (body, lease) = match call {
             Call::Put(_) | Call::BatchGet => body::read(&head.headers, body, holding).await?,
             Call::Get(_) | Call::Delete(_) => (Bytes::new(), holding.lease()),
         };
         holding.set_busy();
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let if_none_match = text("if-none-match").map(str::to_owned);
         let relayed = Relayed {
             method: head.method,
             path: head.uri.path().to_owned(),
-            if_none_match: text("if-none-match").map(str::to_owned),
+            if_none_match,
             body,
-            hops: text(HOPS).and_then(|hops| self.hops(hops)).unwrap_or(0),
+            hops,
             holding: Arc::clone(holding),
         };
         match call {

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::exchange::Exchange;
 use super::listener::MAX_HEAD_BYTES;
 use crate::account::{Holding, Lease};
 
@@ -80,6 +81,7 @@ pub(super) struct Moving {
     socket: TcpStream,
     holding: Arc<Holding>,
     unparsed: Arc<Unparsed>,
+    exchange: Arc<Exchange>,
     lease: Lease,
     /// Nothing is read while memory for what was read is waited for.
     waiting: Option<Granted>,
@@ -88,9 +90,21 @@ pub(super) struct Moving {
 }
 
 impl Moving {
-    pub(super) fn new(socket: TcpStream, holding: &Arc<Holding>, unparsed: &Arc<Unparsed>) -> Self {
-        let (holding, unparsed) = (Arc::clone(holding), Arc::clone(unparsed));
-        Self { socket, lease: holding.lease(), holding, unparsed, waiting: None, linger: None }
+    pub(super) fn new(
+        socket: TcpStream,
+        holding: &Arc<Holding>,
+        unparsed: &Arc<Unparsed>,
+        exchange: &Arc<Exchange>,
+    ) -> Self {
+        Self {
+            socket,
+            lease: holding.lease(),
+            holding: Arc::clone(holding),
+            unparsed: Arc::clone(unparsed),
+            exchange: Arc::clone(exchange),
+            waiting: None,
+            linger: None,
+        }
     }
 
     /// Takes memory for what has been read, at the next read when there is none now.
@@ -144,7 +158,9 @@ impl Moving {
     }
 
     fn moved(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
-        self.holding.moved(*written.as_ref().unwrap_or(&0));
+        let bytes = *written.as_ref().unwrap_or(&0);
+        self.holding.moved(bytes);
+        self.exchange.wrote(bytes);
         Poll::Ready(written)
     }
 }
@@ -162,6 +178,7 @@ impl AsyncRead for Moving {
         let read = buffer.filled().len() - before;
         self.holding.moved(read);
         self.unparsed.read(read);
+        self.exchange.read(read);
         self.hold();
         Poll::Ready(Ok(()))
     }
@@ -191,7 +208,9 @@ impl AsyncWrite for Moving {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket().poll_flush(cx)
+        ready!(self.socket().poll_flush(cx))?;
+        self.exchange.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

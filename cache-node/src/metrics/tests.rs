@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::http::tests::node;
+use crate::served::{Batch, ERRORS};
 
 const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md"));
 
@@ -25,6 +26,10 @@ fn the_page_has_the_table_as_it_is() {
     for row in TABLE {
         let kind = if row.kind == MetricType::COUNTER { "counter" } else { "gauge" };
         writeln!(table, "| `{}` | {kind} | {} |", row.name, row.help).unwrap();
+    }
+    for Labelled { name, kind, help, .. } in LABELLED {
+        let kind = if *kind == MetricType::COUNTER { "counter" } else { "histogram" };
+        writeln!(table, "| `{name}` | {kind} | {help} |").unwrap();
     }
     assert!(PAGE.contains(&table), "docs/metrics.md must contain this table:\n{table}");
     for desc in ProcessCollector::for_self().desc() {
@@ -84,6 +89,32 @@ fn values_are_those_of_the_node() {
         ("ringcache_commands_processed_total", "9007199254740991"),
     ] {
         assert_eq!(value(&text, name).as_deref(), Some(expected), "{name}");
+    }
+}
+
+#[test]
+fn errors_and_times_have_a_series_for_each_kind_from_the_beginning() {
+    let node = sample_node();
+    let text = render(&node, None);
+    for error in ERRORS {
+        let series = format!("ringcache_errors_total{{err=\"{error}\"}}");
+        assert_eq!(value(&text, &series).as_deref(), Some("0"));
+    }
+    let mut batch = Batch::default();
+    batch.reads = 3;
+    batch.error(b"OOM no memory");
+    node.served.of_thread().lock().add(&batch, Some(100));
+    let text = render(&node, None);
+    for (series, expected) in [
+        ("ringcache_errors_total{err=\"OOM\"}", "1"),
+        ("ringcache_request_duration_seconds_bucket{op=\"read\",le=\"0.000064\"}", "0"),
+        ("ringcache_request_duration_seconds_bucket{op=\"read\",le=\"0.000128\"}", "3"),
+        ("ringcache_request_duration_seconds_bucket{op=\"read\",le=\"16.777216\"}", "3"),
+        ("ringcache_request_duration_seconds_bucket{op=\"read\",le=\"+Inf\"}", "3"),
+        ("ringcache_request_duration_seconds_sum{op=\"read\"}", "0.0003"),
+        ("ringcache_request_duration_seconds_count{op=\"write\"}", "0"),
+    ] {
+        assert_eq!(value(&text, series).as_deref(), Some(expected), "{series}");
     }
 }
 

@@ -102,6 +102,8 @@ pub(super) async fn serve(worker: &Worker, socket: TcpStream, origin: Origin) {
         need: 1,
         read_bytes: MIN_READ,
         turn_began: None,
+        arrived_us: 0,
+        read_us: 0,
     }
     .run()
     .await;
@@ -150,6 +152,9 @@ struct Connection<'a> {
     read_bytes: usize,
     /// Since when others have had no turn; `None` if they have just had one.
     turn_began: Option<Millis>,
+    /// Monotonic microseconds at which the first byte was read that no reply was written for, and at which the last one was.
+    arrived_us: u64,
+    read_us: u64,
 }
 
 /// Why a connection stops running requests.
@@ -189,6 +194,7 @@ impl Connection<'_> {
         loop {
             let turn = self.turn().await;
             if let Err(end) = turn {
+                self.tally(false);
                 let client = self.client;
                 if matches!(end, End::Told | End::NoMemory) && !client.is_peer {
                     linger::linger(self.into_socket(), client).await;
@@ -221,6 +227,7 @@ impl Connection<'_> {
     async fn turn(&mut self) -> Result<(), End> {
         let stop = self.execute().await;
         self.flush().await?;
+        self.tally(true);
         if self.client.is_closing() {
             return Err(End::Closed);
         }
@@ -228,6 +235,19 @@ impl Connection<'_> {
             return Err(End::Told);
         }
         if stop == Stop::Read { self.read().await } else { Ok(()) }
+    }
+
+    /// Adds what was served to what this thread has.
+    fn tally(&mut self, are_written: bool) {
+        let Executor { worker, session, .. } = &mut self.executor;
+        if session.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut session.batch);
+        if !self.client.is_peer {
+            let took = || worker.node().clock.monotonic_us().saturating_sub(self.arrived_us);
+            worker.tally.lock().add(&batch, are_written.then(took));
+        }
     }
 
     /// Runs complete requests in the order they came.
@@ -270,6 +290,7 @@ impl Connection<'_> {
                         }
                         Ok(false) if !self.client.is_closing() => {
                             self.executor.overloaded();
+                            self.executor.count_error();
                             break Stop::Close;
                         }
                         Ok(false) | Err(_) => break Stop::Close,
@@ -293,7 +314,9 @@ impl Connection<'_> {
                 Err(error) => {
                     count(&self.executor.worker.node().counters.protocol_errors);
                     let text = format!("ERR Protocol error: {error}");
+                    self.executor.mark = self.executor.out.len();
                     self.executor.reply().error(&text);
+                    self.executor.count_error();
                     break Stop::Close;
                 }
             }
@@ -314,6 +337,8 @@ impl Connection<'_> {
     }
 
     async fn write(&mut self) -> Result<(), End> {
+        let bytes = self.executor.pushes.len() + self.executor.out.len();
+        self.executor.session.batch.bytes_out += bytes as u64;
         self.write_all(&self.executor.pushes).await?;
         self.executor.pushes.clear();
         self.executor.pushes.shrink_to(0);
@@ -381,7 +406,12 @@ impl Connection<'_> {
             match self.executor.socket.try_read_buf(&mut (&mut self.input).limit(room)) {
                 Ok(0) => return Err(End::Closed),
                 Ok(bytes) => {
-                    if self.input.len() == bytes {
+                    self.executor.session.batch.bytes_in += bytes as u64;
+                    let now_us = self.executor.worker.node().clock.monotonic_us();
+                    let is_first = self.input.len() == bytes;
+                    self.arrived_us = if is_first { now_us } else { self.read_us };
+                    self.read_us = now_us;
+                    if is_first {
                         // A request begins: however long the client was idle before, it has its time for it.
                         self.client.holding.restart();
                     }
@@ -438,6 +468,7 @@ impl Connection<'_> {
                     return Err(End::Closed);
                 }
                 self.executor.overloaded();
+                self.executor.count_error();
                 self.write().await?;
                 return Err(End::NoMemory);
             }

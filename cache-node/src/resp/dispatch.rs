@@ -198,13 +198,13 @@ pub(super) fn run(call: &mut Call<'_>) -> Outcome {
 }
 
 fn run_keyed(call: &mut Call<'_>, run: KeyedFn) -> Outcome {
-    call.session.asked_for_key = true;
     let mark = call.out.len();
     let slot = match slot_of(call.spec, call.args) {
         Ok(slot) => slot,
         Err(error) => return refuse(call, mark, &error),
     };
     let effect = Effect::of(call.spec);
+    call.session.effect = Some(effect);
     let mut guard = match admit(call.worker.node(), slot, effect) {
         Ok(guard) => guard,
         Err(outcome) => return outcome,

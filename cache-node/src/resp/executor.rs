@@ -15,7 +15,7 @@ use ringcache_wire::request::Args;
 use ringcache_wire::table::{Command, lookup};
 use tokio::net::TcpStream;
 
-use super::dispatch::{Outcome, SHORT, dispatch};
+use super::dispatch::{Effect, Outcome, SHORT, dispatch};
 use super::elsewhere::Sent;
 use super::forward::{self, Answer, Forwarded, Refused};
 use super::redirect;
@@ -84,8 +84,21 @@ impl Executor<'_> {
         if replies != Replies::On {
             self.suppress(replies);
         }
+        match self.session.effect.take() {
+            Some(Effect::Reads) => self.session.batch.reads += 1,
+            Some(Effect::Changes | Effect::Stores) => self.session.batch.writes += 1,
+            None => {}
+        }
+        self.count_error();
         // Half a reply would be taken for the beginning of the next one.
         close || self.out.is_full()
+    }
+
+    /// Counts the reply to the request at hand if it is an error.
+    pub(super) fn count_error(&mut self) {
+        if let Some((b'-', text)) = self.out.get(self.mark..).and_then(<[u8]>::split_first) {
+            self.session.batch.error(text);
+        }
     }
 
     fn dispatch(&mut self, args: Args<'_>, now: Millis) -> Outcome {
@@ -185,10 +198,14 @@ impl Executor<'_> {
             }
             match self.socket.try_write(ready) {
                 Ok(0) => return false,
-                Ok(written) if are_pushes => self.pushes.sent(written),
                 Ok(written) => {
-                    self.out.sent(written);
-                    self.mark -= written;
+                    self.session.batch.bytes_out += written as u64;
+                    if are_pushes {
+                        self.pushes.sent(written);
+                    } else {
+                        self.out.sent(written);
+                        self.mark -= written;
+                    }
                 }
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
@@ -325,9 +342,8 @@ impl Executor<'_> {
         let now_ms = node.clock.monotonic_ms().max(1);
         node.counters.commands.fetch_add(session.commands, Ordering::Relaxed);
         session.commands = 0;
-        if session.asked_for_key {
+        if session.batch.reads + session.batch.writes > 0 {
             node.counters.last_request_ms.store(now_ms, Ordering::Relaxed);
-            session.asked_for_key = false;
         }
         session.client.shown(|shown| {
             shown.active_ms = now_ms;

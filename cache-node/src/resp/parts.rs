@@ -42,7 +42,6 @@ impl Progress {
 /// Runs a command on its keys, or on a part of them. What changes something goes on where it was if it has to wait. If it has
 /// to go on elsewhere, all of it is run there: what was counted here is remembered, and is not counted again since it is gone.
 pub(super) fn run(call: &mut Call<'_>, each: Each) -> Outcome {
-    call.session.asked_for_key = true;
     let progress = match call.session.progress.take() {
         Some(progress) => progress,
         None => match slot_of(call.spec, call.args) {
@@ -53,6 +52,7 @@ pub(super) fn run(call: &mut Call<'_>, each: Each) -> Outcome {
     let Progress { slot, next, mut counted, reply_bytes } = progress;
     let mark = call.out.len() - reply_bytes;
     let effect = Effect::of(call.spec);
+    call.session.effect = Some(effect);
     let mut guard = match admit(call.worker.node(), slot, effect) {
         Ok(guard) => guard,
         Err(outcome) => {

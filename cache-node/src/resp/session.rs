@@ -9,11 +9,13 @@ use ringcache_wire::request::Args;
 use ringcache_wire::table::CommandSpec;
 
 use super::client::Client;
+use super::dispatch::Effect;
 use super::forward;
 use super::parts::Progress;
 use super::tracking::Tracking;
 use super::watches::Watch;
 use crate::account::Lease;
+use crate::served::Batch;
 
 /// The state of one connection. A connection of another node has one as well, which its requests do not change.
 pub(super) struct Session {
@@ -43,8 +45,10 @@ pub(super) struct Session {
     pub(super) commands: u64,
     /// Whether one of them may have taken long since the clock was looked at.
     pub(super) was_slow: bool,
-    /// Whether one of them asked for a key.
-    pub(super) asked_for_key: bool,
+    /// What the command at hand does with its keys, if it has some.
+    pub(super) effect: Option<Effect>,
+    /// What was served since the last replies were written.
+    pub(super) batch: Batch,
     /// The command that ran last.
     pub(super) last_command: &'static str,
 }
@@ -67,7 +71,8 @@ impl Session {
             departed_requests: 0,
             commands: 0,
             was_slow: false,
-            asked_for_key: false,
+            effect: None,
+            batch: Batch::default(),
             last_command: "NULL",
         }
     }

@@ -21,6 +21,7 @@ use super::topology::Topology;
 use super::tracking::MEMORY_SHARE;
 use crate::counters::count;
 use crate::node::Node;
+use crate::served::Tally;
 
 /// Connections may take so long to finish the request at hand and to flush when the node stops.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -51,6 +52,8 @@ pub(super) struct Shared {
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) forwarder: Forwarder,
+    /// What it has served.
+    pub(super) tally: Arc<Mutex<Tally>>,
 }
 
 impl Worker {
@@ -94,8 +97,11 @@ pub fn spawn(node: Arc<Node>, listener: TcpListener) -> io::Result<Workers> {
         let (inbox, arrivals) = mpsc::unbounded_channel();
         let load = Arc::new(AtomicUsize::new(0));
         inboxes.push(Inbox { sockets: inbox, load: Arc::clone(&load) });
-        let worker =
-            Arc::new(Worker { shared: Arc::clone(&shared), forwarder: Forwarder::default() });
+        let worker = Arc::new(Worker {
+            shared: Arc::clone(&shared),
+            forwarder: Forwarder::default(),
+            tally: shared.node.served.of_thread(),
+        });
         let runtime = runtime()?;
         threads.push(
             thread::Builder::new()

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::http::problem::Problem;
+use crate::served::ERRORS;
 
 const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/http-api.md"));
 
@@ -66,6 +67,7 @@ fn each_error_is_on_the_page_with_its_status_and_sentence() {
         Problem::InvalidBody(String::new()),
         Problem::TooManyKeys(1001),
         Problem::Unavailable,
+        Problem::OutOfMemory,
         Problem::Busy,
         Problem::TooManyConnections,
     ];
@@ -73,5 +75,6 @@ fn each_error_is_on_the_page_with_its_status_and_sentence() {
         let (status, code) = problem.kind();
         let row = format!("| {} | `{code}` | {problem}", status.as_str());
         assert!(PAGE.contains(&row), "not on the page: {row}");
+        assert!(ERRORS.contains(&code) != (code == "NotFound"), "{code} is counted by its code");
     }
 }

@@ -3,6 +3,7 @@
 mod documented;
 mod limits;
 mod relayed;
+mod served;
 mod values;
 
 use std::net::SocketAddr;

@@ -127,6 +127,7 @@ pub(super) fn exec(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     };
     let effects = transaction.commands().map(|(spec, _)| Effect::of(spec));
     let effect = effects.max().unwrap_or(Effect::Reads);
+    call.session.effect = slot.map(|_| effect);
     let worker = call.worker;
     let mut guard = match slot.map(|slot| admit(worker.node(), slot, effect)).transpose() {
         Ok(guard) => guard,

@@ -11,6 +11,7 @@ mod hostile;
 mod large_requests;
 mod memory;
 mod parts;
+mod served;
 mod tracking;
 mod transactions;
 mod watch;
