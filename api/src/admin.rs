@@ -152,6 +152,75 @@ pub struct NodeCurve {
     pub curve: Curve,
 }
 
+/// Answer of `GET /admin/v1/heat`: what the node's clients do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeHeat {
+    /// [`ADMIN_VERSION`].
+    pub version: u32,
+    /// This run of the process.
+    pub incarnation: Incarnation,
+    /// The keys that get far more of the operations of the last ten seconds than others, at most ten, the hottest first.
+    pub hot_keys: Vec<HotKeyShare>,
+    /// The slots with most operations in the last ten seconds, at most 16, the busiest first.
+    pub busiest_slots: Vec<SlotTraffic>,
+    /// Microseconds from the first byte of a request read to its reply written, in the last minute.
+    pub read_microseconds: Option<Quantiles>,
+    /// The same of requests that write or delete.
+    pub write_microseconds: Option<Quantiles>,
+    /// Milliseconds for which entries were unused that were evicted since the process started.
+    pub evicted_unused_milliseconds: Option<Quantiles>,
+    /// Those of entries whose time was over.
+    pub expired_unused_milliseconds: Option<Quantiles>,
+    /// How often a key was missed by several connections at once, since the process started.
+    pub stampedes: u64,
+}
+
+/// A key that is used much more than others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HotKeyShare {
+    /// The key as text, or percent-encoded; of one above 1 KiB the beginning.
+    pub key: String,
+    /// `percent` if the key is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_encoding: Option<String>,
+    /// Bytes of the whole key.
+    pub key_bytes: u64,
+    /// Its part of all operations on keys of this node, from 0 to 1.
+    pub share: f64,
+}
+
+/// What goes through a slot in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotTraffic {
+    /// Its number.
+    pub slot: u16,
+    /// Operations on its keys.
+    pub operations: f64,
+    /// Bytes of values written.
+    pub bytes_in: f64,
+    /// Bytes of values read.
+    pub bytes_out: f64,
+}
+
+/// Values that a share of all are not above, each to within a thirty-second of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quantiles {
+    /// How many values there were.
+    pub count: u64,
+    /// The median.
+    pub p50: u64,
+    /// 95 of 100 are not above this one.
+    pub p95: u64,
+    /// 99 of 100.
+    pub p99: u64,
+    /// 999 of 1000.
+    pub p999: u64,
+}
+
 /// Body of every error answer of the admin API, and of the data API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {

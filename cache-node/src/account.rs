@@ -193,6 +193,11 @@ pub struct Holding {
 }
 
 impl Holding {
+    /// A number that no other connection has or will have.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// A lease of nothing yet.
     pub fn lease(self: &Arc<Self>) -> Lease {
         Lease { holding: Arc::clone(self), bytes: 0 }

@@ -66,19 +66,21 @@ async fn sweep(node: &Node) {
 async fn measure(node: &Node) {
     let mut ticks = ticks(MEASURE_PAUSE);
     let mut before = 0;
-    loop {
+    for second in 0.. {
         ticks.tick().await;
+        node.served.pass(second);
         let stats = node.store.stats();
         let reads = stats.hits + stats.misses;
         let routes = node.routes.load();
         let slots = (0..SLOTS).filter(|slot| routes.is_mine(*slot)).count();
-        node.measures.settle(&Second {
+        let followed = node.measures.settle(&Second {
             now: node.clock.unix_ms(),
             monotonic_ms: node.clock.monotonic_ms(),
             reads: reads - before,
             slots,
             memory_bytes: node.args.memory_bytes,
         });
+        node.store.follow(followed);
         before = reads;
     }
 }

@@ -1,12 +1,17 @@
-//! What the node measures of how its keys are used: the miss-ratio curve.
+//! What the node measures of how its keys are used: the miss-ratio curve and the heat.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
 use ringcache_curve::{Curve, Sampler, Write};
+use ringcache_heat::{HotKey, Traffic};
 use ringcache_ring::SLOTS;
-use ringcache_store::{Meter, Millis, Written};
+use ringcache_store::{Ended, Meter, Millis, Operation, Written};
+
+mod heat;
+
+pub use heat::{Ages, Heat};
 
 /// What came from other nodes may have been used last so long before this node was started: about a year.
 const PAST_MS: u64 = 1 << 35;
@@ -22,6 +27,8 @@ const MOST_TOLD: u64 = 20_000;
 /// The measurements.
 pub struct Measures {
     sampler: Mutex<Sampler>,
+    /// Hot keys and slots, stampedes, the ends of entries.
+    pub heat: Heat,
     /// Unix milliseconds of the sampler's time 0. They change when the wall clock is set: the sampler's time only goes on.
     began: AtomicU64,
     /// Calls about followed keys since the last second.
@@ -46,8 +53,19 @@ impl Measures {
     /// Nothing was measured yet.
     pub fn new(now: Millis) -> Self {
         let sampler = Mutex::new(Sampler::new(Sampler::LIMIT, u64::MAX));
-        let began = AtomicU64::new(now.saturating_sub(PAST_MS));
-        Self { sampler, began, told: AtomicU64::new(0) }
+        let began = now.saturating_sub(PAST_MS);
+        let heat = Heat::new(now, now - began);
+        Self { sampler, heat, began: AtomicU64::new(began), told: AtomicU64::new(0) }
+    }
+
+    /// The hottest keys, at most so many.
+    pub fn hottest(&self, most: usize, now: Millis) -> Vec<HotKey> {
+        self.heat.hottest(most, self.ms(now))
+    }
+
+    /// The slots with most operations a second, at most so many.
+    pub fn busiest(&self, most: usize, now: Millis) -> Vec<(u16, Traffic)> {
+        self.heat.busiest(most, self.ms(now))
     }
 
     /// The curve as it is now.
@@ -60,8 +78,8 @@ impl Measures {
         self.sampler.lock().threshold() as f64 / u64::MAX as f64
     }
 
-    /// Takes in what only counts over a while; to be called once a second.
-    pub fn settle(&self, second: &Second) {
+    /// Takes in what only counts over a while; to be called once a second. The hash below which keys are followed from now on.
+    pub fn settle(&self, second: &Second) -> u64 {
         let Second { now, monotonic_ms, reads, slots, memory_bytes } = *second;
         self.began.store(now.saturating_sub(PAST_MS + monotonic_ms), Relaxed);
         let told = self.told.swap(0, Relaxed);
@@ -80,6 +98,7 @@ impl Measures {
             sampler.count(reads);
             sampler.fade(0.5_f64.powf(1.0 / HALF_LIFE_SECONDS));
         }
+        sampler.threshold()
     }
 
     fn ms(&self, time: Millis) -> u64 {
@@ -120,6 +139,22 @@ impl Meter for Measures {
 
     fn clear(&self, slot: u16) -> u64 {
         self.follow(|sampler| sampler.clear(slot))
+    }
+
+    fn operation(&self, operation: &Operation<'_>, now: Millis) -> u32 {
+        self.heat.operation(operation, self.ms(now))
+    }
+
+    fn miss(&self, hash: u64, client: u64, now: Millis) {
+        self.heat.miss(hash, client, self.ms(now));
+    }
+
+    fn stored(&self, hash: u64) {
+        self.heat.stored(hash);
+    }
+
+    fn ended(&self, ended: Ended) {
+        self.heat.ended(ended);
     }
 }
 

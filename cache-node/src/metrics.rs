@@ -1,5 +1,6 @@
 //! The node's metrics in the text format of Prometheus: one table says name, type, meaning and value of each.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::TextEncoder;
@@ -11,6 +12,7 @@ use prometheus::proto::{
 use ringcache_api::admin::Ownership;
 use ringcache_store::Stats;
 
+use crate::admin::HOT_KEYS;
 use crate::memory::resident_bytes;
 use crate::node::Node;
 use crate::served::Tally;
@@ -147,6 +149,11 @@ const TABLE: &[Row] = &[
     counter("ringcache_expired_keys_total", "Entries removed because their time was over.", |s| {
         Some(s.stats.expired)
     }),
+    counter(
+        "ringcache_stampedes_total",
+        "Times that a key was missed eight times within a second, over several connections, before it was written.",
+        |s| Some(s.node.measures.heat.stampedes()),
+    ),
     gauge("ringcache_db_keys", "Entries stored now.", |s| Some(s.stats.entries)),
     gauge("ringcache_memory_used_bytes", "Bytes that entries and their index take.", |s| {
         Some(s.stats.used_bytes as u64)
@@ -230,28 +237,62 @@ const LABELLED: &[Labelled] = &[
         series: |s| {
             let of = |(op, times)| {
                 let mut metric = with_label("op", op);
-                metric.set_histogram(buckets(times));
+                // From 16 microseconds to 17 seconds.
+                metric.set_histogram(buckets(times, 4..=24, 1e6));
                 metric
             };
             [("read", &s.served.reads), ("write", &s.served.writes)].map(of).into()
         },
     },
+    Labelled {
+        name: "ringcache_hot_key_share_ratio",
+        kind: MetricType::GAUGE,
+        help: "Part of the operations of the last ten seconds that goes to each of the hottest keys, by `rank`: `1` to `10`; 0: there is none.",
+        series: |s| {
+            let hottest = s.node.measures.hottest(HOT_KEYS, s.node.clock.unix_ms());
+            let of = |rank: usize| {
+                let mut gauge = Gauge::default();
+                gauge.set_value(hottest.get(rank).map_or(0.0, |key| key.share));
+                let mut metric = with_label("rank", &(rank + 1).to_string());
+                metric.set_gauge(gauge);
+                metric
+            };
+            (0..HOT_KEYS).map(of).collect()
+        },
+    },
+    Labelled {
+        name: "ringcache_unused_when_ended_seconds",
+        kind: MetricType::HISTOGRAM,
+        help: "Seconds for which entries were unused that no client removed, by `end`: `evicted` or `expired`.",
+        series: |s| {
+            let ages = s.node.measures.heat.ages();
+            let of = |(end, unused)| {
+                let mut metric = with_label("end", end);
+                // From a second to 12 days.
+                metric.set_histogram(buckets(unused, 10..=30, 1e3));
+                metric
+            };
+            [("evicted", &ages.evicted), ("expired", &ages.expired)].map(of).into()
+        },
+    },
 ];
 
-/// Buckets end at powers of two from 2<sup>4</sup> to 2<sup>24</sup> microseconds.
-const POWERS: std::ops::RangeInclusive<u64> = 1 << 4..=1 << 24;
-
-fn buckets(times: &ringcache_heat::Histogram) -> Histogram {
-    let bucket = |(end_us, below): (u64, u64)| {
+/// Buckets that end at these powers of two, of values of which so many are a second.
+fn buckets(
+    values: &ringcache_heat::Histogram,
+    powers: RangeInclusive<u32>,
+    second: f64,
+) -> Histogram {
+    let bucket = |(end, below): (u64, u64)| {
         let mut bucket = Bucket::default();
-        bucket.set_upper_bound(end_us as f64 / 1e6);
+        bucket.set_upper_bound(end as f64 / second);
         bucket.set_cumulative_count(below);
         bucket
     };
-    let powers = times.below_powers().filter(|(end_us, _)| POWERS.contains(end_us));
+    let powers = values.below_powers().filter(|(end, _)| powers.contains(&end.trailing_zeros()));
     let mut histogram = Histogram::default();
-    histogram.set_sample_count(times.count());
-    histogram.set_sample_sum(times.sum() as f64 / 1e6);
+    histogram.set_sample_count(values.count());
+    histogram.set_sample_sum(values.sum() as f64 / second);
     histogram.set_bucket(powers.map(bucket).collect());
     histogram
 }

@@ -3,6 +3,7 @@
 //! Each thread counts for itself, under a lock that nobody else wants but a scrape. Requests that other nodes forward do not count: the
 //! node that the client is connected to counts them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -109,6 +110,21 @@ impl Tally {
         ERRORS.into_iter().zip(self.errors)
     }
 
+    /// What was served since an earlier copy of this one was made.
+    fn since(&self, earlier: &Self) -> Self {
+        let mut errors = self.errors;
+        for (count, earlier) in errors.iter_mut().zip(earlier.errors) {
+            *count = count.saturating_sub(earlier);
+        }
+        Self {
+            reads: self.reads.since(&earlier.reads),
+            writes: self.writes.since(&earlier.writes),
+            bytes_in: self.bytes_in.saturating_sub(earlier.bytes_in),
+            bytes_out: self.bytes_out.saturating_sub(earlier.bytes_out),
+            errors,
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.reads.merge(&other.reads);
         self.writes.merge(&other.writes);
@@ -124,25 +140,51 @@ fn add_all(errors: &mut Errors, others: &Errors) {
     }
 }
 
+/// Copies of the total that are kept, and seconds between two of them: those of the last minute.
+const COPIES: usize = 7;
+const COPY_SECONDS: u64 = 10;
+
 /// The tallies of all threads.
 #[derive(Debug, Default)]
-pub struct Served(Mutex<Vec<Arc<Mutex<Tally>>>>);
+pub struct Served {
+    threads: Mutex<Vec<Arc<Mutex<Tally>>>>,
+    /// What the total was before, the latest last.
+    before: Mutex<VecDeque<Tally>>,
+}
 
 impl Served {
     /// The tally of one more thread.
     pub fn of_thread(&self) -> Arc<Mutex<Tally>> {
         let tally = Arc::default();
-        self.0.lock().push(Arc::clone(&tally));
+        self.threads.lock().push(Arc::clone(&tally));
         tally
     }
 
     /// What all threads have served.
     pub fn total(&self) -> Tally {
         let mut total = Tally::default();
-        for tally in self.0.lock().iter() {
+        for tally in self.threads.lock().iter() {
             total.merge(&tally.lock());
         }
         total
+    }
+
+    /// To be called once a second, with the number of the second.
+    pub fn pass(&self, second: u64) {
+        if second.is_multiple_of(COPY_SECONDS) {
+            let total = self.total();
+            let mut before = self.before.lock();
+            before.push_back(total);
+            if before.len() > COPIES {
+                before.pop_front();
+            }
+        }
+    }
+
+    /// What was served in the last minute, and up to ten seconds more.
+    pub fn lately(&self) -> Tally {
+        let total = self.total();
+        self.before.lock().front().map_or_else(|| total.clone(), |before| total.since(before))
     }
 }
 
@@ -172,5 +214,21 @@ mod tests {
         let total = served.total();
         assert_eq!((total.reads.count(), total.writes.count()), (2, 1));
         assert_eq!((total.bytes_in, total.bytes_out), (20, 10));
+    }
+
+    #[test]
+    fn what_was_served_more_than_a_minute_ago_is_not_lately() {
+        let served = Served::default();
+        let thread = served.of_thread();
+        let mut batch = Batch { reads: 1, bytes_in: 10, ..Batch::default() };
+        batch.error(b"ERR");
+        for second in 0..200 {
+            thread.lock().add(&batch, Some(second));
+            served.pass(second);
+        }
+        let lately = served.lately();
+        assert_eq!((lately.reads.count(), lately.bytes_in), (69, 690));
+        assert_eq!(lately.errors().map(|(_, count)| count).sum::<u64>(), 69);
+        assert!(lately.reads.quantile(0.0).is_some_and(|oldest| oldest >= 125));
     }
 }

@@ -20,8 +20,6 @@ const DEVIATIONS: f64 = 4.0;
 /// there have to be fewer than 64 like it, and samples enough to say so.
 #[derive(Clone, Debug)]
 pub struct HotKeys {
-    /// Operations until the next one of the sample.
-    gap: u32,
     chance: Chance,
     decay: Decay,
     /// The count of all keys.
@@ -48,7 +46,6 @@ impl HotKeys {
     /// Threads have different seeds.
     pub fn new(seed: u64) -> Self {
         Self {
-            gap: 1,
             chance: Chance::new(seed),
             decay: Decay::new(0),
             total: 0.0,
@@ -57,17 +54,11 @@ impl HotKeys {
         }
     }
 
-    /// Whether the next operation belongs to the sample: asked once an operation. The gaps are random, because clients that send the same
+    /// How many operations to pass over before the next one of the sample. The gaps are random, because clients that send the same
     /// commands over and over would be sampled at the same one.
-    #[inline]
-    pub fn sees(&mut self) -> bool {
-        self.gap -= 1;
-        if self.gap > 0 {
-            return false;
-        }
+    pub fn gap(&mut self) -> u32 {
         let gaps = u64::from(2 * Self::ONE_OF - 1);
-        self.gap = 1 + ((u64::from(self.chance.next()) * gaps) >> 32) as u32;
-        true
+        ((u64::from(self.chance.next()) * gaps) >> 32) as u32
     }
 
     /// An operation of the sample.

@@ -6,7 +6,6 @@
 //! | Which slots get them, and how many bytes? | [`Slots`] | a decayed count a slot |
 //! | How long do requests take, how old is what is evicted? | [`Histogram`] | log-linear buckets (Tene, `HdrHistogram`) |
 //! | Do clients all miss the same key at once? | [`Stampedes`] | the last misses of the keys that were missed a moment ago |
-//! | How much of its time does a thread work? | [`Busy`] | a decayed mean of its batches over time |
 //!
 //! "Decayed" means that what is `t` seconds old counts e<sup>-t/10</sup>. Counts decay forward (Cormode, Shkapenyuk, Srivastava, Xu,
 //! "Forward Decay: A Practical Time Decay Model for Streaming Systems", ICDE'09): what comes later counts more, and a read divides by
@@ -15,7 +14,6 @@
 //! All of it is a pure function of what it is told: hashes, times of a monotonic clock and seeds are arguments. Each structure has a fixed
 //! size, whatever clients send. A structure belongs to one thread or stands under a lock; those of several threads add up by `merge`.
 
-mod busy;
 mod candidates;
 mod chance;
 mod decay;
@@ -25,7 +23,6 @@ mod sketch;
 mod slots;
 mod stampedes;
 
-pub use busy::Busy;
 pub use histogram::Histogram;
 pub use hot_keys::{HotKey, HotKeys};
 pub use slots::{Slots, Traffic};

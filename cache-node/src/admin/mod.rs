@@ -1,6 +1,7 @@
 //! The admin port: health, metrics, and the API by which the operator drives the node. Never for clients.
 
 mod curve;
+mod heat;
 mod reply;
 mod ring;
 mod settings;
@@ -23,6 +24,8 @@ use warp::{Filter, Rejection, Reply};
 
 use crate::metrics;
 use crate::node::Node;
+
+pub use heat::HOT_KEYS;
 
 /// The control thread answers within milliseconds; when it does not, the caller is told instead of left waiting.
 const CONTROL_TIME: Duration = Duration::from_secs(5);
@@ -55,6 +58,8 @@ fn filter(node: Arc<Node>) -> impl Filter<Extract = (Response,), Error = Infalli
         .or(get("/admin/v1/state").then(async |node: Arc<Node>| state::get(&node).await))
         .unify()
         .or(get("/admin/v1/curve").map(|node: Arc<Node>| curve::get(&node)))
+        .unify()
+        .or(get("/admin/v1/heat").map(|node: Arc<Node>| heat::get(&node)))
         .unify()
         .or(put("/admin/v1/ring")
             .then(async |node: Arc<Node>, body: Bytes| ring::put(&node, &body).await))

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringcache_api::admin::{NodeCurve, NodeState, Settings};
+use ringcache_api::admin::{HotKeyShare, NodeCurve, NodeHeat, NodeState, Settings, SlotTraffic};
 use ringcache_api::document::{
     ClusterRef, FORMAT_VERSION, HashRule, Member, MemberState, SlotRange,
 };
@@ -21,6 +21,7 @@ use crate::http::tests::node;
 use crate::measure::Second;
 use crate::requests::Request;
 use crate::routes::Routes;
+use crate::served::Batch;
 use crate::slots::NodeSlots;
 
 /// No exchange of these tests takes longer, unless it hangs.
@@ -200,6 +201,54 @@ async fn the_curve_says_which_reads_a_cluster_of_any_size_would_serve() {
     assert_eq!((answered, version, incarnation), (200, 1, Incarnation::new("oak-0", "1")));
     assert_eq!([0, 1 << 20].map(|bytes| curve.hit_ratio(bytes)), [Some(0.0), Some(0.5)], "{body}");
     assert!((1.9..=2.0).contains(&curve.reads()), "{body}");
+}
+
+#[tokio::test]
+async fn the_heat_names_hot_keys_busy_slots_stampedes_and_how_long_things_take() {
+    let admin = serve_oak().await;
+    let node = &admin.node;
+    push(&admin, &document(7, "oak").to_json()).await;
+    let now = node.clock.unix_ms();
+    let mut slot = node.store.lock(5);
+    slot.set(b"\xff", b"1234", None, now);
+    for turn in 0..20_000_u32 {
+        slot.get(b"\xff", now);
+        slot.get(&(turn % 1000).to_le_bytes(), now);
+    }
+    for client in 0..8 {
+        slot.set_client(client, true);
+        slot.get(b"absent", now);
+    }
+    drop(slot);
+    node.store.set_budget(0);
+    node.store.reclaim(now + 6400, 1);
+    let mut batch = Batch::default();
+    batch.reads = 100;
+    node.served.of_thread().lock().add(&batch, Some(1000));
+    let (answered, body) = send(&admin, "GET", "/admin/v1/heat", "").await;
+    let heat: NodeHeat = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (answered, heat.version, heat.incarnation),
+        (200, 1, Incarnation::new("oak-0", "1"))
+    );
+    let [HotKeyShare { key, key_encoding, key_bytes, share }] = &heat.hot_keys[..] else {
+        panic!("{body}")
+    };
+    assert_eq!((&key[..], key_encoding.as_deref(), *key_bytes), ("%FF", Some("percent"), 1));
+    assert!((share - 0.5).abs() < 0.05, "{body}");
+    let [SlotTraffic { slot: 5, operations, bytes_in: _, bytes_out }] = heat.busiest_slots[..]
+    else {
+        panic!("{body}")
+    };
+    assert!(operations > 1_000.0 && (1.5..2.5).contains(&(bytes_out / operations)), "{body}");
+    // Keys that are missed again and again over one connection are no stampede.
+    assert_eq!(heat.stampedes, 1);
+    let reads = heat.read_microseconds.unwrap();
+    assert_eq!(reads.count, 100);
+    assert!((969..=1032).contains(&reads.p50) && reads.p50 == reads.p999, "{reads:?}");
+    let unused = heat.evicted_unused_milliseconds.unwrap();
+    assert!((6200..=6600).contains(&unused.p50), "{unused:?}");
+    assert_eq!((heat.write_microseconds, heat.expired_unused_milliseconds), (None, None));
 }
 
 #[tokio::test]

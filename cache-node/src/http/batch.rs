@@ -112,9 +112,8 @@ impl Api {
             let slot = key_slot(&key.bytes);
             loop {
                 let room = gathered.room();
-                let turn = self.turn(slot, relayed.hops, &mut |guard, now| {
-                    Ok(read(guard, &key.bytes, room, now))
-                });
+                let turn = self
+                    .turn(slot, relayed, &mut |guard, now| Ok(read(guard, &key.bytes, room, now)));
                 match turn {
                     Turn::Done(Read::Absent) => gathered.entries[index] = Some(Entry::Missing),
                     Turn::Done(Read::Found(entry)) => {

@@ -22,6 +22,8 @@ use crate::ttl::default_deadline;
 const EVICT_SLICE: usize = 64;
 /// Goes for the room of one value: far more than the entries that the largest value can displace.
 const MAX_EVICT_SLICES: usize = 1024;
+/// The numbers of HTTP connections are above this, those of Redis connections below.
+const HTTP_CLIENTS: u64 = 1 << 63;
 /// Before a peer that could not be reached is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(25);
 
@@ -148,7 +150,7 @@ impl Api {
         let mut short_since_ms = None;
         loop {
             let now_ms = self.node.clock.monotonic_ms();
-            match self.turn(slot, relayed.hops, &mut act) {
+            match self.turn(slot, relayed, &mut act) {
                 Turn::Done(done) => return Ok(Place::Here(done)),
                 Turn::Elsewhere(peer) => match self.pass_on(&peer, relayed).await? {
                     Ok(answer) => return Ok(Place::There(answer)),
@@ -195,19 +197,23 @@ impl Api {
     pub(super) fn turn<T>(
         &self,
         slot: u16,
-        hops: u8,
+        relayed: &Relayed,
         act: &mut impl FnMut(SlotGuard<'_>, Millis) -> Result<T, Hold>,
     ) -> Turn<T> {
         match self.node.admit(slot) {
-            Admission::Serve(guard) => match act(guard, self.node.clock.unix_ms()) {
-                Ok(done) => Turn::Done(done),
-                Err(Hold::Slot) => Turn::Wait,
-                Err(Hold::Memory) => Turn::NoMemory,
-            },
+            Admission::Serve(mut guard) => {
+                guard.set_client(HTTP_CLIENTS | relayed.holding.id(), true);
+                match act(guard, self.node.clock.unix_ms()) {
+                    Ok(done) => Turn::Done(done),
+                    Err(Hold::Slot) => Turn::Wait,
+                    Err(Hold::Memory) => Turn::NoMemory,
+                }
+            }
             Admission::Wait => Turn::Wait,
             Admission::Elsewhere => {
                 let routes = self.node.routes.load();
-                let owner = routes.owner(slot).filter(|_| !routes.is_mine(slot) && hops < MAX_HOPS);
+                let owner =
+                    routes.owner(slot).filter(|_| !routes.is_mine(slot) && relayed.hops < MAX_HOPS);
                 owner.map_or(Turn::Wait, |peer| Turn::Elsewhere(peer.clone()))
             }
         }

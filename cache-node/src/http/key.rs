@@ -34,7 +34,7 @@ pub(super) fn check(key: &[u8]) -> Result<(), Problem> {
 }
 
 /// The key as text for an answer, and `percent` as its encoding if it is no UTF-8.
-pub(super) fn shown(key: &[u8]) -> (Cow<'_, str>, Option<&'static str>) {
+pub(crate) fn shown(key: &[u8]) -> (Cow<'_, str>, Option<&'static str>) {
     match std::str::from_utf8(key) {
         Ok(text) => (text.into(), None),
         Err(_) => (percent_encode(key, ESCAPED).into(), Some("percent")),

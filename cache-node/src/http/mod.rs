@@ -10,7 +10,7 @@ mod exchange;
 mod expiry;
 mod hash;
 mod json;
-mod key;
+pub(crate) mod key;
 mod listener;
 mod moving;
 mod peers;

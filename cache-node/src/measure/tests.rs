@@ -35,13 +35,14 @@ fn serve(budget_bytes: usize) -> (f64, Arc<Measures>) {
     for turn in 0..TURNS {
         let now = start + turn / 4;
         if turn % 4_000 == 0 {
-            measures.settle(&Second {
+            let followed = measures.settle(&Second {
                 now,
                 monotonic_ms: now - start,
                 reads: 4_000,
                 slots: SLOTS.into(),
                 memory_bytes,
             });
+            store.follow(followed);
         }
         let number = key(turn);
         let key = format!("key:{number}").into_bytes();

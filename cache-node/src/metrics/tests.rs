@@ -28,7 +28,11 @@ fn the_page_has_the_table_as_it_is() {
         writeln!(table, "| `{}` | {kind} | {} |", row.name, row.help).unwrap();
     }
     for Labelled { name, kind, help, .. } in LABELLED {
-        let kind = if *kind == MetricType::COUNTER { "counter" } else { "histogram" };
+        let kind = match kind {
+            MetricType::COUNTER => "counter",
+            MetricType::GAUGE => "gauge",
+            _ => "histogram",
+        };
         writeln!(table, "| `{name}` | {kind} | {help} |").unwrap();
     }
     assert!(PAGE.contains(&table), "docs/metrics.md must contain this table:\n{table}");
@@ -104,6 +108,12 @@ fn errors_and_times_have_a_series_for_each_kind_from_the_beginning() {
     batch.reads = 3;
     batch.error(b"OOM no memory");
     node.served.of_thread().lock().add(&batch, Some(100));
+    let now = node.clock.unix_ms();
+    for _ in 0..1_000 {
+        node.store.lock(1).set(b"hot", b"1", None, now);
+    }
+    node.store.set_budget(0);
+    node.store.reclaim(now + 2_000, 1);
     let text = render(&node, None);
     for (series, expected) in [
         ("ringcache_errors_total{err=\"OOM\"}", "1"),
@@ -113,6 +123,10 @@ fn errors_and_times_have_a_series_for_each_kind_from_the_beginning() {
         ("ringcache_request_duration_seconds_bucket{op=\"read\",le=\"+Inf\"}", "3"),
         ("ringcache_request_duration_seconds_sum{op=\"read\"}", "0.0003"),
         ("ringcache_request_duration_seconds_count{op=\"write\"}", "0"),
+        ("ringcache_unused_when_ended_seconds_bucket{end=\"evicted\",le=\"1.024\"}", "0"),
+        ("ringcache_unused_when_ended_seconds_bucket{end=\"evicted\",le=\"2.048\"}", "1"),
+        ("ringcache_hot_key_share_ratio{rank=\"1\"}", "1"),
+        ("ringcache_hot_key_share_ratio{rank=\"10\"}", "0"),
     ] {
         assert_eq!(value(&text, series).as_deref(), Some(expected), "{series}");
     }

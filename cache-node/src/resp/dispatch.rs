@@ -233,7 +233,7 @@ pub(super) fn run_locked(
 ) -> Result<(), CommandError> {
     let tracking = call.session.tracking;
     let client = call.session.client.id;
-    slot.set_writer(tracking.filter(|tracking| tracking.noloop).map(|_| client));
+    slot.set_client(client, !tracking.is_some_and(|tracking| tracking.noloop));
     run(&mut Keyed {
         node: call.worker.node(),
         slot: &mut *slot,

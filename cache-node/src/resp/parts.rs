@@ -120,7 +120,7 @@ fn run_part(
     most_bytes: usize,
 ) -> Part {
     let (tracking, client) = (call.session.tracking, call.session.client.id);
-    slot.set_writer(tracking.filter(|tracking| tracking.noloop).map(|_| client));
+    slot.set_client(client, !tracking.is_some_and(|tracking| tracking.noloop));
     let mut part = Part { counted: 0, next: keys.start };
     let most_needed = call.out.needed().saturating_add(most_bytes);
     let mut keyed = Keyed {

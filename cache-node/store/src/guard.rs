@@ -3,7 +3,7 @@
 use parking_lot::MutexGuard;
 
 use crate::item::{Content, NEVER, assert_limits, shown_deadline};
-use crate::meter::Written;
+use crate::meter::{Operation, Written};
 use crate::recency::Stamp;
 use crate::record::Record;
 use crate::slot::{Access, Cleared, Slot};
@@ -26,13 +26,14 @@ pub struct SlotGuard<'a> {
     store: &'a Store,
     group: MutexGuard<'a, Group>,
     number: u16,
+    client: u64,
     writer: Option<u64>,
     freed_bytes: usize,
 }
 
 impl<'a> SlotGuard<'a> {
     pub(crate) fn new(store: &'a Store, group: MutexGuard<'a, Group>, number: u16) -> Self {
-        Self { store, group, number, writer: None, freed_bytes: 0 }
+        Self { store, group, number, client: 0, writer: None, freed_bytes: 0 }
     }
 
     /// May requests run on this slot?
@@ -75,9 +76,9 @@ impl<'a> SlotGuard<'a> {
         is_new
     }
 
-    /// Who makes the changes from here on, if it does not want to be told of them.
-    pub fn set_writer(&mut self, client: Option<u64>) {
-        self.writer = client;
+    /// Whose operations come from here on, by a number that is never given again, and whether it wants to be told of its own changes.
+    pub fn set_client(&mut self, client: u64, is_told: bool) {
+        (self.client, self.writer) = (client, (!is_told).then_some(client));
     }
 
     /// Forgets the tracked keys one by one untold: for a caller that tells all clients to forget all keys. See
@@ -97,10 +98,13 @@ impl<'a> SlotGuard<'a> {
         let (hash, live) = self.find_live(key, now);
         if self.store.is_followed(hash) {
             let found = live.map(|at| self.written(at, None));
-            self.store.tell(|meter| meter.read(hash, found, now));
+            self.store.tell_followed(|meter| meter.read(hash, found, now));
         }
+        let bytes = live.map_or(0, |at| self.slot().item(at).value_len());
+        self.operate(&Operation { hash, key, slot: self.number, is_write: false, bytes }, now);
         let Some(at) = live else {
             self.group.counters.misses += 1;
+            self.store.tell(|meter| meter.miss(hash, self.client, now));
             return None;
         };
         self.group.counters.hits += 1;
@@ -136,6 +140,9 @@ impl<'a> SlotGuard<'a> {
             at
         });
         self.tell_written(at, None, now);
+        self.store.tell(|meter| meter.stored(hash));
+        let bytes = value.len();
+        self.operate(&Operation { hash, key, slot: self.number, is_write: true, bytes }, now);
     }
 
     /// Tells the meter of an entry that was written, or copied from another node.
@@ -143,7 +150,7 @@ impl<'a> SlotGuard<'a> {
         let item = self.slot().item(at);
         if self.store.is_followed(item.hash) {
             let written = self.written(at, last_access);
-            self.store.tell(|meter| meter.write(item.hash, written, now));
+            self.store.tell_followed(|meter| meter.write(item.hash, written, now));
         }
     }
 
@@ -151,6 +158,7 @@ impl<'a> SlotGuard<'a> {
     pub fn remove(&mut self, key: &[u8], now: Millis) -> bool {
         let (hash, live) = self.find_live(key, now);
         self.tell_removed(hash);
+        self.operate(&Operation { hash, key, slot: self.number, is_write: true, bytes: 0 }, now);
         self.note_freed(live);
         self.change(|slot, counters| {
             if let Some(at) = live {
@@ -175,7 +183,7 @@ impl<'a> SlotGuard<'a> {
     /// Tells the meter of a key whose entry, if there was one, was removed for good.
     pub(crate) fn tell_removed(&self, hash: u64) {
         if self.store.is_followed(hash) {
-            self.store.tell(|meter| meter.delete(hash));
+            self.store.tell_followed(|meter| meter.delete(hash));
         }
     }
 
@@ -210,7 +218,7 @@ impl<'a> SlotGuard<'a> {
     /// once, and is freed when the result is dropped.
     pub fn clear(&mut self) -> Cleared {
         let number = self.number;
-        self.store.tell(|meter| meter.clear(number));
+        self.store.tell_followed(|meter| meter.clear(number));
         self.change(|slot, counters| {
             counters.cleared += slot.items().len() as u64;
             if let Some(journal) = &mut slot.journal {
@@ -260,6 +268,15 @@ impl<'a> SlotGuard<'a> {
         usize::from(self.number % SLOTS_PER_GROUP)
     }
 
+    pub(crate) fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// Operations under this lock until the meter is told of one.
+    pub(crate) fn gap(&mut self) -> &mut u32 {
+        &mut self.group.gap
+    }
+
     pub(crate) fn slot(&self) -> &Slot {
         &self.group.slots[self.index()]
     }
@@ -285,6 +302,7 @@ impl<'a> SlotGuard<'a> {
         let found = self.slot().find(hash, key);
         match found {
             Some(at) if self.slot().item(at).is_dead(now) => {
+                self.store.tell_ended(true, self.slot().item(at).stamp, now);
                 // Nobody wrote: whoever is about to is told of this as well.
                 let writer = self.writer.take();
                 self.change(|slot, counters| {

@@ -28,7 +28,7 @@ mod tracking;
 mod weights;
 
 pub use guard::{Entry, SlotGuard};
-pub use meter::{Meter, Written};
+pub use meter::{Ended, Meter, Operation, Written};
 pub use record::BadRecord;
 pub use scan::SCAN_POSITION_BITS;
 pub use slot::{Access, Cleared};

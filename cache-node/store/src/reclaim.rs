@@ -118,6 +118,7 @@ impl Store {
                 break;
             }
             let dead = item.is_dead(now);
+            self.tell_ended(dead, item.stamp, now);
             guard.change(|slot, counters| {
                 slot.remove(at);
                 counters.expired += u64::from(dead);

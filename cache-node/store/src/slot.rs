@@ -309,12 +309,17 @@ impl Slot {
         self.unswept > 0 || self.earliest <= now
     }
 
-    /// Visits at most `budget` entries and removes the dead ones, up to [`MAX_FREED_BYTES`]; gives the numbers of both, and
-    /// true when the pass is over.
+    /// Visits at most `budget` entries and removes the dead ones, up to [`MAX_FREED_BYTES`], after telling of each when it was last used;
+    /// gives the numbers of both, and true when the pass is over.
     ///
     /// It goes downwards: a removal, here or by a request in between, moves the *last* entry, which
     /// has been visited, so none is skipped.
-    pub(crate) fn sweep(&mut self, now: Millis, budget: usize) -> (usize, usize, bool) {
+    pub(crate) fn sweep(
+        &mut self,
+        now: Millis,
+        budget: usize,
+        tell: impl Fn(Stamp),
+    ) -> (usize, usize, bool) {
         if self.unswept == 0 {
             self.unswept = self.items.len() as u32;
             self.earliest = NEVER;
@@ -327,6 +332,7 @@ impl Slot {
             visited += 1;
             let at = self.unswept;
             if self.item(at).is_dead(now) {
+                tell(self.item(at).stamp);
                 self.remove(at);
                 expired += 1;
             } else {

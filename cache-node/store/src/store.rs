@@ -57,6 +57,8 @@ pub struct Store {
 pub(crate) struct Group {
     pub(crate) slots: [Slot; SLOTS_PER_GROUP as usize],
     pub(crate) counters: Counters,
+    /// Operations until the meter is told of one.
+    pub(crate) gap: u32,
     /// The slot at which the next sweep goes on.
     pub(crate) sweep_at: u16,
 }

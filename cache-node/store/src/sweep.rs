@@ -25,12 +25,13 @@ impl Store {
         let mut swept = Swept { visited: 0, expired: 0, complete: false };
         let first = group * SLOTS_PER_GROUP;
         let mut group = self.lock_group(group);
-        let Group { slots, counters, sweep_at } = &mut *group;
+        let Group { slots, counters, sweep_at, .. } = &mut *group;
         for _ in 0..SLOTS_PER_GROUP {
             let slot = &mut slots[usize::from(*sweep_at)];
             if slot.is_sweep_due(now) {
                 let (visited, expired, done) = self.change(first + *sweep_at, slot, None, |slot| {
-                    slot.sweep(now, budget - swept.visited)
+                    let is_told = |stamp| self.tell_ended(true, stamp, now);
+                    slot.sweep(now, budget - swept.visited, is_told)
                 });
                 swept.visited += visited;
                 swept.expired += expired;

@@ -152,17 +152,17 @@ fn run(store: &Store, twin: &mut Twin, now: &mut u64, key: &[u8], op: &Op) {
         }
         Op::Peek => assert_eq!(guard.peek(key, *now).is_some(), twin.deadlines.contains_key(key)),
         Op::Set { ttl, writer } => {
-            guard.set_writer(writer);
+            guard.set_client(writer.unwrap_or(99), writer.is_none());
             guard.set(key, b"value", deadline(ttl), *now);
             twin.put(key, deadline(ttl), *now, writer);
         }
         Op::Remove { writer } => {
-            guard.set_writer(writer);
+            guard.set_client(writer.unwrap_or(99), writer.is_none());
             guard.remove(key, *now);
             twin.remove(key, writer);
         }
         Op::SetDeadline { ttl, writer } => {
-            guard.set_writer(writer);
+            guard.set_client(writer.unwrap_or(99), writer.is_none());
             if guard.set_deadline(key, deadline(ttl), *now) {
                 twin.put(key, deadline(ttl), *now, writer);
             }

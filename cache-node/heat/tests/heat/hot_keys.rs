@@ -9,13 +9,26 @@ fn name(key: u64) -> Vec<u8> {
     format!("key:{key}").into_bytes()
 }
 
+/// Counts down to the operations of the sample.
+#[derive(Clone, Default)]
+struct Sample(u32);
+
+impl Sample {
+    fn takes(&mut self, hot: &mut HotKeys) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or_else(|| hot.gap());
+        left.is_none()
+    }
+}
+
 /// Sends keys, so many a millisecond, and samples them as a node does.
 fn run(hot: &mut HotKeys, load: &mut Load, per_ms: u64, ms: u64, mut sent: impl FnMut(u64, u64)) {
+    let mut sample = Sample::default();
     for now_ms in 0..ms {
         for _ in 0..per_ms {
             let key = load.draw();
             sent(key, now_ms);
-            if hot.sees() {
+            if sample.takes(hot) {
                 hot.add(hash(key), &name(key), now_ms);
             }
         }
@@ -53,12 +66,13 @@ fn threads_add_up_to_the_whole_load() {
     // Each thread has its own part of the clients: of all keys, or of one half of them.
     for by_key in [false, true] {
         let mut threads: Vec<HotKeys> = (1..=4).map(HotKeys::new).collect();
+        let mut samples = vec![Sample::default(); threads.len()];
         let (mut exact, mut load) = (Exact::default(), Load::zipf(100_000, 0.99, 9));
         for turn in 0..3_600_000 {
             let (key, now_ms) = (load.draw(), turn / 300);
             exact.add(key, now_ms);
             let thread = if by_key { key } else { hash(turn) } as usize % threads.len();
-            if threads[thread].sees() {
+            if samples[thread].takes(&mut threads[thread]) {
                 threads[thread].add(hash(key), &name(key), now_ms);
             }
         }
@@ -87,10 +101,10 @@ fn no_key_of_many_equal_ones_is_hot() {
 #[test]
 fn a_key_that_is_a_little_more_frequent_than_many_others_is_not_hot() {
     let mut hot = HotKeys::new(1);
-    let mut load = Load::zipf(100, 0.0, 1);
+    let (mut load, mut sample) = (Load::zipf(100, 0.0, 1), Sample::default());
     for turn in 0..3_000_000 {
         let key = if turn % 200 == 0 { 7 } else { load.draw() };
-        if hot.sees() {
+        if sample.takes(&mut hot) {
             hot.add(hash(key), &name(key), turn / 300);
         }
     }
@@ -113,10 +127,10 @@ fn few_samples_make_no_key_hot() {
 #[test]
 fn one_key_among_equal_ones_is_hot() {
     let mut hot = HotKeys::new(1);
-    let mut load = Load::zipf(100_000, 0.0, 1);
+    let (mut load, mut sample) = (Load::zipf(100_000, 0.0, 1), Sample::default());
     for turn in 0..1_000_000 {
         let key = if turn % 50 == 0 { 7 } else { load.draw() };
-        if hot.sees() {
+        if sample.takes(&mut hot) {
             hot.add(hash(key), &name(key), turn / 100);
         }
     }
@@ -169,9 +183,9 @@ fn a_key_needs_no_more_to_be_hot_because_others_were_long_ago() {
 #[test]
 fn one_operation_of_sixteen_is_sampled_whatever_clients_repeat() {
     let mut hot = HotKeys::new(1);
-    let mut seen = [0; 16];
+    let (mut seen, mut sample) = ([0; 16], Sample::default());
     for turn in 0..1_600_000 {
-        seen[turn % 16] += u32::from(hot.sees());
+        seen[turn % 16] += u32::from(sample.takes(&mut hot));
     }
     for count in seen {
         assert!((5_900..6_600).contains(&count), "{seen:?}");

@@ -1,7 +1,6 @@
 //! Each structure against a slow and obvious twin, and under the loads that it is for.
 
 #[cfg(test)]
-mod busy;
 #[cfg(test)]
 mod histogram;
 #[cfg(test)]

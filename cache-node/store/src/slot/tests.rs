@@ -135,7 +135,7 @@ fn apply(slot: &mut Slot, twin: &mut Twin, op: &Op, now: &mut Millis) {
             }
         }
         Op::Sweep { budget } => {
-            let (visited, expired, _) = slot.sweep(*now, budget);
+            let (visited, expired, _) = slot.sweep(*now, budget, |_| {});
             assert!(visited <= budget && expired <= visited);
             // A bounded sweep chooses which dead entries go; that all go in the end is below.
             twin.0.retain(|entry| entry.2 > *now || find(slot, entry.0).is_some());
@@ -166,7 +166,7 @@ proptest! {
         }
         // The pass under way may have gone by an entry before it died; the next one finds it.
         for _ in 0..40 {
-            slot.sweep(now, 7);
+            slot.sweep(now, 7, |_| {});
         }
         prop_assert!(slot.items().iter().all(|item| !item.is_dead(now)));
         prop_assert_eq!(slot.items().len(), twin.0.iter().filter(|entry| entry.2 > now).count());
@@ -242,14 +242,14 @@ fn a_sweep_interrupted_by_removals_misses_no_dead_entry() {
     assert!(!slot.is_sweep_due(dead - 1));
     let mut expired = 0;
     for key in 0..20 {
-        expired += slot.sweep(dead, 3).1;
+        expired += slot.sweep(dead, 3, |_| {}).1;
         if let Some(at) = slot.find(colliding_hash(key), &[key]) {
             slot.remove(at);
             expired += 1;
         }
     }
     for _ in 0..40 {
-        expired += slot.sweep(dead, 3).1;
+        expired += slot.sweep(dead, 3, |_| {}).1;
     }
     assert_eq!((expired, slot.items().len()), (100, 0));
     assert!(!slot.is_sweep_due(dead));
@@ -264,7 +264,7 @@ fn a_sweep_frees_no_more_than_a_megabyte_at_a_time() {
     }
     let mut expired = 0;
     for _ in 0..6 {
-        let swept = slot.sweep(dead, 64);
+        let swept = slot.sweep(dead, 64, |_| {});
         assert!(swept.1 <= 11, "{} entries of 100 KiB", swept.1);
         expired += swept.1;
     }
