@@ -36,9 +36,6 @@ pub(crate) async fn leave<N: Nodes>(
     if memory.of(key, |notes| notes.is_news(other)) {
         info!(namespace, name, other, "left to another operator");
     }
-    if let rest @ Some(_) = rest_of_turn(memory.of(key, Notes::left_for)) {
-        return Ok(rest);
-    }
     let Some(found) = resource(context, namespace, name).await? else { return Ok(None) };
     let cluster = found.cluster;
     let seen = cluster.status.as_ref().map(|status| status.observed_generation);
@@ -47,7 +44,9 @@ pub(crate) async fn leave<N: Nodes>(
         memory.of(key, Notes::is_looked_after);
         return Ok(None);
     };
-    if let rest @ Some(_) = rest_of_turn(memory.of(key, |notes| notes.owed_for(generation))) {
+    let owed_for = memory.of(key, |notes| notes.owed_for(generation));
+    let rest = OTHERS_TURN.checked_sub(owed_for).filter(|rest| !rest.is_zero());
+    if rest.is_some() {
         return Ok(rest);
     }
     let note = neglected(namespace, other);
@@ -56,11 +55,6 @@ pub(crate) async fn leave<N: Nodes>(
         context.events.tell(&cluster.object_ref(&()), notice);
     }
     Ok(None)
-}
-
-/// What is left of a turn that has lasted for so long.
-fn rest_of_turn(lasted: Duration) -> Option<Duration> {
-    OTHERS_TURN.checked_sub(lasted).filter(|rest| !rest.is_zero())
 }
 
 /// Why nobody looks after a cluster that is left to `other`.

@@ -67,9 +67,7 @@ pub(crate) struct Notes {
     foreign: HashMap<String, Instant>,
     /// What the nodes held when they answered last.
     pub(crate) holdings: Holdings,
-    /// Since when the cluster is left to another operator.
-    left: Option<Instant>,
-    /// The generation that the other operator has yet to look at, and since when that is known.
+    /// The generation that another operator, which the cluster is left to, has yet to look at, and since when that is known.
     owed: Option<(i64, Instant)>,
 }
 
@@ -101,23 +99,13 @@ impl Notes {
         true
     }
 
-    /// The cluster is not left to another operator.
-    pub(crate) fn is_ours(&mut self) {
-        (self.left, self.owed) = (None, None);
-    }
-
-    /// For how long the cluster has been left to another operator.
-    pub(crate) fn left_for(&mut self) -> Duration {
-        self.left.get_or_insert_with(Instant::now).elapsed()
-    }
-
     /// For how long the other operator has owed a look at `generation`: an edit gives it a turn of its own.
     pub(crate) fn owed_for(&mut self, generation: i64) -> Duration {
         let owed = self.owed.filter(|(last, _)| *last == generation);
         self.owed.insert(owed.unwrap_or_else(|| (generation, Instant::now()))).1.elapsed()
     }
 
-    /// The other operator has looked at what there is.
+    /// The cluster is not left to another operator, or that one has looked at what there is.
     pub(crate) fn is_looked_after(&mut self) {
         self.owed = None;
     }

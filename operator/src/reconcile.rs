@@ -151,7 +151,7 @@ impl<N: Nodes> Reconciler<N> {
             let turn = leave(&self.context, &self.memory, key, other).await?;
             return Ok(turn.map_or(Next::Resync, Next::Poll));
         }
-        self.memory.of(key, Notes::is_ours);
+        self.memory.of(key, Notes::is_looked_after);
         let Some(resource) = resource(&self.context, &key.namespace, &key.name).await? else {
             return Ok(Next::Gone);
         };

@@ -122,8 +122,7 @@ async fn a_namespace_that_another_operator_serves_is_left_to_it_for_as_long_as_i
     stub.put(CLAIM, claim());
     let running = start(&stub, Config::default());
     seconds(60).await;
-    assert_eq!(running.reconciles("web"), 0, "not even looked at");
-    assert_eq!(stub.count("PATCH "), 0);
+    assert_eq!(stub.writes(), []);
     stub.remove(CLAIM);
     seconds(300).await;
     assert!(running.stalled("web").is_some(), "within five minutes of the other one's removal");

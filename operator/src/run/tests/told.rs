@@ -105,7 +105,11 @@ async fn a_cluster_that_another_operator_looks_after_gets_no_event() {
     stub.put(&path("web"), web);
     stub.put(CLAIM, claim());
     let _running = start(&stub, Config::default());
-    seconds(1000).await;
+    seconds(110).await;
+    assert_eq!(notes(&stub, "LeftToOther"), [""; 0], "it has two minutes");
+    seconds(15).await;
+    assert_eq!(notes(&stub, "LeftToOther").len(), 1);
+    seconds(875).await;
     assert_eq!(notes(&stub, "LeftToOther"), Vec::<String>::new());
 }
 
