@@ -213,10 +213,11 @@ async fn start<N: Nodes>(
                 return Err(kube::Error::Api(status).into());
             };
             if !is_ours(cluster, observed.document.as_ref(), &live) {
-                return Err(match meta::foreign("Pod", &live.metadata, cluster) {
-                    Error::Foreign(text) => Error::Taken(text),
-                    other => other,
-                });
+                let error = meta::foreign("Pod", &live.metadata, cluster);
+                // Another number is as good. Only what is left of a deleted cluster of the same name is waited for: it makes room, too.
+                let is_awaited = meta::is_of_predecessor(&live.metadata, cluster)
+                    && !pod::is_overdue(&live.metadata, context.clock.now());
+                return Err(if is_awaited { error } else { Error::Taken(error.to_string()) });
             }
             // Ours and not observed: created in the meantime, or somebody took its label away. With the label it is seen
             // next time; without, this step would fail for ever.

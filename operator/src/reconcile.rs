@@ -291,9 +291,12 @@ impl<N: Nodes> Reconciler<N> {
         };
         if let Step::StartNode { name, .. } = step {
             self.memory.of(key, |notes| {
-                // A name that somebody else has is no lack of room: there are others.
                 match &result {
+                    // A name that somebody else has is no lack of room: there are others.
                     Err(Error::Taken(_)) => notes.is_foreign(name),
+                    // Nobody has refused anything: a ring that is founded without this node would soon be changed for it.
+                    Err(Error::Ending(_)) => {}
+                    Err(error) if error.is_conflict() && !notes.is_failing() => {}
                     result => notes.starts_fail = result.is_err(),
                 }
             });

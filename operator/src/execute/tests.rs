@@ -133,6 +133,34 @@ async fn a_pod_of_somebody_else_is_not_touched_and_named() {
 }
 
 #[tokio::test]
+async fn only_what_a_deleted_cluster_of_the_same_name_leaves_is_waited_for_and_not_for_longer_than_it_should_take()
+ {
+    // The grace of a large node; the clock shows START.
+    let (just_told, overdue) = ("2026-01-01T00:29:00Z", "2026-01-01T00:28:30Z");
+    for (owner, due, category) in [
+        (Some("web"), None, "ending"),
+        (Some("web"), Some(just_told), "ending"),
+        (Some("web"), Some(overdue), "foreign"),
+        (Some("other"), Some(just_told), "foreign"),
+        (None, Some(just_told), "foreign"),
+    ] {
+        let world = World::new();
+        let mut theirs = running("web-1", "10.0.0.2");
+        theirs.metadata.deletion_timestamp = due.map(time);
+        theirs.metadata.deletion_grace_period_seconds = due.map(|_| 1800);
+        let owners = theirs.metadata.owner_references.as_mut().unwrap();
+        match owner {
+            Some(name) => (owners[0].name, owners[0].uid) = (name.to_owned(), "before".to_owned()),
+            None => owners.clear(),
+        }
+        world.api.put("pods/web-1", theirs);
+        let error = world.execute(&start("web-1")).await.unwrap_err();
+        assert_eq!(error.category(), category, "of {owner:?}, to be gone at {due:?}");
+        assert_eq!(error.is_taken_name(), category == "foreign");
+    }
+}
+
+#[tokio::test]
 async fn a_pod_of_ours_that_lost_its_label_gets_it_back_instead_of_blocking_its_name() {
     let world = World::new();
     let mut unlabelled = running("web-1", "10.0.0.2");

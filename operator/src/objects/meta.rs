@@ -75,6 +75,12 @@ pub fn is_owned(metadata: &ObjectMeta, cluster: &CacheCluster) -> bool {
     controller(metadata).is_some_and(|owner| Some(&owner.uid) == cluster.metadata.uid.as_ref())
 }
 
+/// Whether the object, which is not this cluster's, belongs to one of the same name: that one is gone.
+pub fn is_of_predecessor(metadata: &ObjectMeta, cluster: &CacheCluster) -> bool {
+    controller(metadata)
+        .is_some_and(|it| it.kind == CacheCluster::kind(&()) && it.name == cluster.name_any())
+}
+
 /// Whether nobody controls the object.
 pub fn is_orphan(metadata: &ObjectMeta) -> bool {
     controller(metadata).is_none()
@@ -89,10 +95,7 @@ fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
 pub fn foreign(kind: &str, metadata: &ObjectMeta, cluster: &CacheCluster) -> Error {
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let name = metadata.name.as_deref().unwrap_or_default();
-    let owner = controller(metadata);
-    let is_of_predecessor =
-        owner.is_some_and(|it| it.kind == CacheCluster::kind(&()) && it.name == cluster.name_any());
-    if metadata.deletion_timestamp.is_some() || is_of_predecessor {
+    if metadata.deletion_timestamp.is_some() || is_of_predecessor(metadata, cluster) {
         return Error::Ending(format!("{kind} {namespace}/{name} is still being deleted"));
     }
     Error::Foreign(format!(

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use ringcache_api::admin::Settings;
 use ringcache_api::cluster::{Spread, TaintEffect, TolerationOperator};
@@ -31,6 +32,8 @@ pub const PORTS: Ports = Ports { resp: 6379, http: 8080, admin: 9400, bus: 16379
 const START_SECONDS: u64 = 60;
 /// Bytes a second at which a node hands over at least.
 const HANDOVER_RATE: u64 = 50_000_000;
+/// So many seconds after it was told to end the pod of a node is gone, if there was nobody to hand over to.
+const ENDED_SECONDS: i64 = 90;
 /// How much earlier than the kubelet's patience the node's own ends, in seconds: it ends by itself, and is not killed.
 const MARGIN_SECONDS: u64 = 5;
 
@@ -70,6 +73,14 @@ fn template_hash(template: &Template) -> String {
 /// earlier when it holds nothing, and when nobody takes what it holds.
 fn grace_seconds(memory_bytes: u64) -> u64 {
     START_SECONDS + memory_bytes.div_ceil(HANDOVER_RATE)
+}
+
+/// Whether the pod of a node of a deleted cluster should be gone by now: none of that cluster's nodes takes anything. The grace of a large
+/// one is no measure, and one whose host is dead stays until the host is back.
+pub fn is_overdue(metadata: &ObjectMeta, now: Timestamp) -> bool {
+    let grace = metadata.deletion_grace_period_seconds.unwrap_or_default();
+    let told_at = metadata.deletion_timestamp.as_ref().map(|due| due.0.as_second() - grace);
+    told_at.is_some_and(|told_at| now.as_second() - told_at >= ENDED_SECONDS)
 }
 
 /// Whether the pod has the time that a node of so much memory needs to end. One that an operator of before created may not.

@@ -283,3 +283,22 @@ fn a_pod_of_somebody_else_holds_no_drain_back() {
         assert!(on_it.is_empty(), "{:#?}", status.summary);
     });
 }
+
+/// A pod of the deleted cluster stays on a dead host, and has the name of the first node.
+#[test]
+fn a_cluster_that_is_made_again_while_a_host_is_dead_gets_all_its_nodes_and_is_founded_with_them() {
+    simulate(async {
+        let mut sim = settled(3).await;
+        perform(&mut sim, &Action::PowerLoss(0)).await;
+        perform(&mut sim, &Action::DeleteCluster).await;
+        sim.run_for(Duration::from_secs(3)).await;
+        let since = sim.api.revision();
+        create(&sim.api.client("user"), NAMESPACE, 3, IMAGE).await;
+        sim.stir();
+        sim.run_for(MINUTES(5)).await;
+        let status = cluster(&sim).await.status.unwrap();
+        assert_eq!(status.ready_nodes, 3, "{:#?}", status.summary);
+        assert_eq!(story_of(&sim, since, "Degraded"), ["False AsExpected"]);
+        assert_eq!(status.ring.unwrap().epoch, 1, "each slot has its owner from the beginning");
+    });
+}

@@ -1,13 +1,24 @@
 //! What people are told of what the operator cannot do, or leaves to others.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::SignedDuration;
+
 use super::*;
 use crate::objects::ring;
-use crate::observe::fixture;
+use crate::observe::fixture::{self, START};
 
 const PODS: &str = "POST /api/v1/namespaces/shop/pods";
 
 fn counted(running: &Running, sample: &str) -> bool {
     running.metrics.render().lines().any(|line| line == sample)
+}
+
+/// Whether a condition of a status has ever had that reason.
+fn has_said(stub: &FakeApi, reason: &str) -> bool {
+    let reason = json!(reason);
+    let writes = stub.writes();
+    let mut bodies = writes.iter().map(|call| &call.body["status"]["conditions"]);
+    bodies.any(|it| it.as_array().is_some_and(|all| all.iter().any(|c| c["reason"] == reason)))
 }
 
 const ERRORS: &str = r#"controller_runtime_reconcile_errors_total{controller="cachecluster"}"#;
@@ -24,6 +35,7 @@ async fn a_conflict_that_is_over_when_it_is_tried_again_is_no_error() {
     let running = start(&stub, Config::default());
     seconds(10).await;
     assert_eq!(stub.count(PODS), 2, "it was tried again");
+    assert!(!has_said(&stub, "NodesCannotStart"), "nobody refused it");
     assert!(counted(&running, &format!("{ERRORS} 0")), "{}", running.metrics.render());
     let conflict =
         r#"controller_runtime_reconcile_total{controller="cachecluster",result="conflict"} 1"#;
@@ -40,6 +52,8 @@ async fn a_conflict_that_lasts_is_an_error() {
     let running = start(&stub, Config::default());
     seconds(10).await;
     assert!(!counted(&running, &format!("{ERRORS} 0")), "{}", running.metrics.render());
+    let told = running.condition("web", "Ready").unwrap();
+    assert!(told.starts_with("NodesCannotStart: "), "nodes that run are to serve: {told}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,7 +98,11 @@ async fn a_cluster_that_the_operator_of_its_namespace_does_not_look_after_says_s
     stub.put(&path("web"), invalid("web"));
     stub.put(CLAIM, claim());
     let _running = start(&stub, Config::default());
-    seconds(1000).await;
+    seconds(110).await;
+    assert_eq!(notes(&stub, "LeftToOther"), [""; 0], "it has two minutes");
+    seconds(15).await;
+    assert_eq!(notes(&stub, "LeftToOther").len(), 1);
+    seconds(875).await;
     let notes = notes(&stub, "LeftToOther");
     let [note] = notes.as_slice() else { panic!("{notes:?}") };
     for word in [
@@ -105,11 +123,7 @@ async fn a_cluster_that_another_operator_looks_after_gets_no_event() {
     stub.put(&path("web"), web);
     stub.put(CLAIM, claim());
     let _running = start(&stub, Config::default());
-    seconds(110).await;
-    assert_eq!(notes(&stub, "LeftToOther"), [""; 0], "it has two minutes");
-    seconds(15).await;
-    assert_eq!(notes(&stub, "LeftToOther").len(), 1);
-    seconds(875).await;
+    seconds(1000).await;
     assert_eq!(notes(&stub, "LeftToOther"), Vec::<String>::new());
 }
 
@@ -147,14 +161,66 @@ async fn a_name_that_a_pod_of_somebody_else_has_is_passed_over_without_a_word() 
     });
     stub.put("pods/web-0", other);
     let running = start(&stub, Config::default());
+    let tries = || {
+        let writes = stub.writes().into_iter();
+        writes.filter(|call| call.body["metadata"]["name"] == "web-0").count()
+    };
     seconds(1).await;
     assert!(stub.get("pods/web-1").is_some(), "the next name is free");
     seconds(600).await;
+    assert_eq!(tries(), 1);
     stub.edit(&path("web"), |web| web["spec"]["nodes"] = json!(2));
     seconds(2).await;
-    assert!(stub.get("pods/web-2").is_some(), "the name was tried again");
+    assert!(stub.get("pods/web-2").is_some(), "the next name is free");
+    assert_eq!(tries(), 2, "it may have been free again");
     assert_eq!(notes(&stub, "NameConflict"), Vec::<String>::new());
     assert!(counted(&running, &format!("{ERRORS} 0")), "{}", running.metrics.render());
+}
+
+/// A pod of a deleted cluster of the name `web`, which was told to end this moment and has that grace.
+fn predecessor(name: &str, grace: i64) -> serde_json::Value {
+    let mut pod = fixture::running(name, "10.0.0.9");
+    let due = fixture::time(START).0 + SignedDuration::from_secs(grace);
+    pod.metadata.deletion_timestamp = Some(Time(due));
+    pod.metadata.deletion_grace_period_seconds = Some(grace);
+    pod.metadata.owner_references.as_mut().unwrap()[0].uid = "uid-predecessor".to_owned();
+    json!(pod)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_of_a_deleted_cluster_that_ends_is_waited_for_and_nothing_is_wrong() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), single("web"));
+    stub.put("pods/web-0", predecessor("web-0", 66));
+    let running = start(&stub, Config::default());
+    seconds(60).await;
+    let told = running.condition("web", "Ready").unwrap();
+    assert!(told.contains("Pod shop/web-0 is still being deleted"), "{told}");
+    stub.remove("pods/web-0");
+    seconds(6).await;
+    let name = &stub.get("pods/web-0").unwrap()["metadata"]["ownerReferences"][0]["uid"];
+    assert_eq!(*name, "uid-web");
+    assert!(stub.get("pods/web-1").is_none(), "its name was worth the wait");
+    assert!(!has_said(&stub, "NodesCannotStart"), "nobody refused anything");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_of_a_deleted_cluster_that_do_not_end_hold_no_start_back_for_long() {
+    let stub = FakeApi::default();
+    let mut web = single("web");
+    web["spec"]["nodes"] = json!(3);
+    stub.put(&path("web"), web);
+    // Their host has died. They are large.
+    for name in ["web-0", "web-2"] {
+        stub.put(&format!("pods/{name}"), predecessor(name, 1800));
+    }
+    let running = start(&stub, Config::default());
+    seconds(100).await;
+    for name in ["web-1", "web-3", "web-4"] {
+        assert!(stub.get(&format!("pods/{name}")).is_some(), "{name} can be started");
+    }
+    assert!(!has_said(&stub, "NameConflict"));
+    assert_eq!(running.status("web")["nodes"], 3);
 }
 
 #[tokio::test(start_paused = true)]
