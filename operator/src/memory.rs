@@ -65,6 +65,8 @@ pub(crate) struct Notes {
     pub(crate) starts_fail: bool,
     /// Names of nodes that something of somebody else had, and when.
     foreign: HashMap<String, Instant>,
+    /// Members that were dead at the last look.
+    dead: BTreeSet<String>,
     /// What the nodes held when they answered last.
     pub(crate) holdings: Holdings,
     /// The generation that another operator, which the cluster is left to, has yet to look at, and since when that is known.
@@ -108,6 +110,12 @@ impl Notes {
     /// The cluster is not left to another operator, or that one has looked at what there is.
     pub(crate) fn is_looked_after(&mut self) {
         self.owed = None;
+    }
+
+    /// Those of the dead members that were not dead at the last look.
+    pub(crate) fn newly_dead(&mut self, dead: &[String]) -> Vec<String> {
+        let before = std::mem::replace(&mut self.dead, dead.iter().cloned().collect());
+        dead.iter().filter(|name| !before.contains(*name)).cloned().collect()
     }
 
     /// Something of somebody else has the name of a node.
@@ -171,6 +179,20 @@ mod tests {
         assert!(!notes.is_news("quota exceeded"), "it comes and goes");
         advance(NEWS_AGE).await;
         assert!(notes.is_news("quota exceeded"));
+    }
+
+    #[test]
+    fn a_death_is_news_once_and_so_is_the_next_one_of_that_name() {
+        let mut notes = Notes::default();
+        let mut news = |dead: &[&str]| {
+            let dead: Vec<String> = dead.iter().copied().map(str::to_owned).collect();
+            notes.newly_dead(&dead)
+        };
+        assert_eq!(news(&["web-0"]), ["web-0"]);
+        assert_eq!(news(&["web-0"]), [""; 0], "no document gives it up yet");
+        assert_eq!(news(&["web-0", "web-1"]), ["web-1"]);
+        assert_eq!(news(&[]), [""; 0], "both have been given up");
+        assert_eq!(news(&["web-0"]), ["web-0"], "its successor");
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,9 +14,9 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use ringcache_api::CacheCluster;
-use ringcache_operator_core::losses::{died, in_words, loss};
+use ringcache_operator_core::losses::{in_words, loss};
 use ringcache_operator_core::{
-    Checked, Observed, Outcome, Plan, Planned, Step, Trouble, check, plan,
+    Checked, Observed, Operation, Outcome, Plan, Planned, Step, Trouble, check, plan,
 };
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -184,6 +184,7 @@ impl<N: Nodes> Reconciler<N> {
             }
         };
         debug!(namespace = key.namespace, name = key.name, "{plan}");
+        self.tell_deaths(key, &observation, &plan);
         let done = self.carry_out(key, &observation, &plan).await;
         if done.as_ref().is_err_and(Error::is_taken_name) {
             return Ok(Next::Again);
@@ -346,6 +347,20 @@ impl<N: Nodes> Reconciler<N> {
         }
     }
 
+    /// Of the members that were not dead at the last look. It does not wait for the document that gives them up: while none of the nodes
+    /// lives there is none.
+    fn tell_deaths(&self, key: &Key, observation: &Observation, plan: &Plan<Checked>) {
+        let dead = match plan.operation() {
+            Operation::Repair { lost } => lost.as_slice(),
+            _ => &[],
+        };
+        let died = self.memory.of(key, |notes| notes.newly_dead(dead));
+        if !died.is_empty() {
+            let notice = Notice::new(EventReason::NodeLost, format!("{} died", died.join(", ")));
+            self.context.events.tell(&observation.cluster.object_ref(&()), notice);
+        }
+    }
+
     fn tell_done(&self, observation: &Observation, step: &Step, plan: &Plan<Checked>) {
         let regarding = observation.cluster.object_ref(&());
         let notice = match step {
@@ -355,13 +370,6 @@ impl<N: Nodes> Reconciler<N> {
             )
             .about(pod(observation, name, None)),
             Step::WriteDocument { document } => {
-                let died: Vec<&str> =
-                    died(&observation.observed, document).map(|m| m.name.as_str()).collect();
-                if !died.is_empty() {
-                    let notice =
-                        Notice::new(EventReason::NodeLost, format!("{} died", died.join(", ")));
-                    self.context.events.tell(&regarding, notice);
-                }
                 let operation = plan.operation();
                 let note = format!("epoch {}, {}: {operation}", document.epoch, operation.kind());
                 Notice::new(EventReason::RingPublished, note)

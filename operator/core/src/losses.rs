@@ -22,24 +22,13 @@ pub struct Loss<'a> {
     pub slots: usize,
 }
 
-/// The members that `next` is the first document to call gone.
-pub fn died<'a>(observed: &'a Observed, next: &'a Document) -> impl Iterator<Item = &'a Member> {
-    let stored = observed.stored().into_iter();
-    stored.flat_map(move |stored| {
-        stored.members.iter().filter(move |member| is_news(stored, next, member))
-    })
-}
-
-fn is_news(stored: &Document, next: &Document, member: &Member) -> bool {
-    next.gone.contains(&member.uid) && !stored.gone.contains(&member.uid)
-}
-
 /// What was lost with the members that `next` is the first document to call gone. A slot counts if nobody has it, and no living node
 /// may have it that does not answer.
 pub fn loss<'a>(observed: &'a Observed, next: &Document) -> Option<Loss<'a>> {
     let stored = observed.stored()?;
-    let (members, others): (Vec<&Member>, Vec<&Member>) =
-        stored.members.iter().partition(|member| is_news(stored, next, member));
+    let is_news =
+        |member: &&Member| next.gone.contains(&member.uid) && !stored.gone.contains(&member.uid);
+    let (members, others): (Vec<&Member>, Vec<&Member>) = stored.members.iter().partition(is_news);
     let silent = others.into_iter().filter(|member| observed.state_of(&member.uid).is_none());
     let may_have = silent.map(|member| stored.intended(&member.name));
     let kept = may_have.fold(observed.covered(), |all, slots| all.union(&slots));

@@ -224,6 +224,22 @@ async fn pods_of_a_deleted_cluster_that_do_not_end_hold_no_start_back_for_long()
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_death_of_the_last_node_is_told_at_once_and_once() {
+    let stub = FakeApi::default();
+    stub.put(&path("web"), fixture::cluster("{nodes: 1}"));
+    stub.put(
+        "configmaps/web-ring",
+        ring::ring(&fixture::cluster("{nodes: 1}"), &fixture::document(1, &["web-0"])),
+    );
+    // No successor answers, so that there is nobody to write a document for.
+    let _running = start(&stub, Config::default());
+    seconds(1).await;
+    assert_eq!(notes(&stub, "NodeLost"), ["web-0 died"]);
+    seconds(600).await;
+    assert_eq!(notes(&stub, "NodeLost").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repair_brings_the_spec_with_its_document_and_waits_for_no_other_record() {
     let stub = FakeApi::default();
     let mut web = serde_json::to_value(fixture::cluster("{nodes: 3}")).unwrap();
