@@ -149,6 +149,59 @@ fn unknown_fields_are_pruned_from_writes_and_refused_by_apply() {
 }
 
 #[test]
+fn unknown_fields_of_a_status_are_pruned_from_merge_patches_and_refused_by_apply() {
+    hold(async |client, namespace| {
+        let clusters: Api<Raw> = raw(client, &namespace);
+        let wanted = Raw(json!({
+            "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster",
+            "metadata": {"name": "a"}, "spec": {"paused": true},
+        }));
+        clusters.create(&post(), &wanted).await.unwrap();
+        let ring = json!({"epoch": 1, "checksum": "c", "colour": "red"});
+        let patch = status(json!({"nodes": 4, "colour": "red", "ring": ring}));
+        let patched = clusters.patch_status("a", &PatchParams::default(), &patch).await.unwrap();
+        let expected = json!({"nodes": 4, "ring": {"epoch": 1, "checksum": "c"}});
+        assert_eq!(patched.0["status"], expected);
+        let again = clusters.patch_status("a", &PatchParams::default(), &patch).await.unwrap();
+        let version = |cluster: &Raw| cluster.0["metadata"]["resourceVersion"].clone();
+        assert_eq!(version(&again), version(&patched), "nothing new");
+        for (status, field) in [
+            (json!({"nodes": 4, "colour": "red"}), ".status.colour"),
+            (json!({"ring": ring}), ".status.ring.colour"),
+        ] {
+            let colour = Patch::Apply(json!({
+                "apiVersion": "ringcache.dev/v1alpha1", "kind": "CacheCluster",
+                "metadata": {"name": "a"}, "status": status,
+            }));
+            let refused = clusters.patch_status("a", &applied_by("one").force(), &colour).await;
+            let refused = refusal(refused);
+            assert_eq!(refused.code, 500);
+            let why = format!("{field}: field not declared in schema");
+            assert!(refused.message.contains(&why), "{}", refused.message);
+        }
+    });
+}
+
+#[test]
+fn a_merge_patch_of_a_status_takes_away_what_is_null_and_is_for_the_version_that_it_names() {
+    hold(async |client, namespace| {
+        let clusters: Api<CacheCluster> = Api::namespaced(client, &namespace);
+        let created = clusters.create(&post(), &cluster("a", json!({"nodes": 3}))).await.unwrap();
+        let report = async |version: Option<String>, status: Value| {
+            let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
+            clusters.patch_status("a", &PatchParams::default(), &Patch::Merge(patch)).await
+        };
+        let busy = json!({"nodes": 2, "operation": {"type": "ScaleOut", "message": "on its way"}});
+        let busy = report(created.resource_version(), busy).await.unwrap();
+        let late = report(created.resource_version(), json!({"nodes": 1})).await;
+        assert_eq!(why(late), (409, "Conflict".to_owned()));
+        let rest = json!({"readyNodes": 2, "operation": null});
+        let rest = report(busy.resource_version(), rest).await.unwrap().status.unwrap();
+        assert_eq!((rest.nodes, rest.ready_nodes, rest.operation.is_none()), (2, 2, true));
+    });
+}
+
+#[test]
 fn what_breaks_the_schema_is_invalid() {
     hold(async |client, namespace| {
         let clusters: Api<Raw> = raw(client, &namespace);

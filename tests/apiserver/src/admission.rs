@@ -10,12 +10,12 @@ use crate::status::{Refusal, internal, invalid};
 /// Longest note of an event.
 const MAX_NOTE_BYTES: usize = 1024;
 
-/// Prunes and fills in defaults.
-pub(crate) fn complete(kind: Kind, object: &mut Value) {
+/// Prunes and fills in defaults. The schema is the one of cacheclusters.
+pub(crate) fn complete(schema: &Value, kind: Kind, object: &mut Value) {
     match kind {
         Kind::CacheCluster => {
-            schema::prune(object);
-            schema::default(object);
+            schema::prune(schema, object);
+            schema::default(schema, object);
         }
         Kind::Pod => complete_pod(object),
         Kind::Service => complete_service(object),
@@ -24,11 +24,11 @@ pub(crate) fn complete(kind: Kind, object: &mut Value) {
 }
 
 /// Refuses fields in an applied object that the schema does not know: unlike other writes, apply does not prune.
-pub(crate) fn refuse_unknown(kind: Kind, applied: &Value) -> Result<(), Refusal> {
+pub(crate) fn refuse_unknown(schema: &Value, kind: Kind, applied: &Value) -> Result<(), Refusal> {
     if kind != Kind::CacheCluster {
         return Ok(());
     }
-    let unknown = schema::prune(&mut applied.clone());
+    let unknown = schema::prune(schema, &mut applied.clone());
     match unknown.first() {
         None => Ok(()),
         Some(field) => Err(internal(&format!(
@@ -38,11 +38,16 @@ pub(crate) fn refuse_unknown(kind: Kind, applied: &Value) -> Result<(), Refusal>
 }
 
 /// Refuses what breaks the schema or changes what cannot change.
-pub(crate) fn check(kind: Kind, new: &Value, live: Option<&Value>) -> Result<(), Refusal> {
+pub(crate) fn check(
+    schema: &Value,
+    kind: Kind,
+    new: &Value,
+    live: Option<&Value>,
+) -> Result<(), Refusal> {
     let name = text(new, "/metadata/name");
     let refuse = |field: &str, why: &str| Err(invalid(kind, name, field, why));
     if kind == Kind::CacheCluster
-        && let Err((field, why)) = schema::validate(new)
+        && let Err((field, why)) = schema::validate(schema, new)
     {
         return refuse(&field, &why);
     }

@@ -61,7 +61,7 @@ pub(crate) fn apply(store: &mut Store, request: &Request) -> Result<(u16, Arc<Ob
         return Err(bad_request("the name of the object does not match the name on the URL"));
     }
     metadata_mut(&mut applied).insert("name".to_owned(), key.name.clone().into());
-    refuse_unknown(key.kind, &applied)?;
+    refuse_unknown(&store.schema, key.kind, &applied)?;
     // What the other part of the object owns cannot be claimed here.
     if status {
         as_map(&mut applied).remove("spec");

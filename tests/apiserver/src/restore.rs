@@ -23,10 +23,10 @@ pub(crate) fn restore(store: &mut Store, manager: &str, mut object: Value) {
         .unwrap_or_else(|| not_modelled(&format!("an object of kind {}", object["kind"])));
     let (namespace, name) = (text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
     let key = Key::new(kind, namespace, name);
-    admission::complete(kind, &mut object);
+    admission::complete(&store.schema, kind, &mut object);
     // A cluster may have been stored under another schema.
     if kind != Kind::CacheCluster
-        && let Err(refusal) = admission::check(kind, &object, None)
+        && let Err(refusal) = admission::check(&store.schema, kind, &object, None)
     {
         not_modelled(&format!("an object that no server holds: {}", refusal.message));
     }

@@ -1,6 +1,6 @@
 //! The schema of cacheclusters at work: pruning, defaults and validation. Its CEL rules are not evaluated.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -8,23 +8,39 @@ use serde_json::{Map, Value};
 pub(crate) type Violation = (String, String);
 
 /// The schema of cacheclusters, from the custom resource definition.
-pub(crate) fn cache_cluster() -> &'static Value {
-    static SCHEMA: OnceLock<Value> = OnceLock::new();
+pub(crate) fn cache_cluster() -> &'static Arc<Value> {
+    static SCHEMA: OnceLock<Arc<Value>> = OnceLock::new();
     SCHEMA.get_or_init(|| {
         let definition: Value =
             serde_saphyr::from_str(&ringcache_api::crd_yaml()).unwrap_or_default();
-        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+        Arc::new(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone())
     })
 }
 
+/// Takes the declaration of a field away, such as `status.lostEntries.askedAt`; `[]` is an item. False if there was none.
+pub(crate) fn undeclare(schema: &mut Value, field: &str) -> bool {
+    let (parents, name) = field.rsplit_once('.').unwrap_or(("", field));
+    let mut parents = parents.split('.').filter(|step| !step.is_empty());
+    let parent = parents.try_fold(schema, |schema, step| match step {
+        "[]" => schema.get_mut("items"),
+        name => schema.get_mut("properties")?.get_mut(name),
+    });
+    let Some(parent) = parent else { return false };
+    if let Some(required) = parent.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|required| required != name);
+    }
+    let properties = parent.get_mut("properties").and_then(Value::as_object_mut);
+    properties.is_some_and(|properties| properties.remove(name).is_some())
+}
+
 /// Removes every field that the schema does not know and returns their paths.
-pub(crate) fn prune(object: &mut Value) -> Vec<String> {
+pub(crate) fn prune(schema: &Value, object: &mut Value) -> Vec<String> {
     let mut unknown = Vec::new();
     let members = object.as_object_mut().into_iter().flatten();
     for (name, member) in members.filter(|(name, _)| matches!(name.as_str(), "spec" | "status")) {
         prune_value(
             member,
-            &cache_cluster()["properties"][name.as_str()],
+            &schema["properties"][name.as_str()],
             &format!(".{name}"),
             &mut unknown,
         );
@@ -60,51 +76,46 @@ fn prune_value(value: &mut Value, schema: &Value, path: &str, unknown: &mut Vec<
 }
 
 /// Fills in the defaults of missing fields, and of null ones that may not be null.
-pub(crate) fn default(object: &mut Value) {
-    default_value(object, cache_cluster());
-}
-
-fn default_value(value: &mut Value, schema: &Value) {
+pub(crate) fn default(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(members) => {
             if let Some(properties) = schema["properties"].as_object() {
-                default_members(members, properties);
+                default_members(properties, members);
             }
             if schema["additionalProperties"].is_object() {
                 members
                     .values_mut()
-                    .for_each(|member| default_value(member, &schema["additionalProperties"]));
+                    .for_each(|member| default(&schema["additionalProperties"], member));
             }
         }
         Value::Array(items) => {
             for item in items {
-                default_value(item, &schema["items"]);
+                default(&schema["items"], item);
             }
         }
         _ => {}
     }
 }
 
-fn default_members(members: &mut Map<String, Value>, properties: &Map<String, Value>) {
+fn default_members(properties: &Map<String, Value>, members: &mut Map<String, Value>) {
     for (name, schema) in properties {
         let nullable = schema["nullable"] == true;
-        if let Some(default) = schema.get("default")
+        if let Some(value) = schema.get("default")
             && members.get(name).is_none_or(|value| value.is_null() && !nullable)
         {
-            members.insert(name.clone(), default.clone());
+            members.insert(name.clone(), value.clone());
         }
         if members.get(name).is_some_and(Value::is_null) && !nullable {
             members.remove(name);
         }
         if let Some(member) = members.get_mut(name) {
-            default_value(member, schema);
+            default(schema, member);
         }
     }
 }
 
 /// The first field that breaks the schema.
-pub(crate) fn validate(object: &Value) -> Result<(), Violation> {
-    let schema = cache_cluster();
+pub(crate) fn validate(schema: &Value, object: &Value) -> Result<(), Violation> {
     for name in ["spec", "status"] {
         match object.get(name) {
             Some(value) => check(value, &schema["properties"][name], name)?,

@@ -189,6 +189,14 @@ impl ApiServer {
         self.with(&Arc::from("database"), |store| drop(store.remove(&key)));
     }
 
+    /// From now on the definition of cacheclusters is an older one, which does not declare this field: `status.lostEntries.askedAt`.
+    ///
+    /// # Panics
+    /// If no field of that name is declared.
+    pub fn undeclare(&self, field: &str) {
+        assert!(self.0.state.lock().0.undeclare(field), "{field} is not declared");
+    }
+
     /// The changes after a revision.
     pub fn history(&self, after: u64) -> Vec<Change> {
         self.0.state.lock().0.after(after).to_vec()

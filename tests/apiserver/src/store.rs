@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::fields::Managers;
 use crate::kind::Kind;
 use crate::object::{Object, metadata_mut};
+use crate::schema;
 
 /// The first resourceVersion is above this one: older ones count as compacted, as on a server that has run for a while.
 const FIRST: u64 = 100;
@@ -67,6 +68,8 @@ pub(crate) struct Store {
     /// Versions up to here are forgotten: no watch or list can start from them.
     pub compacted: u64,
     pub history: Vec<Change>,
+    /// The schema of cacheclusters.
+    pub schema: Arc<Value>,
     objects: BTreeMap<Key, Arc<Object>>,
     uids: u64,
     seed: u64,
@@ -82,6 +85,7 @@ impl Store {
             revision: FIRST,
             compacted: FIRST,
             history: Vec::new(),
+            schema: Arc::clone(schema::cache_cluster()),
             objects: BTreeMap::new(),
             uids: 0,
             seed,
@@ -89,6 +93,18 @@ impl Store {
             now: Duration::ZERO,
             writer: Arc::from(""),
         }
+    }
+
+    /// Takes the declaration of a field of cacheclusters away: whatever is stored of it is not read any more. False if there was none.
+    pub(crate) fn undeclare(&mut self, field: &str) -> bool {
+        let was_declared = schema::undeclare(Arc::make_mut(&mut self.schema), field);
+        let objects = self.objects.iter_mut().filter(|(key, _)| key.kind == Kind::CacheCluster);
+        for (_, object) in objects {
+            let mut value = object.value().clone();
+            schema::prune(&self.schema, &mut value);
+            *object = Arc::new(Object::new(value, object.managers.clone()));
+        }
+        was_declared
     }
 
     /// Sets the time and the writer of what is written next.

@@ -93,8 +93,8 @@ pub(crate) fn create(
     if kind.namespaced() {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
-    admission::complete(kind, &mut object);
-    admission::check(kind, &object, None)?;
+    admission::complete(&store.schema, kind, &mut object);
+    admission::check(&store.schema, kind, &object, None)?;
     if let Some(existing) = store.get(&key) {
         return Err(already_exists(kind, &name, is_deleting(existing.value())));
     }
@@ -203,11 +203,11 @@ pub(crate) fn update(
     // Who writes a part of an object cannot say who owns the rest.
     let stated = managed::read(&new).filter(|_| subresource.is_none());
     isolate(key.kind, &mut new, old, subresource);
-    admission::complete(key.kind, &mut new);
+    admission::complete(&store.schema, key.kind, &mut new);
     if key.kind == Kind::Service {
         give_up_address(&mut new, old);
     }
-    admission::check(key.kind, &new, Some(old))?;
+    admission::check(&store.schema, key.kind, &new, Some(old))?;
     if key.kind.has_generation() && wanted(&new) != wanted(old) {
         let generation = old["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
         metadata_mut(&mut new).insert("generation".to_owned(), generation.into());
