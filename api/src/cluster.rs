@@ -11,7 +11,6 @@ use crate::status::CacheClusterStatus;
 
 mod additions;
 mod disruption;
-mod lenient;
 pub mod message;
 mod parse;
 mod pod;
@@ -21,7 +20,6 @@ pub use additions::{
     DnsPolicy, MAX_ADDITIONS, MAX_ADDITIONS_BYTES, NODE_CONTAINER, OWN_VARIABLES, PodAdditions,
 };
 pub use disruption::{Disruption, Evictions};
-pub use lenient::{Lenient, read_leniently};
 pub use parse::{ParseError, parse_yaml};
 pub use pod::{
     Inherit, MAX_ENTRIES, MAX_IMAGE_BYTES, MAX_KEY_BYTES, MAX_OBJECT_NAME_BYTES, MAX_PULL_SECRETS,

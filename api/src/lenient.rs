@@ -1,76 +1,52 @@
-//! Reads what can be read of a spec. A newer schema may have taken a word that this version does not know; all else that stands beside
-//! it is still what the user wants, and the defaults are not.
+//! Reads what can be read of an object. A newer version may have written a word that this one does not know; all else that stands beside
+//! it is still what was meant, and the defaults are not.
 
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
 
-use super::CacheClusterSpec;
-
-/// What of a spec can be read.
+/// What of an object can be read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lenient {
-    /// The spec, with defaults for what cannot be read.
-    pub spec: CacheClusterSpec,
+pub struct Lenient<T> {
+    /// The object, with defaults for what cannot be read.
+    pub value: T,
     /// What cannot be read, and why: `disruption.evictions: unknown variant …`.
     pub unread: Vec<String>,
 }
 
-/// Reads a spec field by field where it cannot be read as a whole.
-pub fn read_leniently(spec: &Value) -> Lenient {
-    if let Ok(spec) = serde_json::from_value(spec.clone()) {
-        return Lenient { spec, unread: Vec::new() };
-    }
-    let Some(fields) = spec.as_object() else {
-        let unread = vec!["it is no object".to_owned()];
-        return Lenient { spec: CacheClusterSpec::default(), unread };
-    };
-    let mut kept = Kept { spec: Value::Object(Map::new()), unread: Vec::new() };
-    for (name, value) in fields {
-        kept.take(&format!("/{}", escaped(name)), value);
-    }
-    let spec = serde_json::from_value(kept.spec).unwrap_or_default();
-    Lenient { spec, unread: kept.unread }
-}
-
-/// Fields that can be read together.
-struct Kept {
-    spec: Value,
-    unread: Vec<String>,
-}
-
-impl Kept {
-    /// Takes a field in, or, if that is an object, as much of it as can be read.
-    fn take(&mut self, path: &str, value: &Value) {
-        let before = self.spec.clone();
-        set(&mut self.spec, path, value.clone());
-        let Err(error) = serde_json::from_value::<CacheClusterSpec>(self.spec.clone()) else {
-            return;
+/// Reads an object without the fields that cannot be read. A list is read whole or not at all: without some of its items it would say
+/// something else.
+pub fn read_leniently<T: Default + DeserializeOwned>(object: &Value) -> Lenient<T> {
+    let (mut rest, mut unread) = (object.clone(), Vec::new());
+    loop {
+        let error = match serde_path_to_error::deserialize(&rest) {
+            Ok(value) => return Lenient { value, unread },
+            Err(error) => error,
         };
-        self.spec = before;
-        let Some(members) = value.as_object().filter(|members| !members.is_empty()) else {
-            let field = path.trim_start_matches('/').replace('/', ".");
-            return self.unread.push(format!("`{field}`: {error}"));
-        };
-        for (name, value) in members {
-            self.take(&format!("{path}/{}", escaped(name)), value);
+        let field = field(error.path());
+        unread.push(match field.as_slice() {
+            [] => error.inner().to_string(),
+            names => format!("`{}`: {}", names.join("."), error.inner()),
+        });
+        if remove(&mut rest, &field).is_none() {
+            return Lenient { value: T::default(), unread };
         }
     }
 }
 
-/// A name as a part of a JSON pointer.
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+/// The names that lead to the innermost field on a path; what is in a list belongs to the list.
+fn field(path: &Path) -> Vec<String> {
+    let names = path.iter().map_while(|segment| match segment {
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    names.collect()
 }
 
-/// Sets the value at a JSON pointer, with the objects on the way.
-fn set(object: &mut Value, path: &str, value: Value) {
-    let mut at = object;
-    for name in path.trim_start_matches('/').split('/') {
-        if !at.is_object() {
-            *at = Value::Object(Map::new());
-        }
-        at = &mut at[name.replace("~1", "/").replace("~0", "~")];
-    }
-    *at = value;
+fn remove(object: &mut Value, field: &[String]) -> Option<Value> {
+    let (name, parents) = field.split_last()?;
+    let parent = parents.iter().try_fold(object, |object, name| object.get_mut(name))?;
+    parent.as_object_mut()?.remove(name)
 }
 
 #[cfg(test)]
@@ -78,12 +54,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::CacheClusterSpec;
+    use crate::status::CacheClusterStatus;
 
     #[test]
     fn a_spec_that_can_be_read_is_read_as_it_is() {
         let spec = json!({"nodes": 7, "service": {"annotations": {"a/b": "c"}}});
-        let Lenient { spec: read, unread } = read_leniently(&spec);
-        assert_eq!((read, unread), (serde_json::from_value(spec).unwrap(), vec![]));
+        let Lenient { value, unread } = read_leniently::<CacheClusterSpec>(&spec);
+        assert_eq!((value, unread), (serde_json::from_value(spec).unwrap(), vec![]));
     }
 
     #[test]
@@ -94,13 +72,13 @@ mod tests {
             "service": {"type": "Mesh", "annotations": {"example.com/a~b": "c"}},
             "scheduling": {"nodeSelector": {"disk": "none"}, "tolerations": [{"operator": "Gt"}]},
         });
-        let Lenient { spec, unread } = read_leniently(&spec);
+        let Lenient { value, unread } = read_leniently::<CacheClusterSpec>(&spec);
         let expected = json!({
             "nodes": 7, "memory": "512Mi", "paused": true,
             "service": {"annotations": {"example.com/a~b": "c"}},
             "scheduling": {"nodeSelector": {"disk": "none"}},
         });
-        assert_eq!(spec, serde_json::from_value(expected).unwrap());
+        assert_eq!(value, serde_json::from_value(expected).unwrap());
         let fields: Vec<&str> =
             unread.iter().filter_map(|text| text.split_once(':').map(|(field, _)| field)).collect();
         let expected = ["`disruption.evictions`", "`scheduling.tolerations`", "`service.type`"];
@@ -111,8 +89,24 @@ mod tests {
     #[test]
     fn whatever_is_no_spec_is_the_default_one() {
         for spec in [json!("spec"), json!([1]), json!(null)] {
-            let Lenient { spec, unread } = read_leniently(&spec);
-            assert_eq!((spec, unread.len()), (CacheClusterSpec::default(), 1));
+            let Lenient { value, unread } = read_leniently::<CacheClusterSpec>(&spec);
+            assert_eq!((value, unread.len()), (CacheClusterSpec::default(), 1));
         }
+    }
+
+    #[test]
+    fn an_object_is_read_without_what_it_may_lack_and_not_without_what_it_must_have() {
+        let at = "2026-01-01T00:00:00Z";
+        let status = json!({
+            "observedGeneration": 3,
+            "members": [{"name": "web-0", "state": "Parked", "ready": true, "slots": 16384}],
+            "lostEntries": {"at": at, "nodes": ["web-1"], "slots": 7, "entries": "many", "askedAt": 9},
+            "ring": {"epoch": "eight", "checksum": "c"},
+        });
+        let Lenient { value, unread } = read_leniently::<CacheClusterStatus>(&status);
+        let expected = json!({
+            "observedGeneration": 3, "lostEntries": {"at": at, "nodes": ["web-1"], "slots": 7},
+        });
+        assert_eq!(value, serde_json::from_value(expected).unwrap(), "{unread:?}");
     }
 }

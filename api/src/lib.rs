@@ -7,7 +7,9 @@ pub mod document;
 pub mod status;
 
 mod canonical;
+mod lenient;
 mod settings;
 
 pub use cluster::{CacheCluster, CacheClusterSpec, Ttl, crd_yaml};
 pub use document::{Document, DocumentError, Incarnation, Member, MemberState, Ports};
+pub use lenient::{Lenient, read_leniently};

@@ -19,6 +19,7 @@ use ringcache_api::{CacheCluster, Document};
 use ringcache_operator_core::{
     Held, InForce, Intent, Observed, ObservedNode, Phase, Place, Said, as_it_is, in_force,
 };
+use serde_json::Value;
 
 use crate::hosts::Standing;
 use crate::nodes::Nodes;
@@ -51,6 +52,8 @@ pub(crate) use rest::failures;
 pub struct Observation {
     /// The resource, with the spec that is carried out.
     pub cluster: CacheCluster,
+    /// Its status, word by word; null if it has none.
+    pub status: Value,
     /// What that spec says; `None` = there is none to go by.
     pub intent: Option<Intent>,
     /// Why it is not the spec that the resource has.
@@ -85,7 +88,7 @@ pub type Read<K> = Result<Option<K>, Arc<kube::Error>>;
 /// Looks at a cluster whose resource has just been read: everything else is judged by its uid.
 pub async fn observe<N: Nodes>(
     context: &Context<N>,
-    Resource { mut cluster, unread }: Resource,
+    Resource { mut cluster, status, unread }: Resource,
 ) -> Result<Observation, Error> {
     let client = &context.client;
     let namespace = &cluster.namespace().unwrap_or_default();
@@ -137,7 +140,7 @@ pub async fn observe<N: Nodes>(
     };
     let ring_version = ring.as_ref().and_then(ResourceExt::resource_version);
     let children = Children { pods, ring, client, nodes: nodes_service, pdb };
-    Ok(Observation { cluster, intent, held, observed, ring_version, children })
+    Ok(Observation { cluster, status, intent, held, observed, ring_version, children })
 }
 
 /// What the planner decides by, from what was read and what the nodes answered.

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
-use ringcache_api::cluster::{Lenient, read_leniently};
 use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::status::LostEntries;
-use ringcache_api::{CacheCluster, CacheClusterSpec, Document};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Document, Lenient, read_leniently};
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -69,7 +68,7 @@ pub fn lost(ring: &ConfigMap) -> Option<LostEntries> {
 /// The last spec that was carried out, if it is recorded. Where a newer operator recorded what this one cannot read, the rest is read, and
 /// as paused: no node is replaced for what is not known of it.
 pub fn spec(ring: &ConfigMap) -> Option<CacheClusterSpec> {
-    let Lenient { mut spec, unread } = read_leniently(&recorded(ring)?);
+    let Lenient { value: mut spec, unread } = read_leniently::<CacheClusterSpec>(&recorded(ring)?);
     spec.paused |= !unread.is_empty();
     Some(spec)
 }

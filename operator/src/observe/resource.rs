@@ -1,10 +1,9 @@
-//! The resource itself, read part by part: a word that a newer schema took and this operator does not know makes the spec unreadable, and
-//! not the cluster.
+//! The resource itself, read field by field: a word that a newer schema took, or a newer operator wrote, and this one does not know costs
+//! its field and not the cluster.
 
 use kube::Api;
 use kube::core::{ApiResource, DynamicObject};
-use ringcache_api::CacheCluster;
-use ringcache_api::cluster::{Lenient, read_leniently};
+use ringcache_api::{CacheCluster, Lenient, read_leniently};
 use ringcache_operator_core::SpecProblem;
 use serde_json::Value;
 
@@ -17,6 +16,8 @@ use crate::{Context, Error};
 pub struct Resource {
     /// What can be read of it.
     pub cluster: CacheCluster,
+    /// Its status, word by word; null if it has none.
+    pub status: Value,
     /// What of its spec cannot be read, and why.
     pub unread: Option<SpecProblem>,
 }
@@ -41,12 +42,13 @@ pub async fn resource<N: Nodes>(
 fn read(object: DynamicObject) -> Resource {
     let DynamicObject { metadata, mut data, .. } = object;
     let mut part = |name: &str| data.get_mut(name).map(Value::take).unwrap_or_default();
-    let Lenient { spec, unread } = read_leniently(&part("spec"));
+    let Lenient { value: spec, unread } = read_leniently(&part("spec"));
     let unread = (!unread.is_empty()).then(|| {
         let why = unread.join("; ");
         let message = format!("the spec cannot be read by this version of the operator: {why}");
         SpecProblem { field: "spec", message }
     });
-    let status = serde_json::from_value(part("status")).unwrap_or_default();
-    Resource { cluster: CacheCluster { metadata, spec, status }, unread }
+    let status = part("status");
+    let readable = (!status.is_null()).then(|| read_leniently(&status).value);
+    Resource { cluster: CacheCluster { metadata, spec, status: readable }, status, unread }
 }

@@ -217,13 +217,14 @@ async fn a_word_that_is_not_known_leaves_the_last_spec_in_force() {
     api.edit(CLUSTER_PATH, |object| {
         object["spec"] =
             json!({"nodes": 7, "paused": true, "disruption": {"evictions": "Negotiated"}});
-        object["status"] = json!({"observedGeneration": "three"});
+        object["status"] = json!({"observedGeneration": "three", "nodes": 2});
     });
     let seen = look(&context(&api, &nodes, hosts([]))).await;
     let intent = seen.intent.unwrap();
     assert_eq!((intent.nodes, intent.memory_bytes, intent.paused), (2, 512 << 20, true));
     let problems = seen.held.unwrap().problems().to_vec();
     assert!(problems[0].message.contains("`Negotiated`"), "{problems:?}");
+    assert_eq!(seen.cluster.status.unwrap().nodes, 2);
 }
 
 /// An operator of before is back after a newer one has carried the word out, and recorded it.

@@ -9,7 +9,7 @@ use crate::observe::fixture::{self, START};
 
 const PODS: &str = "POST /api/v1/namespaces/shop/pods";
 
-fn counted(running: &Running, sample: &str) -> bool {
+pub(super) fn counted(running: &Running, sample: &str) -> bool {
     running.metrics.render().lines().any(|line| line == sample)
 }
 
@@ -21,7 +21,8 @@ fn has_said(stub: &FakeApi, reason: &str) -> bool {
     bodies.any(|it| it.as_array().is_some_and(|all| all.iter().any(|c| c["reason"] == reason)))
 }
 
-const ERRORS: &str = r#"controller_runtime_reconcile_errors_total{controller="cachecluster"}"#;
+pub(super) const ERRORS: &str =
+    r#"controller_runtime_reconcile_errors_total{controller="cachecluster"}"#;
 
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_is_over_when_it_is_tried_again_is_no_error() {
@@ -87,7 +88,7 @@ async fn a_pod_that_no_scheduler_takes_names_the_scheduler() {
 }
 
 /// The notes of the events with that reason.
-fn notes(stub: &FakeApi, reason: &str) -> Vec<String> {
+pub(super) fn notes(stub: &FakeApi, reason: &str) -> Vec<String> {
     let events = stub.events().into_iter().filter(|event| event["reason"] == reason);
     events.filter_map(|event| event["note"].as_str().map(str::to_owned)).collect()
 }
@@ -119,7 +120,9 @@ async fn a_cluster_that_the_operator_of_its_namespace_does_not_look_after_says_s
 async fn a_cluster_that_another_operator_looks_after_gets_no_event() {
     let stub = FakeApi::default();
     let mut web = invalid("web");
-    web["status"] = json!({"observedGeneration": 1});
+    // The other one may be newer and say what this one does not know.
+    let parked = json!({"name": "web-0", "state": "Parked", "ready": true, "slots": 16384});
+    web["status"] = json!({"observedGeneration": 1, "members": [parked]});
     stub.put(&path("web"), web);
     stub.put(CLAIM, claim());
     let _running = start(&stub, Config::default());
