@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ringcache_api::status::CacheClusterStatus;
 use ringcache_operator_core::losses::Holdings;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// What lasts is told again after this time: Kubernetes forgets events after an hour.
@@ -53,8 +54,8 @@ pub(crate) struct Notes {
     failures: u32,
     /// What people have been told lately, and when.
     told: HashMap<String, Instant>,
-    /// The status last written, and when.
-    written: Option<(CacheClusterStatus, Instant)>,
+    /// A status that was written and not stored as it was, and what was stored.
+    pruned: Option<(CacheClusterStatus, Value)>,
     /// What the last plan looked like, and since when.
     plan: Option<(u64, Instant)>,
     /// Whether the last warning of slots without an owner was not told, so that its end need not be told either.
@@ -129,14 +130,16 @@ impl Notes {
         self.foreign.keys().cloned().collect()
     }
 
-    /// Whether this status was written less than `within` ago.
-    pub(crate) fn has_written(&self, status: &CacheClusterStatus, within: Duration) -> bool {
-        self.written.as_ref().is_some_and(|(last, at)| last == status && at.elapsed() < within)
+    /// The status that was last written, if this is what the API server made of it: one whose definition is older than this operator
+    /// stores only what that declares. Without this it would be written again and again.
+    pub(crate) fn written_as(&self, stored: &Value) -> Option<CacheClusterStatus> {
+        let (written, _) = self.pruned.as_ref().filter(|(_, last)| last == stored)?;
+        Some(written.clone())
     }
 
-    /// The status was written.
-    pub(crate) fn wrote(&mut self, status: CacheClusterStatus) {
-        self.written = Some((status, Instant::now()));
+    /// The status was written, and this was stored.
+    pub(crate) fn wrote(&mut self, status: CacheClusterStatus, stored: Value) {
+        self.pruned = (json!(status) != stored).then_some((status, stored));
     }
 
     /// How long plans have looked like this one.
@@ -202,16 +205,16 @@ mod tests {
         assert_eq!((told, notes.told.len()), (MAX_NEWS, MAX_NEWS));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_status_counts_as_written_for_a_while_only() {
+    #[test]
+    fn a_status_is_remembered_where_it_is_not_stored_whole_and_until_somebody_else_writes() {
         let mut notes = Notes::default();
         let status = CacheClusterStatus { nodes: 3, ..CacheClusterStatus::default() };
-        notes.wrote(status.clone());
-        let minute = Duration::from_mins(1);
-        assert!(notes.has_written(&status, minute));
-        assert!(!notes.has_written(&CacheClusterStatus::default(), minute));
-        advance(minute).await;
-        assert!(!notes.has_written(&status, minute), "somebody may have overwritten it");
+        let (whole, part) = (json!(status), json!({"nodes": 3}));
+        notes.wrote(status.clone(), whole.clone());
+        assert_eq!(notes.written_as(&whole), None, "it can be read");
+        notes.wrote(status.clone(), part.clone());
+        assert_eq!(notes.written_as(&part), Some(status));
+        assert_eq!(notes.written_as(&json!({"nodes": 4})), None);
     }
 
     #[tokio::test(start_paused = true)]

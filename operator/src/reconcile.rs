@@ -13,7 +13,6 @@ use futures_util::FutureExt as _;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
-use ringcache_api::CacheCluster;
 use ringcache_operator_core::losses::{in_words, loss};
 use ringcache_operator_core::{
     Checked, Observed, Operation, Outcome, Plan, Planned, Step, Trouble, check, plan,
@@ -29,7 +28,7 @@ use crate::execute::{Execution, record, tells_a_node};
 use crate::memory::{Key, Memory, Notes};
 use crate::metrics::CONTROLLER;
 use crate::nodes::Nodes;
-use crate::observe::{Observation, observe, resource};
+use crate::observe::{Observation, Resource, observe, resource};
 use crate::report::{report, report_unobserved};
 use crate::upkeep::upkeep;
 use crate::watches::ClusterMeta;
@@ -156,9 +155,9 @@ impl<N: Nodes> Reconciler<N> {
             return Ok(Next::Gone);
         };
         // While it is unknown whether the namespace is another operator's, nothing is done there but to say so.
-        self.told(key, &resource.cluster, other).await?;
+        self.told(key, &resource, other).await?;
         let observation = observe(&self.context, resource.clone()).await;
-        let mut observation = self.told(key, &resource.cluster, observation).await?;
+        let mut observation = self.told(key, &resource, observation).await?;
         // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before. A foreground
         // deletion lasts until the nodes have ended, and a finalizer of somebody as long as it likes.
         if observation.cluster.metadata.deletion_timestamp.is_some() {
@@ -220,7 +219,7 @@ impl<N: Nodes> Reconciler<N> {
     async fn told<T>(
         &self,
         key: &Key,
-        cluster: &CacheCluster,
+        resource: &Resource,
         observed: Result<T, Error>,
     ) -> Result<T, Error> {
         let is_failing = self.memory.of(key, |notes| notes.is_failing());
@@ -229,7 +228,7 @@ impl<N: Nodes> Reconciler<N> {
         let trouble = observed.as_ref().err().and_then(|error| error.trouble(lasts(error)));
         if let Some(trouble) = trouble {
             // What cannot be told now is told next time.
-            let _ = report_unobserved(&self.context, &self.memory, key, cluster, &trouble).await;
+            let _ = report_unobserved(&self.context, &self.memory, key, resource, &trouble).await;
         }
         observed
     }

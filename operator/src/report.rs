@@ -1,20 +1,45 @@
 //! Reports in the `CacheCluster`: the status, written only when it says something new, and the events that follow from it.
 
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
+use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Resource as _, ResourceExt as _};
 use ringcache_api::CacheCluster;
 use ringcache_api::status::{CacheClusterStatus, condition, reason};
 use ringcache_operator_core::{Outcome, Trouble, status, unobserved};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::events::{EventReason, Notice};
+use crate::execute::params;
 use crate::memory::{Key, Memory, Notes};
 use crate::metrics::CONTROLLER;
 use crate::nodes::Nodes;
-use crate::objects::meta::FIELD_MANAGER;
-use crate::observe::Observation;
+use crate::observe::{Observation, Resource};
+
+mod difference;
+
+use difference::difference;
+
+/// A status as it was read.
+struct Read<'a> {
+    cluster: &'a CacheCluster,
+    /// Word by word.
+    stored: &'a Value,
+    /// What was written, if the API server did not store all of it.
+    written: Option<CacheClusterStatus>,
+}
+
+impl<'a> Read<'a> {
+    fn new(memory: &Memory, key: &Key, cluster: &'a CacheCluster, stored: &'a Value) -> Self {
+        let written = memory.of(key, |notes| notes.written_as(stored));
+        Self { cluster, stored, written }
+    }
+
+    fn status(&self) -> Option<&CacheClusterStatus> {
+        self.written.as_ref().or(self.cluster.status.as_ref())
+    }
+}
 
 /// Writes the status if it differs from the one that was read.
 pub(crate) async fn report<N: Nodes>(
@@ -24,9 +49,10 @@ pub(crate) async fn report<N: Nodes>(
     observation: &Observation,
     outcome: Outcome<'_>,
 ) -> Result<(), Error> {
-    let previous = observation.cluster.status.as_ref();
-    let current = status(outcome, &observation.observed, previous, &context.clock.time());
-    publish(context, memory, key, &observation.cluster, current).await
+    let read = Read::new(memory, key, &observation.cluster, &observation.status);
+    let now = context.clock.time();
+    let current = status(outcome, &observation.observed, read.status(), &now);
+    publish(context, memory, key, &read, current).await
 }
 
 /// Writes into the status that the cluster cannot be looked at, and why.
@@ -34,40 +60,43 @@ pub(crate) async fn report_unobserved<N: Nodes>(
     context: &Context<N>,
     memory: &Memory,
     key: &Key,
-    cluster: &CacheCluster,
+    Resource { cluster, status, .. }: &Resource,
     trouble: &Trouble,
 ) -> Result<(), Error> {
-    let previous = cluster.status.clone().unwrap_or_default();
+    let read = Read::new(memory, key, cluster, status);
+    let previous = read.status().cloned().unwrap_or_default();
     let generation = cluster.metadata.generation.unwrap_or_default();
     let current = unobserved(&previous, trouble, generation, &context.clock.time());
-    publish(context, memory, key, cluster, current).await
+    publish(context, memory, key, &read, current).await
 }
 
 async fn publish<N: Nodes>(
     context: &Context<N>,
     memory: &Memory,
     key: &Key,
-    cluster: &CacheCluster,
+    read: &Read<'_>,
     current: CacheClusterStatus,
 ) -> Result<(), Error> {
-    let previous = cluster.status.as_ref();
-    // An API server whose schema is older than this operator drops what it does not know: what was read would differ for ever.
-    let is_said = memory.of(key, |notes| notes.has_written(&current, context.config.resync));
-    if previous == Some(&current) || is_said {
+    let change = difference(read.stored, &json!(current));
+    let is_said = read.written.as_ref().map_or(change.is_none(), |written| *written == current);
+    if is_said {
         return Ok(());
     }
-    if !write(context, cluster, &current).await? {
-        return Ok(());
-    }
-    context.metrics.status_writes.with_label_values(&[CONTROLLER]).inc();
-    let regarding = cluster.object_ref(&());
+    let stored = match change {
+        Some(change) => write(context, read.cluster, change).await?,
+        // What is new is only that something has ended of which nothing was stored.
+        None => Some(read.stored.clone()),
+    };
+    let Some(stored) = stored else { return Ok(()) };
+    let previous = read.status();
+    let regarding = read.cluster.object_ref(&());
     for notice in memory.of(key, |notes| news(notes, previous, &current)) {
         context.events.tell(&regarding, notice);
     }
     if let Some(operation) = begun(previous, &current) {
         context.metrics.operations.with_label_values(&[operation]).inc();
     }
-    memory.of(key, |notes| notes.wrote(current));
+    memory.of(key, |notes| notes.wrote(current, stored));
     Ok(())
 }
 
@@ -106,27 +135,30 @@ fn is_told(notes: &mut Notes, notice: &Notice) -> bool {
     }
 }
 
-/// Whether there is still somebody to report to.
+/// Writes a change of the status that was read, and of no other: a pass that is late must not mix what it saw with what another one
+/// wrote since. What is stored then; `None` if the cluster is gone.
+///
+/// A merge patch and not apply, which an API server refuses as a whole if its definition lacks one of the fields.
 async fn write<N: Nodes>(
     context: &Context<N>,
     cluster: &CacheCluster,
-    status: &CacheClusterStatus,
-) -> Result<bool, Error> {
+    change: Value,
+) -> Result<Option<Value>, Error> {
     let namespace = cluster.namespace().unwrap_or_default();
-    let api: Api<CacheCluster> = Api::namespaced(context.client.clone(), &namespace);
-    let body = json!({
-        "apiVersion": CacheCluster::api_version(&()),
-        "kind": CacheCluster::kind(&()),
-        // Says which cluster is meant. The server takes the status of a custom resource whatever uid comes with it; the next
-        // reconcile of another cluster of the same name puts its status right.
-        "metadata": { "name": cluster.name_any(), "uid": cluster.uid() },
-        "status": status,
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    match api.patch_status(&cluster.name_any(), &params, &Patch::Apply(body)).await {
-        // Gone, or another one by now.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
-        written => Ok(written.map(|_| true)?),
+    let kind = ApiResource::erase::<CacheCluster>(&());
+    // Read as it comes: what this operator cannot read of the answer has been written all the same.
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
+    let patch = Patch::Merge(json!({
+        "metadata": { "resourceVersion": cluster.resource_version() },
+        "status": change,
+    }));
+    match api.patch_status(&cluster.name_any(), &params(), &patch).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        written => {
+            let stored = written?.data["status"].take();
+            context.metrics.status_writes.with_label_values(&[CONTROLLER]).inc();
+            Ok(Some(stored))
+        }
     }
 }
 

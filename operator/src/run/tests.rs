@@ -13,6 +13,7 @@ use super::*;
 use crate::nodes::NodeError;
 use crate::testing::{FakeApi, Verdict, invalid, path, pod};
 
+mod status;
 mod told;
 
 /// Cache nodes of which some panic and some never answer.

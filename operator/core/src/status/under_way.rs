@@ -34,20 +34,15 @@ pub(super) fn operation(
     let has_progressed = |before: &OperationStatus| {
         before.slots_to_go != slots_to_go || previous.is_none_or(|p| !is_as_far(p, current))
     };
-    // A server that does not know these fields drops them. They are not added again, or the status would be written for ever.
-    let (started_at, progressed_at) = match before {
-        None => (Some(now.clone()), Some(now.clone())),
-        Some(before) if has_progressed(before) => {
-            (before.started_at.clone(), before.started_at.as_ref().map(|_| now.clone()))
-        }
-        Some(before) => (before.started_at.clone(), before.progressed_at.clone()),
-    };
+    let started_at = before.and_then(|before| before.started_at.clone());
+    let progressed_at = before.filter(|before| !has_progressed(before));
+    let progressed_at = progressed_at.and_then(|before| before.progressed_at.clone());
     Some(OperationStatus {
         type_: type_.to_owned(),
         message: bounded(&message(outcome, observed), MAX_OPERATION_CHARS),
         slots_to_go,
-        started_at,
-        progressed_at,
+        started_at: started_at.or_else(|| Some(now.clone())),
+        progressed_at: progressed_at.or_else(|| Some(now.clone())),
     })
 }
 

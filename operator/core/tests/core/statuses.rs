@@ -298,15 +298,18 @@ fn missing_nodes_are_missing_until_the_operation_gets_on() {
 }
 
 #[test]
-fn a_server_that_drops_the_times_of_an_operation_is_not_given_them_again() {
+fn an_operation_whose_times_an_older_operator_did_not_write_is_timed_from_now_on() {
     let mut world = World::steady(2);
     world.room = 2;
     world.edit(|spec| spec.nodes = 3);
     world.round();
-    let mut pruned = report(&world, None, 100);
-    let operation = pruned.operation.as_mut().unwrap();
+    let mut older = report(&world, None, 100);
+    let operation = older.operation.as_mut().unwrap();
     (operation.started_at, operation.progressed_at) = (None, None);
-    assert_eq!(report(&world, Some(&pruned), 101), pruned);
+    let timed = report(&world, Some(&older), 101);
+    let operation = timed.operation.as_ref().unwrap();
+    assert_eq!((&operation.started_at, &operation.progressed_at), (&Some(at(101)), &Some(at(101))));
+    assert_eq!(report(&world, Some(&timed), 102), timed);
 }
 
 #[test]
