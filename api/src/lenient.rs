@@ -14,6 +14,14 @@ pub struct Lenient<T> {
     pub unread: Vec<String>,
 }
 
+impl<T> Lenient<T> {
+    /// Whether this field, or something in it, cannot be read.
+    pub fn lacks(&self, field: &str) -> bool {
+        let (whole, part) = (format!("`{field}`:"), format!("`{field}."));
+        self.unread.iter().any(|why| why.starts_with(&whole) || why.starts_with(&part))
+    }
+}
+
 /// Reads an object without the fields that cannot be read. A list is read whole or not at all: without some of its items it would say
 /// something else.
 pub fn read_leniently<T: Default + DeserializeOwned>(object: &Value) -> Lenient<T> {

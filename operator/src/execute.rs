@@ -178,7 +178,7 @@ pub(crate) async fn record<N: Nodes>(
     }
     let Observation { cluster, held, children, .. } = observation;
     let ours = children.ring.as_ref().filter(|ring| ring::is_ours(cluster, ring));
-    let is_new = |ring: &&ConfigMap| held.is_none() || ring::spec(ring).is_none();
+    let is_new = |ring: &&ConfigMap| held.is_none() || !ring::is_recorded(ring);
     let Some(ring) = ours.filter(is_new) else { return Ok(()) };
     let Some(patch) = ring::record(cluster, ring) else { return Ok(()) };
     merge(&api::<ConfigMap>(&context.client, observation), &ring::name(cluster), &patch).await

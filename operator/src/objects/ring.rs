@@ -66,11 +66,20 @@ pub fn lost(ring: &ConfigMap) -> Option<LostEntries> {
 }
 
 /// The last spec that was carried out, if it is recorded. Where a newer operator recorded what this one cannot read, the rest is read, and
-/// as paused: no node is replaced for what is not known of it.
+/// as paused: no node is replaced for what is not known of it. Without size and number of nodes nothing is: by the default ones nodes would
+/// be started and drained.
 pub fn spec(ring: &ConfigMap) -> Option<CacheClusterSpec> {
-    let Lenient { value: mut spec, unread } = read_leniently::<CacheClusterSpec>(&recorded(ring)?);
-    spec.paused |= !unread.is_empty();
-    Some(spec)
+    let read: Lenient<CacheClusterSpec> = read_leniently(&recorded(ring)?);
+    if ["nodes", "memory"].iter().any(|field| read.lacks(field)) {
+        return None;
+    }
+    let paused = read.value.paused || !read.unread.is_empty();
+    Some(CacheClusterSpec { paused, ..read.value })
+}
+
+/// Whether a spec is recorded, however much of it this operator can read.
+pub fn is_recorded(ring: &ConfigMap) -> bool {
+    recorded(ring).is_some()
 }
 
 /// What is recorded, if it is an object.
@@ -81,7 +90,7 @@ fn recorded(ring: &ConfigMap) -> Option<Value> {
 
 /// The ConfigMap with the record that `live` has, word by word: what this operator cannot read of it another one can.
 pub fn with_record_of(mut ring: ConfigMap, live: &ConfigMap) -> ConfigMap {
-    if recorded(live).is_some()
+    if is_recorded(live)
         && let Some(record) = live.annotations().get(SPEC)
     {
         ring.annotations_mut().insert(SPEC.to_owned(), record.clone());

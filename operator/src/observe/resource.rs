@@ -3,7 +3,7 @@
 
 use kube::Api;
 use kube::core::{ApiResource, DynamicObject};
-use ringcache_api::{CacheCluster, Lenient, read_leniently};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Lenient, read_leniently};
 use ringcache_operator_core::SpecProblem;
 use serde_json::Value;
 
@@ -42,9 +42,12 @@ pub async fn resource<N: Nodes>(
 fn read(object: DynamicObject) -> Resource {
     let DynamicObject { metadata, mut data, .. } = object;
     let mut part = |name: &str| data.get_mut(name).map(Value::take).unwrap_or_default();
-    let Lenient { value: spec, unread } = read_leniently(&part("spec"));
-    let unread = (!unread.is_empty()).then(|| {
-        let why = unread.join("; ");
+    let read: Lenient<CacheClusterSpec> = read_leniently(&part("spec"));
+    // Whatever it says, it may mean that something is to wait.
+    let paused = read.value.paused || read.lacks("paused");
+    let spec = CacheClusterSpec { paused, ..read.value };
+    let unread = (!read.unread.is_empty()).then(|| {
+        let why = read.unread.join("; ");
         let message = format!("the spec cannot be read by this version of the operator: {why}");
         SpecProblem { field: "spec", message }
     });

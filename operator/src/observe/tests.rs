@@ -255,6 +255,29 @@ async fn a_record_that_can_be_read_in_part_costs_that_part_and_replaces_no_node(
 }
 
 #[tokio::test(start_paused = true)]
+async fn nodes_are_kept_where_nobody_can_read_how_many_or_whether_to_wait() {
+    let (api, nodes) = two_nodes();
+    let newer = ring::ring(&cluster("{}"), &document(3, &["web-0", "web-1"]));
+    for spec in [
+        json!({"nodes": "many", "memory": "512Mi"}),
+        json!({"nodes": 2, "memory": {"least": "1Gi"}}),
+        json!({"nodes": 2, "memory": "512Mi", "paused": "Replacements"}),
+    ] {
+        api.put("configmaps/web-ring", &newer);
+        api.edit("configmaps/web-ring", |ring| {
+            ring["metadata"]["annotations"]["ringcache.dev/spec"] = spec.to_string().into();
+        });
+        api.edit(CLUSTER_PATH, |object| object["spec"] = spec.clone());
+        let intent = look(&context(&api, &nodes, hosts([]))).await.intent.unwrap();
+        assert_eq!((intent.nodes, intent.paused), (2, true), "{spec}");
+    }
+    // The record can be read, the spec cannot.
+    api.put("configmaps/web-ring", &newer);
+    let seen = look(&context(&api, &nodes, hosts([]))).await;
+    assert!(seen.intent.unwrap().paused && seen.held.unwrap().is_paused());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_is_silent_when_it_has_not_answered_twice() {
     let (api, nodes) = one_silent(None);
     let answers = two_nodes().1.states.lock().unwrap().clone();
