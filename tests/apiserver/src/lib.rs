@@ -32,6 +32,7 @@ mod write;
 pub use call::{Call, Verb, Verdict};
 pub use kind::Kind;
 pub use object::Object;
+pub use patch::merge_into;
 pub use platform::Paces;
 pub use server::{ApiServer, Options, Probe, Snapshot};
 pub use status::failure;

@@ -26,7 +26,8 @@ pub(crate) fn merge(store: &mut Store, request: &Request) -> Result<Arc<Object>,
     write::update(store, &key, new, request.is_status().then_some("status"), claim)
 }
 
-fn merge_into(target: &mut Value, patch: &Value) {
+/// Changes a value by a JSON merge patch.
+pub fn merge_into(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         patch.clone_into(target);
         return;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringcache_api::status::{condition, reason};
-use ringcache_fake_apiserver::Call;
+use ringcache_fake_apiserver::{Call, merge_into};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -68,14 +68,17 @@ impl Truths {
     pub(crate) fn lies(&self, call: &Call, cluster: &Value, planned: bool) -> Vec<String> {
         let mut lies = Vec::new();
         let of_cluster = |path: &str| cluster.pointer(path);
-        let observed = call.body.pointer("/status/observedGeneration").and_then(Value::as_i64);
+        // A call says what changes.
+        let mut status = cluster["status"].clone();
+        merge_into(&mut status, &call.body["status"]);
+        let observed = status.pointer("/observedGeneration").and_then(Value::as_i64);
         let generation = of_cluster("/metadata/generation").and_then(Value::as_i64);
         if observed > generation {
             lies.push(format!("O10: generation {observed:?} was seen of {generation:?}"));
         }
         let uid = of_cluster("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
         let Some(truth) = self.0.get(uid) else { return lies };
-        let conditions = call.body.pointer("/status/conditions").and_then(Value::as_array);
+        let conditions = status.pointer("/conditions").and_then(Value::as_array);
         let says = |type_: &str| {
             let found = conditions.into_iter().flatten().find(|c| c["type"] == type_);
             found.and_then(|c| c["status"].as_str())
@@ -89,7 +92,7 @@ impl Truths {
         let lasts = |(is, since): (bool, Instant)| (is, since.elapsed() >= KNOWN);
         let degraded = conditions.into_iter().flatten().find(|c| c["type"] == condition::DEGRADED);
         let degraded = degraded.filter(|c| c["status"] == "True");
-        if degraded.is_some() && call.body.pointer("/status/operation").is_none() {
+        if degraded.is_some() && status.pointer("/operation").is_none() {
             lies.push("O10: Degraded, and nothing is under way".into());
         }
         let wanted = of_cluster("/spec/nodes").and_then(Value::as_u64);
