@@ -164,6 +164,8 @@ pub struct NodeHeat {
     pub hot_keys: Vec<HotKeyShare>,
     /// The slots with most operations in the last ten seconds, at most 16, the busiest first.
     pub busiest_slots: Vec<SlotTraffic>,
+    /// The threads that serve clients: those for the Redis protocol, and the one for HTTP.
+    pub threads: Vec<ThreadShare>,
     /// Microseconds from the first byte of a request read to its reply written, in the last minute.
     pub read_microseconds: Option<Quantiles>,
     /// The same of requests that write or delete.
@@ -189,6 +191,16 @@ pub struct HotKeyShare {
     pub key_bytes: u64,
     /// Its part of all operations on keys of this node, from 0 to 1.
     pub share: f64,
+}
+
+/// How busy a thread is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ThreadShare {
+    /// Its name, such as `resp-0`.
+    pub name: String,
+    /// The part of the last ten seconds in which it used a core, from 0 to 1.
+    pub busy: f64,
 }
 
 /// What goes through a slot in a second.

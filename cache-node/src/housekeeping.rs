@@ -66,9 +66,12 @@ async fn sweep(node: &Node) {
 async fn measure(node: &Node) {
     let mut ticks = ticks(MEASURE_PAUSE);
     let mut before = 0;
+    let mut looked = Instant::now();
     for second in 0.. {
         ticks.tick().await;
         node.served.pass(second);
+        let since = std::mem::replace(&mut looked, Instant::now());
+        node.busy.pass((looked - since).as_secs_f64().max(1e-3));
         let stats = node.store.stats();
         let reads = stats.hits + stats.misses;
         let routes = node.routes.load();

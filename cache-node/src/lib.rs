@@ -4,6 +4,7 @@ pub mod account;
 pub mod admin;
 pub mod args;
 pub mod bus;
+pub mod busy;
 pub mod clock;
 pub mod control;
 pub mod counters;

@@ -261,6 +261,21 @@ const LABELLED: &[Labelled] = &[
         },
     },
     Labelled {
+        name: "ringcache_thread_busy_ratio",
+        kind: MetricType::GAUGE,
+        help: "Part of the last ten seconds in which each thread that serves clients used a core, by `thread`: `resp-0` and on, `service` for HTTP.",
+        series: |s| {
+            let of = |(name, busy): (String, f64)| {
+                let mut gauge = Gauge::default();
+                gauge.set_value(busy);
+                let mut metric = with_label("thread", &name);
+                metric.set_gauge(gauge);
+                metric
+            };
+            s.node.busy.shares().into_iter().map(of).collect()
+        },
+    },
+    Labelled {
         name: "ringcache_unused_when_ended_seconds",
         kind: MetricType::HISTOGRAM,
         help: "Seconds for which entries were unused that no client removed, by `end`: `evicted` or `expired`.",
@@ -313,7 +328,9 @@ pub fn render(node: &Node, ownership: Option<&Ownership>) -> String {
     let mut families: Vec<MetricFamily> =
         TABLE.iter().filter_map(|row| Some(single(row, (row.value)(&sample)?))).collect();
     let labelled = |it: &Labelled| family((it.name, it.help, it.kind), (it.series)(&sample));
-    families.extend(LABELLED.iter().map(labelled));
+    // A family without a series would be refused by the encoder, and all others with it.
+    let is_known = |family: &MetricFamily| !family.get_metric().is_empty();
+    families.extend(LABELLED.iter().map(labelled).filter(is_known));
     families.extend(ProcessCollector::for_self().collect());
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::account::Account;
 use crate::args::NodeArgs;
+use crate::busy::Busy;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::measure::Measures;
@@ -48,6 +49,8 @@ pub struct Node {
     pub counters: Counters,
     /// What clients were served.
     pub served: Served,
+    /// How much of a core its threads use.
+    pub busy: Busy,
     /// How keys are used.
     pub measures: Arc<Measures>,
     /// The clocks.
@@ -109,6 +112,7 @@ impl Node {
             settings: ArcSwap::from_pointee(settings),
             counters: Counters::default(),
             served: Served::default(),
+            busy: Busy::default(),
             measures,
             clock,
             account: Account::new(args.memory_bytes, clock),

@@ -1,6 +1,8 @@
 //! `GET /admin/v1/heat`: what the node's clients do, and how long it takes.
 
-use ringcache_api::admin::{ADMIN_VERSION, HotKeyShare, NodeHeat, Quantiles, SlotTraffic};
+use ringcache_api::admin::{
+    ADMIN_VERSION, HotKeyShare, NodeHeat, Quantiles, SlotTraffic, ThreadShare,
+};
 use ringcache_heat::{Histogram, HotKey, Traffic};
 use warp::Reply;
 use warp::reply::Response;
@@ -21,6 +23,7 @@ pub(super) fn get(node: &Node) -> Response {
         incarnation: node.incarnation.clone(),
         hot_keys: node.measures.hottest(HOT_KEYS, now).iter().map(hot_key).collect(),
         busiest_slots: node.measures.busiest(SLOTS, now).into_iter().map(traffic).collect(),
+        threads: node.busy.shares().into_iter().map(thread).collect(),
         read_microseconds: quantiles(&lately.reads),
         write_microseconds: quantiles(&lately.writes),
         evicted_unused_milliseconds: quantiles(&ages.evicted),
@@ -38,6 +41,10 @@ fn hot_key(hot: &HotKey) -> HotKeyShare {
         key_bytes: hot.length as u64,
         share: hot.share,
     }
+}
+
+fn thread((name, busy): (String, f64)) -> ThreadShare {
+    ThreadShare { name, busy }
 }
 
 fn traffic((slot, traffic): (u16, Traffic)) -> SlotTraffic {
