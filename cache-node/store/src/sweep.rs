@@ -30,8 +30,8 @@ impl Store {
             let slot = &mut slots[usize::from(*sweep_at)];
             if slot.is_sweep_due(now) {
                 let (visited, expired, done) = self.change(first + *sweep_at, slot, None, |slot| {
-                    let is_told = |stamp| self.tell_ended(true, stamp, now);
-                    slot.sweep(now, budget - swept.visited, is_told)
+                    let tell = |stamp| self.tell_ended(true, stamp, now);
+                    slot.sweep(now, budget - swept.visited, tell)
                 });
                 swept.visited += visited;
                 swept.expired += expired;

@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// A field.
+/// How the fingerprint names the most that a node may use of a CPU.
 pub const CPU_LIMIT: &str = "resources.cpuLimit";
-/// A field.
+/// How the fingerprint names what a node asks for of a CPU.
 pub const CPU_REQUEST: &str = "resources.cpuRequest";
 
 /// Fields of a spec that differ from their defaults, each with a short name for its value.
