@@ -76,7 +76,7 @@ impl Lease {
             let began = Instant::now();
             match candidate.claim().await {
                 Ok(true) => break began,
-                Ok(false) => (),
+                Ok(false) => metrics.progress.start(),
                 Err(error) => warn!(%error, "no lease yet"),
             }
             sleep_until(began + LOOK_EVERY).await;

@@ -2,6 +2,7 @@
 //! happens, and only this tells the two apart.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,11 @@ use tokio::time::Instant;
 /// A refusal is an answer: the operator may not see that namespace, or it is gone, and no restart would change that. So a
 /// refused watch is neither dead nor waited for, and costs the clusters of its own namespace only.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Mutex<BTreeMap<String, Watch>>>);
+pub(crate) struct Progress {
+    watches: Arc<Mutex<BTreeMap<String, Watch>>>,
+    /// This replica stands by or watches: it has been told which.
+    started: Arc<AtomicBool>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Watch {
@@ -26,6 +31,11 @@ struct Watch {
 }
 
 impl Progress {
+    /// This replica knows whether it stands by, or all of its watches are expected.
+    pub(crate) fn start(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
     /// From now on the watch of that path is expected to show life.
     pub(crate) fn expect(&self, path: &str, kind: &'static str, essential: bool) {
         let watch = Watch { kind, essential, last: Instant::now(), begun: false, refused: None };
@@ -81,13 +91,18 @@ impl Progress {
         self.first(|_, watch| answered(watch).elapsed() > bound)
     }
 
-    /// A kind that the operator cannot work without and one of whose watches has neither begun nor been refused, or all of
-    /// them refused: an operator that may see nothing is not ready.
-    pub(crate) fn missing(&self) -> Option<&'static str> {
-        self.first(|watches, watch| {
+    /// What this replica waits for before it is ready: to know whether it holds the lease, or a kind that the operator cannot
+    /// work without and one of whose watches has neither begun nor been refused, or all of them refused: an operator that may
+    /// see nothing is not ready.
+    pub(crate) fn missing(&self) -> Option<String> {
+        if !self.started.load(Ordering::Acquire) {
+            return Some("an answer about the lease".into());
+        }
+        let kind = self.first(|watches, watch| {
             let mut of_kind = watches.values().filter(|other| other.kind == watch.kind);
             !watch.begun && (watch.refused.is_none() || !of_kind.any(|other| other.begun))
-        })
+        });
+        kind.map(|kind| format!("the watch of {kind}"))
     }
 
     fn first(
@@ -101,7 +116,7 @@ impl Progress {
     }
 
     fn watches<T>(&self, work: impl FnOnce(&mut BTreeMap<String, Watch>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.watches.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -111,9 +126,19 @@ mod tests {
 
     use super::*;
 
+    fn started() -> Progress {
+        let progress = Progress::default();
+        progress.start();
+        progress
+    }
+
+    fn waits_for_pods() -> Option<String> {
+        Some("the watch of Pod".into())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_essential_watch_without_life_stalls_after_the_bound() {
-        let progress = Progress::default();
+        let progress = started();
         progress.expect("/pods", "Pod", true);
         progress.expect("/nodes", "Node", false);
         advance(Duration::from_mins(1)).await;
@@ -126,22 +151,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_is_missing_until_it_has_begun() {
-        let progress = Progress::default();
+        let progress = started();
         progress.expect("/pods", "Pod", true);
         progress.alive("/elsewhere");
-        assert_eq!(progress.missing(), Some("Pod"));
+        assert_eq!(progress.missing(), waits_for_pods());
         progress.alive("/pods");
         assert_eq!(progress.missing(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_is_refused_is_not_dead_and_one_that_hangs_is() {
-        let progress = Progress::default();
+        let progress = started();
         for path in ["/a/pods", "/b/pods"] {
             progress.expect(path, "Pod", true);
         }
         progress.alive("/a/pods");
-        assert_eq!(progress.missing(), Some("Pod"), "the other may still be accepted");
+        assert_eq!(progress.missing(), waits_for_pods(), "the other may still be accepted");
         progress.refused("/b/pods");
         assert_eq!((progress.missing(), progress.refusals()), (None, [("Pod", 1)].into()));
         advance(Duration::from_secs(61)).await;
@@ -155,17 +180,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_may_see_nothing_of_a_kind_is_not_ready() {
-        let progress = Progress::default();
+        let progress = started();
         progress.expect("/a/pods", "Pod", true);
         progress.expect("/a/clusters", "CacheCluster", true);
         progress.alive("/a/clusters");
         progress.refused("/a/pods");
-        assert_eq!(progress.missing(), Some("Pod"));
+        assert_eq!(progress.missing(), waits_for_pods());
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_age_of_a_kind_is_that_of_its_worst_watch() {
-        let progress = Progress::default();
+        let progress = started();
         progress.expect("/a/pods", "Pod", true);
         progress.expect("/b/pods", "Pod", true);
         advance(Duration::from_secs(9)).await;

@@ -56,6 +56,7 @@ pub async fn run<N: Nodes>(
     let (pods, pod_triggers) = watches.pods();
     let (hosts, host_triggers) = watches.hosts(pods);
     let other_triggers = watches.others();
+    metrics.progress.start();
     let limit = config.shutdown_timeout;
     let settings =
         ControllerConfig::default().concurrency(config.workers).debounce(config.debounce);

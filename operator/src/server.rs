@@ -57,16 +57,16 @@ impl Server {
         }
     }
 
-    /// Ready: standing by, or watching.
+    /// Ready: standing by, or watching. A replica that does not know yet which of the two it does would be ready, not ready
+    /// and ready again while it starts.
     fn readiness(&self) -> Response {
         if self.stopping.is_cancelled() {
             return text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());
         }
         match self.metrics.progress.missing() {
             None => text(StatusCode::OK, "ready\n".into()),
-            Some(kind) => {
-                let why = format!("waiting for the watch of {kind}\n");
-                text(StatusCode::SERVICE_UNAVAILABLE, why)
+            Some(what) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n"))
             }
         }
     }

@@ -191,7 +191,7 @@ async fn it_exits_with_an_error_when_another_takes_the_lease() {
 }
 
 #[tokio::test]
-async fn it_stands_by_while_another_leads_and_stops_when_told() {
+async fn it_waits_without_an_answer_about_the_lease_and_stops_when_told() {
     let stub = FakeApi::default();
     stub.put(&path("web"), invalid("web"));
     stub.rule(
@@ -200,9 +200,11 @@ async fn it_stands_by_while_another_leads_and_stops_when_told() {
         },
     );
     let mut operator = start(&stub).await;
-    until("it listens", async || operator.get("/readyz").await.starts_with("HTTP/1.1 200")).await;
+    until("it listens", async || operator.get("/healthz").await.starts_with("HTTP/1.1 200")).await;
     until("it has asked twice", async || stub.exactly(&format!("GET {LEASE}")) >= 2).await;
     assert!(!is_reported(&stub, "web"), "it works without the lease");
+    let answer = operator.get("/readyz").await;
+    assert!(answer.contains("waiting for an answer about the lease"), "{answer}");
     operator.signal("-TERM").await;
     assert_eq!(operator.exit().await.code(), Some(0));
 }

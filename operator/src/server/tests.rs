@@ -9,7 +9,9 @@ use super::*;
 
 fn server() -> Server {
     let watch_stall = Duration::from_mins(1);
-    Server { metrics: Metrics::new(), watch_stall, stopping: CancellationToken::new() }
+    let metrics = Metrics::new();
+    metrics.progress.start();
+    Server { metrics, watch_stall, stopping: CancellationToken::new() }
 }
 
 async fn read(answer: Response) -> (u16, String) {
@@ -23,6 +25,14 @@ async fn a_replica_that_stands_by_is_healthy_and_ready() {
     let server = server();
     assert_eq!(read(server.health()).await, (200, "ok\n".into()));
     assert_eq!(read(server.readiness()).await, (200, "ready\n".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_does_not_know_who_holds_the_lease_is_not_ready() {
+    let server = Server { metrics: Metrics::new(), ..server() };
+    let why = "waiting for an answer about the lease\n";
+    assert_eq!(read(server.readiness()).await, (503, why.into()));
+    assert_eq!(read(server.health()).await.0, 200);
 }
 
 #[tokio::test(start_paused = true)]
