@@ -121,6 +121,15 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_sizes_says_which_part_of_the_memory_holds_entries() {
+        let page = include_str!("../../docs/sizing.md").replace('\n', " ");
+        for (name, limit) in [("64Mi", 64), ("128Mi", 128), ("256Mi", 256), ("1Gi", 1024)] {
+            let percent = (budget(limit * MIB) as u64 * 200 / (limit * MIB)).div_ceil(2);
+            assert!(page.contains(&format!("{percent} % of {name}")), "{percent} % of {name}");
+        }
+    }
+
+    #[test]
     fn a_limit_below_the_fixed_part_still_leaves_a_budget() {
         assert_eq!(budget(8 * MIB), (8 * MIB / 16) as usize);
     }

@@ -132,9 +132,7 @@ mod tests {
         progress
     }
 
-    fn waits_for_pods() -> Option<String> {
-        Some("the watch of Pod".into())
-    }
+    const PODS: Option<&str> = Some("the watch of Pod");
 
     #[tokio::test(start_paused = true)]
     async fn an_essential_watch_without_life_stalls_after_the_bound() {
@@ -154,7 +152,7 @@ mod tests {
         let progress = started();
         progress.expect("/pods", "Pod", true);
         progress.alive("/elsewhere");
-        assert_eq!(progress.missing(), waits_for_pods());
+        assert_eq!(progress.missing().as_deref(), PODS);
         progress.alive("/pods");
         assert_eq!(progress.missing(), None);
     }
@@ -166,7 +164,7 @@ mod tests {
             progress.expect(path, "Pod", true);
         }
         progress.alive("/a/pods");
-        assert_eq!(progress.missing(), waits_for_pods(), "the other may still be accepted");
+        assert_eq!(progress.missing().as_deref(), PODS, "the other may still be accepted");
         progress.refused("/b/pods");
         assert_eq!((progress.missing(), progress.refusals()), (None, [("Pod", 1)].into()));
         advance(Duration::from_secs(61)).await;
@@ -185,7 +183,7 @@ mod tests {
         progress.expect("/a/clusters", "CacheCluster", true);
         progress.alive("/a/clusters");
         progress.refused("/a/pods");
-        assert_eq!(progress.missing(), waits_for_pods());
+        assert_eq!(progress.missing().as_deref(), PODS);
     }
 
     #[tokio::test(start_paused = true)]

@@ -49,6 +49,8 @@ fn what_the_operator_is_told_follows_the_values() -> Result<()> {
         // Every address of either family.
         (&["containerPort=9000"], "--listen=[::]:9000"),
         (&[], "--listen=[::]:8080"),
+        // What the operator would do by itself.
+        (&[], "--log=info,kube_client=off,kube_runtime=off"),
     ] {
         let objects = set(values)?;
         let arguments = operator(&objects)["args"].as_array().context("args")?;

@@ -90,6 +90,10 @@ fn who_installs_again_under_another_name_is_told_the_flag() -> Result<()> {
             "{value}: no definition is left behind"
         );
     }
+    let apply = "kubectl apply --server-side --filename crds/cacheclusters.ringcache.dev.yaml";
+    ensure!(notes("crds.enabled=false")?.contains(apply), "without it nothing becomes ready");
+    read("crds/cacheclusters.ringcache.dev.yaml")?;
+    ensure!(notes("crds.keep=false")?.contains("every CacheCluster is deleted"));
     let help = tool::output(&mut helm(&["install", "--help"])?)?;
     ensure!(help.contains("--take-ownership"), "this Helm does not know the flag: {help}");
     for page in ["charts/ringcache/README.md", "docs/kubernetes.md"] {
@@ -291,6 +295,25 @@ fn pages_about_monitoring_and_troubles_name_metrics_that_exist() -> Result<()> {
         }
     }
     ensure!(seen.len() >= 15, "{seen:?}");
+    Ok(())
+}
+
+#[test]
+fn alerts_ask_for_the_operators_own_series_of_names_that_others_have_too() -> Result<()> {
+    let page = read("docs/monitoring.md")?;
+    let alerts = page.lines().filter(|line| line.trim_start().starts_with("expr:"));
+    let mut seen = 0;
+    for line in alerts {
+        for family in ["controller_runtime_", "leader_election_"] {
+            for (at, _) in line.match_indices(family) {
+                let rest =
+                    line[at..].trim_start_matches(|c: char| c.is_ascii_lowercase() || c == '_');
+                ensure!(rest.starts_with('{'), "other controllers have it, too: {line}");
+                seen += 1;
+            }
+        }
+    }
+    ensure!(seen >= 2, "{seen} of them");
     Ok(())
 }
 
