@@ -138,7 +138,8 @@ pub struct NodeState {
     pub draining: bool,
 }
 
-/// Answer of `GET /admin/v1/curve`: how the reads of the last minutes would have gone with other sizes of the cluster.
+/// Answer of `GET /admin/v1/curve`: how the reads of the last while would have gone with other sizes of the cluster, and what else an
+/// autoscaler goes by. A busy node remembers seconds, one with few reads minutes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeCurve {
@@ -146,7 +147,13 @@ pub struct NodeCurve {
     pub version: u32,
     /// This run of the process.
     pub incarnation: Incarnation,
-    /// The reads of keys of this node. Those of all nodes add up to the curve of the cluster; sizes are those of the whole cluster, in
+    /// Bytes that its entries may take now.
+    pub budget_bytes: u64,
+    /// The part of the last ten seconds in which the busiest of the threads that serve clients used a core, from 0 to 1.
+    pub busy: f64,
+    /// Seconds after which a read counts half in the curve.
+    pub half_life_seconds: f64,
+    /// The reads of keys of this node in a second, as they were lately. Those of all nodes add up to the curve of the cluster; sizes are those of the whole cluster, in
     /// bytes of the store.
     #[serde(flatten)]
     pub curve: Curve,

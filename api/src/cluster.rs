@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::status::CacheClusterStatus;
 
 mod additions;
+mod autoscaling;
 mod disruption;
 pub mod message;
 mod parse;
@@ -19,6 +20,7 @@ mod service;
 pub use additions::{
     DnsPolicy, MAX_ADDITIONS, MAX_ADDITIONS_BYTES, NODE_CONTAINER, OWN_VARIABLES, PodAdditions,
 };
+pub use autoscaling::{Autoscaling, MAX_SCALE_IN_DELAY_SECONDS, MAX_SCALE_OUT_DELAY_SECONDS};
 pub use disruption::{Disruption, Evictions};
 pub use parse::{ParseError, parse_yaml};
 pub use pod::{
@@ -133,11 +135,19 @@ pub const MAX_NAME_BYTES: usize = 40;
         .message(message::NAME_LABEL)
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.autoscaling) || !has(oldSelf.autoscaling) || self.nodes == oldSelf.nodes")
+        .message(message::AUTOSCALING_NODES)
+)]
 pub struct CacheClusterSpec {
-    /// Number of cache nodes, 1 to 100.
+    /// Number of cache nodes, 1 to 100. With `autoscaling` it is where the number starts, and where it returns to when that is removed.
     #[serde(default = "default_nodes")]
     #[schemars(range(min = MIN_NODES, max = MAX_NODES))]
     pub nodes: i32,
+
+    /// By what the number of nodes follows the load; absent = it is `nodes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
 
     /// Memory of each node, 64Mi to 1Ti: the limit of all that its process takes.
     #[serde(default = "default_memory")]
@@ -235,6 +245,7 @@ impl Default for CacheClusterSpec {
     fn default() -> Self {
         Self {
             nodes: default_nodes(),
+            autoscaling: None,
             memory: default_memory(),
             ttl: Ttl::default(),
             paused: false,

@@ -57,6 +57,11 @@ pub struct CacheClusterStatus {
     #[schemars(with = "OperationStatus")]
     pub operation: Option<OperationStatus>,
 
+    /// How the number of nodes follows the load; absent without `spec.autoscaling`, once the number is back to `spec.nodes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AutoscalingStatus")]
+    pub autoscaling: Option<AutoscalingStatus>,
+
     /// What was lost last with nodes that ended while they held slots; absent if that has not happened yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LostEntries")]
@@ -67,7 +72,8 @@ pub struct CacheClusterStatus {
     #[schemars(with = "Summary")]
     pub summary: Option<Summary>,
 
-    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`, `Degraded`, `UpToDate`, `EntriesLost`.
+    /// What holds now: `Ready`, `Reconciling`, `Stalled`, `RingConverged`, `Degraded`, `UpToDate`, `EntriesLost`, and
+    /// `AutoscalingActive` where something scales the cluster.
     #[schemars(
         length(max = 16),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
@@ -114,6 +120,44 @@ pub struct MemberStatus {
     /// Slots that it should own under the ring document.
     #[schemars(range(min = 0, max = 16384))]
     pub slots: i32,
+}
+
+/// How the number of nodes follows the load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoscalingStatus {
+    /// The number of nodes in force, in place of `spec.nodes`.
+    #[schemars(range(min = 1))]
+    pub nodes: i32,
+    /// The number that the targets ask for; absent while it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i32", range(min = 1))]
+    pub wanted_nodes: Option<i32>,
+    /// The last change that a hit ratio was predicted for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AutoscalingStep")]
+    pub last_step: Option<AutoscalingStep>,
+}
+
+/// A change of the number of nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoscalingStep {
+    /// The number before.
+    #[schemars(range(min = 1))]
+    pub from_nodes: i32,
+    /// The number after.
+    #[schemars(range(min = 1))]
+    pub to_nodes: i32,
+    /// When it changed.
+    pub at: Time,
+    /// Percent of the reads that were predicted to be hits, with one decimal.
+    #[schemars(length(max = 8))]
+    pub predicted_hit_percent: String,
+    /// Percent of the reads that then were, with one decimal; absent until that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 8))]
+    pub measured_hit_percent: Option<String>,
 }
 
 /// A status for people.
@@ -179,7 +223,7 @@ pub struct LostEntries {
     pub asked_at: Option<Time>,
 }
 
-/// The types of conditions. All of them are always present.
+/// The types of conditions. All of them are always present, but for `AutoscalingActive`.
 pub mod condition {
     /// Every slot is owned by a node that answers.
     pub const READY: &str = "Ready";
@@ -198,9 +242,23 @@ pub mod condition {
     /// Within the last day nodes ended while they held slots; `status.lostEntries` has the last time.
     pub const ENTRIES_LOST: &str = "EntriesLost";
 
-    /// All of them, in the order in which they are reported.
-    pub const ALL: [&str; 7] =
+    /// The number of nodes follows the load; present where something scales the cluster, or has until it is back at `spec.nodes`.
+    pub const AUTOSCALING_ACTIVE: &str = "AutoscalingActive";
+
+    /// Those that are always present, in the order in which they are reported.
+    pub const ALWAYS: [&str; 7] =
         [READY, RECONCILING, STALLED, RING_CONVERGED, DEGRADED, UP_TO_DATE, ENTRIES_LOST];
+    /// All of them, in the order in which they are reported.
+    pub const ALL: [&str; 8] = [
+        READY,
+        RECONCILING,
+        STALLED,
+        RING_CONVERGED,
+        DEGRADED,
+        UP_TO_DATE,
+        ENTRIES_LOST,
+        AUTOSCALING_ACTIVE,
+    ];
 }
 
 /// The reasons of conditions, a closed list. A condition in progress carries the operation's name instead where it says so.
@@ -259,8 +317,23 @@ pub mod reason {
     /// UpToDate=False: no node answers, so nobody knows what runs.
     pub const NO_ANSWER: &str = "NoAnswer";
 
+    /// AutoscalingActive=True: the number of nodes is what the targets ask for.
+    pub const AS_WANTED: &str = "AsWanted";
+    /// AutoscalingActive=True: the targets ask for another number; it changes after the delay, and when nothing else is under way.
+    pub const CHANGE_DUE: &str = "ChangeDue";
+    /// AutoscalingActive=True: fewer nodes would meet the targets, but one less would cost more hits than is allowed.
+    pub const HELD_BY_MISS_BUDGET: &str = "HeldByMissBudget";
+    /// AutoscalingActive=True: no number of nodes reaches the hit ratio; the message says what the missing hits are.
+    pub const TARGET_OUT_OF_REACH: &str = "TargetOutOfReach";
+    /// AutoscalingActive=False: nothing is read, or nodes do not tell what they have measured.
+    pub const NOTHING_MEASURED: &str = "NothingMeasured";
+    /// AutoscalingActive=False: two changes in a row had another hit ratio than was predicted. An edit of `autoscaling` begins anew.
+    pub const PREDICTIONS_FAILED: &str = "PredictionsFailed";
+    /// AutoscalingActive=False: `autoscaling` was removed, and the number of nodes returns to `spec.nodes`.
+    pub const AUTOSCALING_REMOVED: &str = "AutoscalingRemoved";
+
     /// All of them.
-    pub const ALL: [&str; 25] = [
+    pub const ALL: [&str; 32] = [
         SERVING,
         SLOTS_WITHOUT_OWNER,
         NO_ENDPOINT,
@@ -286,6 +359,13 @@ pub mod reason {
         OLDER_NODES,
         NEWER_NODES,
         NO_ANSWER,
+        AS_WANTED,
+        CHANGE_DUE,
+        HELD_BY_MISS_BUDGET,
+        TARGET_OUT_OF_REACH,
+        NOTHING_MEASURED,
+        PREDICTIONS_FAILED,
+        AUTOSCALING_REMOVED,
     ];
 }
 

@@ -65,7 +65,7 @@ async fn sweep(node: &Node) {
 /// Tells the measurements what each second was like.
 async fn measure(node: &Node) {
     let mut ticks = ticks(MEASURE_PAUSE);
-    let mut before = 0;
+    let mut before = (0, 0);
     let mut looked = Instant::now();
     for second in 0.. {
         ticks.tick().await;
@@ -73,18 +73,19 @@ async fn measure(node: &Node) {
         let since = std::mem::replace(&mut looked, Instant::now());
         node.busy.pass((looked - since).as_secs_f64().max(1e-3));
         let stats = node.store.stats();
-        let reads = stats.hits + stats.misses;
+        let (reads, hits) = (stats.hits + stats.misses, stats.hits);
         let routes = node.routes.load();
         let slots = (0..SLOTS).filter(|slot| routes.is_mine(*slot)).count();
         let followed = node.measures.settle(&Second {
             now: node.clock.unix_ms(),
             monotonic_ms: node.clock.monotonic_ms(),
-            reads: reads - before,
+            reads: reads - before.0,
+            hits: hits - before.1,
             slots,
             memory_bytes: node.args.memory_bytes,
         });
         node.store.follow(followed);
-        before = reads;
+        before = (reads, hits);
     }
 }
 

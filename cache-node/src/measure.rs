@@ -18,8 +18,14 @@ const PAST_MS: u64 = 1 << 35;
 /// Of clusters larger than so many times this one nothing is asked: what they would have in memory besides is as good as unknown. The
 /// further one looks, the fewer of the samples tell about the size that the cluster has.
 const HORIZON: u64 = 8;
-/// A read counts half after so many seconds in which others were served.
-const HALF_LIFE_SECONDS: f64 = 60.0;
+/// A read counts half after so many others in the cluster: with fewer its curve would be off by more than a point by chance.
+const HALF_LIFE_READS: f64 = 20_000.0;
+/// Whatever is read, it does not count half earlier than after so many seconds in which others were served, and
+const SHORTEST_SECONDS: f64 = 5.0;
+/// not later: what clients did ten minutes ago says little about what they do now.
+const LONGEST_SECONDS: f64 = 300.0;
+/// The rate of reads follows what it is half way within so many seconds.
+const RATE_SECONDS: f64 = 5.0;
 
 /// So much is told of followed keys in a second at most, or fewer are followed; below a quarter of it, more are. It is told under one lock.
 const MOST_TOLD: u64 = 20_000;
@@ -27,12 +33,22 @@ const MOST_TOLD: u64 = 20_000;
 /// The measurements.
 pub struct Measures {
     sampler: Mutex<Sampler>,
+    lately: Mutex<Lately>,
     /// Hot keys and slots, stampedes, the ends of entries.
     pub heat: Heat,
     /// Unix milliseconds of the sampler's time 0. They change when the wall clock is set: the sampler's time only goes on.
     began: AtomicU64,
     /// Calls about followed keys since the last second.
     told: AtomicU64,
+}
+
+/// How much is read.
+#[derive(Clone, Copy, Debug)]
+struct Lately {
+    /// Reads a second of this node.
+    rate: f64,
+    /// Seconds after which a read counts half.
+    half_life: f64,
 }
 
 /// What the node looked like over the last second.
@@ -43,6 +59,8 @@ pub struct Second {
     pub monotonic_ms: u64,
     /// Lookups that found an entry or none.
     pub reads: u64,
+    /// Those that found one.
+    pub hits: u64,
     /// Slots that the node owns.
     pub slots: usize,
     /// The node's memory limit.
@@ -55,7 +73,8 @@ impl Measures {
         let sampler = Mutex::new(Sampler::new(Sampler::LIMIT, u64::MAX));
         let began = now.saturating_sub(PAST_MS);
         let heat = Heat::new(now, now - began);
-        Self { sampler, heat, began: AtomicU64::new(began), told: AtomicU64::new(0) }
+        let lately = Mutex::new(Lately { rate: 0.0, half_life: LONGEST_SECONDS });
+        Self { sampler, lately, heat, began: AtomicU64::new(began), told: AtomicU64::new(0) }
     }
 
     /// The hottest keys, at most so many.
@@ -68,9 +87,15 @@ impl Measures {
         self.heat.busiest(most, self.ms(now))
     }
 
-    /// The curve as it is now.
+    /// The curve as it is now. Its counts are reads a second, so that those of nodes add up whatever they remember.
     pub fn curve(&self) -> Curve {
-        self.sampler.lock().curve().clone()
+        let curve = self.sampler.lock().curve().clone();
+        curve.of_reads(self.lately.lock().rate)
+    }
+
+    /// Seconds after which a read counts half in it.
+    pub fn half_life_seconds(&self) -> f64 {
+        self.lately.lock().half_life
     }
 
     /// Which part of the keys is followed.
@@ -80,9 +105,10 @@ impl Measures {
 
     /// Takes in what only counts over a while; to be called once a second. The hash below which keys are followed from now on.
     pub fn settle(&self, second: &Second) -> u64 {
-        let Second { now, monotonic_ms, reads, slots, memory_bytes } = *second;
+        let Second { now, monotonic_ms, reads, hits, slots, memory_bytes } = *second;
         self.began.store(now.saturating_sub(PAST_MS + monotonic_ms), Relaxed);
         let told = self.told.swap(0, Relaxed);
+        let half_life = self.pass(reads, slots);
         let mut sampler = self.sampler.lock();
         if told > MOST_TOLD {
             sampler.follow_fewer();
@@ -95,10 +121,20 @@ impl Measures {
             sampler.set_horizon(cluster_bytes.saturating_mul(HORIZON));
         }
         if reads > 0 {
-            sampler.count(reads);
-            sampler.fade(0.5_f64.powf(1.0 / HALF_LIFE_SECONDS));
+            sampler.count(reads, hits);
+            sampler.fade(0.5_f64.powf(1.0 / half_life));
         }
         sampler.threshold()
+    }
+
+    /// A second has passed, with so many reads of keys in so many slots. Seconds after which a read counts half from now on.
+    fn pass(&self, reads: u64, slots: usize) -> f64 {
+        let mut lately = self.lately.lock();
+        lately.rate += (reads as f64 - lately.rate) * (1.0 - 0.5_f64.powf(1.0 / RATE_SECONDS));
+        let of_cluster = lately.rate * f64::from(SLOTS) / slots.max(1) as f64;
+        let half_life = HALF_LIFE_READS / of_cluster;
+        lately.half_life = half_life.clamp(SHORTEST_SECONDS, LONGEST_SECONDS);
+        lately.half_life
     }
 
     fn ms(&self, time: Millis) -> u64 {

@@ -35,6 +35,10 @@ pub enum EventReason {
     PodDeleteInitiated,
     /// A ring document was written.
     RingPublished,
+    /// Another number of nodes is in force.
+    Autoscaled,
+    /// The number of nodes follows the load no more.
+    AutoscalingStopped,
     /// A cache node died.
     NodeLost,
     /// Cache nodes ended before they had handed over everything.
@@ -78,12 +82,14 @@ const fn warning(name: &'static str, action: &'static str, meaning: &'static str
 
 impl EventReason {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::OperationInitiated,
         Self::OperationCompleted,
         Self::PodCreated,
         Self::PodDeleteInitiated,
         Self::RingPublished,
+        Self::Autoscaled,
+        Self::AutoscalingStopped,
         Self::NodeLost,
         Self::EntriesLost,
         Self::Serving,
@@ -135,6 +141,17 @@ impl EventReason {
                 "PodDeleteInitiated",
                 "DeletePod",
                 "A pod is about to be deleted; the note says why. It has handed over its slots, or has ended.",
+            ),
+            Self::Autoscaled => normal(
+                "Autoscaled",
+                "Autoscale",
+                "Another number of nodes is in force; the note says why, and which hit ratio is predicted. Or `autoscaling` was removed, and \
+                 the number of nodes returns to `spec.nodes`.",
+            ),
+            Self::AutoscalingStopped => warning(
+                "AutoscalingStopped",
+                "Autoscale",
+                "Predictions failed, and the number of nodes stays as it is until `autoscaling` is edited; the note says which.",
             ),
             Self::RingPublished => normal(
                 "RingPublished",

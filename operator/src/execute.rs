@@ -148,9 +148,10 @@ async fn write<N: Nodes>(
     document: &Document,
     lost: Option<&LostEntries>,
 ) -> Result<ConfigMap, Error> {
-    let Observation { cluster, held, ring_version, children, .. } = observation;
+    let Observation { cluster, held, scaling, ring_version, children, .. } = observation;
     let rings: Api<ConfigMap> = api(&context.client, observation);
-    let mut wanted = ring::with_loss(ring::ring(cluster, document), lost);
+    let wanted = ring::with_scaling(ring::ring(cluster, document), scaling.as_ref());
+    let mut wanted = ring::with_loss(wanted, lost);
     let Some(live) = &children.ring else { return Ok(create(&rings, &wanted).await?) };
     if !ring::is_ours(cluster, live) {
         return Err(meta::foreign("ConfigMap", &live.metadata, cluster));

@@ -27,6 +27,7 @@ pub mod server;
 pub mod upkeep;
 pub mod watches;
 
+mod autoscale;
 mod memory;
 mod progress;
 mod seen;

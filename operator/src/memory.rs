@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ringcache_api::status::CacheClusterStatus;
+use ringcache_operator_core::autoscaling::Trend;
 use ringcache_operator_core::losses::Holdings;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -70,6 +71,8 @@ pub(crate) struct Notes {
     dead: BTreeSet<String>,
     /// What the nodes held when they answered last.
     pub(crate) holdings: Holdings,
+    /// Since when the cluster has been at rest, and another number of nodes has been wanted, in seconds since the first of these.
+    pub(crate) trend: Option<(Instant, Trend)>,
     /// The generation that another operator, which the cluster is left to, has yet to look at, and since when that is known.
     owed: Option<(i64, Instant)>,
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use ringcache_admin_client::AdminClient;
 use ringcache_api::Document;
-use ringcache_api::admin::{NodeState, SettingsFor};
+use ringcache_api::admin::{NodeCurve, NodeState, SettingsFor};
 
 /// Why a cache node did not do what it was asked.
 pub use ringcache_admin_client::AdminError as NodeError;
@@ -17,6 +17,13 @@ pub trait Nodes: Clone + Send + Sync + 'static {
         host: &str,
         port: u16,
     ) -> impl Future<Output = Result<NodeState, NodeError>> + Send;
+
+    /// What the node has measured of its clients' reads; an error also where it is too old to measure anything.
+    fn curve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = Result<NodeCurve, NodeError>> + Send;
 
     /// Gives the node a ring document.
     fn push(
@@ -38,6 +45,10 @@ pub trait Nodes: Clone + Send + Sync + 'static {
 impl Nodes for AdminClient {
     async fn state(&self, host: &str, port: u16) -> Result<NodeState, NodeError> {
         self.state(host, port).await
+    }
+
+    async fn curve(&self, host: &str, port: u16) -> Result<NodeCurve, NodeError> {
+        self.curve(host, port).await
     }
 
     async fn push(&self, host: &str, port: u16, document: &Document) -> Result<(), NodeError> {

@@ -16,6 +16,7 @@ use kube::{Api, ResourceExt};
 use ringcache_api::admin::NodeState;
 use ringcache_api::document::ClusterRef;
 use ringcache_api::{CacheCluster, Document};
+use ringcache_operator_core::autoscaling::State;
 use ringcache_operator_core::{
     Held, InForce, Intent, Observed, ObservedNode, Phase, Place, Said, as_it_is, in_force,
 };
@@ -58,6 +59,8 @@ pub struct Observation {
     pub intent: Option<Intent>,
     /// Why it is not the spec that the resource has.
     pub held: Option<Held>,
+    /// The number of nodes in force, as it is recorded, where something scales the cluster.
+    pub scaling: Option<State>,
     /// What the planner decides by.
     pub observed: Observed,
     /// `resourceVersion` of the ring ConfigMap: who writes the next document must have seen this one.
@@ -101,7 +104,10 @@ pub async fn observe<N: Nodes>(
         Some(problem) => ringcache_operator_core::unread(&cluster, problem, last.as_ref()),
         None => in_force(&cluster, last.as_ref()),
     };
-    let (intent, held) = match found {
+    let status_of_scaling = cluster.status.as_ref().and_then(|it| it.autoscaling.as_ref());
+    let scaling = ours.and_then(ring::scaling).or_else(|| status_of_scaling.and_then(State::read));
+    let sized = |in_force: InForce| in_force.sized(scaling.as_ref());
+    let (intent, held) = match found.map(sized) {
         Ok(InForce { spec, intent, held }) => {
             cluster.spec = spec;
             (Some(intent), held)
@@ -119,7 +125,7 @@ pub async fn observe<N: Nodes>(
         observed = judge(ask(context, &cluster, &pods).await).after(&observed);
     }
     let (intent, held) = match (intent, held) {
-        (None, Some(held)) => match as_it_is(&cluster, held, &observed) {
+        (None, Some(held)) => match as_it_is(&cluster, held, &observed).map(sized) {
             Ok(InForce { spec, intent, held }) => {
                 cluster.spec = spec;
                 (Some(intent), held)
@@ -140,7 +146,7 @@ pub async fn observe<N: Nodes>(
     };
     let ring_version = ring.as_ref().and_then(ResourceExt::resource_version);
     let children = Children { pods, ring, client, nodes: nodes_service, pdb };
-    Ok(Observation { cluster, status, intent, held, observed, ring_version, children })
+    Ok(Observation { cluster, status, intent, held, scaling, observed, ring_version, children })
 }
 
 /// What the planner decides by, from what was read and what the nodes answered.
@@ -201,7 +207,7 @@ async fn fixtures<N: Nodes>(
 }
 
 /// Nodes that are asked at once: what each of them may answer has to fit into memory, whoever wrote its image.
-const ASKED_AT_ONCE: usize = 32;
+pub(crate) const ASKED_AT_ONCE: usize = 32;
 
 /// What every node says of itself, in the order of the pods: many are asked at once, so that the slowest ones count.
 ///

@@ -20,6 +20,7 @@ use ringcache_operator_core::{
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
+use crate::autoscale::{Scaled, autoscale, undecided};
 use crate::claim::{leave, left_to};
 use crate::context::Context;
 use crate::error::Error;
@@ -35,6 +36,8 @@ use crate::watches::ClusterMeta;
 
 /// Longest pause between two looks at an operation under way.
 const MAX_POLL: Duration = Duration::from_secs(10);
+/// Between two looks at what the nodes of a cluster at rest have measured, where something scales it.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// An end that no watch announces is noticed late by this share of the time that it took.
 const POLL_SHARE: u32 = 20;
 
@@ -161,23 +164,24 @@ impl<N: Nodes> Reconciler<N> {
         // The garbage collector takes what the cluster owns; there is nothing that the operator would have to do before. A foreground
         // deletion lasts until the nodes have ended, and a finalizer of somebody as long as it likes.
         if observation.cluster.metadata.deletion_timestamp.is_some() {
-            let deletion = Outcome { planned: Planned::Deletion, held: None, trouble: None };
-            self.report(key, &observation, deletion).await?;
+            self.report(key, &observation, Outcome::new(Planned::Deletion)).await?;
             return Ok(Next::Resync);
         }
         (observation.observed.starts_fail, observation.observed.foreign) =
             self.memory.of(key, |notes| (notes.starts_fail, notes.foreign()));
         let (observed, held) = (&observation.observed, observation.held.as_ref());
         let Some(intent) = &observation.intent else {
-            let outcome = Outcome { planned: Planned::Nothing, held, trouble: None };
+            let outcome = Outcome { held, ..Outcome::new(Planned::Nothing) };
             self.report(key, &observation, outcome).await?;
             return Ok(Next::Resync);
         };
         let plan = match check(plan(intent, observed), intent, observed) {
             Ok(plan) => plan,
             Err(violations) => {
-                let planned = Planned::Refused(&violations);
-                self.report(key, &observation, Outcome { planned, held, trouble: None }).await?;
+                let report = undecided(&self.memory, key, &observation);
+                let outcome = Outcome::new(Planned::Refused(&violations));
+                let outcome = Outcome { held, autoscaling: report.as_ref(), ..outcome };
+                self.report(key, &observation, outcome).await?;
                 let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
                 return Err(Error::Refused(texts.join("; ")));
             }
@@ -189,21 +193,42 @@ impl<N: Nodes> Reconciler<N> {
             return Ok(Next::Again);
         }
         if done.as_ref().is_err_and(Error::is_end_of_namespace) {
-            let deletion = Outcome { planned: Planned::Deletion, held: None, trouble: None };
-            self.report(key, &observation, deletion).await?;
+            self.report(key, &observation, Outcome::new(Planned::Deletion)).await?;
             return Ok(Next::Resync);
         }
+        let scaled = match &done {
+            Ok(()) => autoscale(&self.context, &self.memory, key, &observation, &plan).await,
+            Err(_) => Ok(Scaled {
+                report: undecided(&self.memory, key, &observation),
+                has_changed: false,
+            }),
+        };
+        let (scaled, done) = match scaled {
+            Ok(scaled) => (scaled, done),
+            Err(error) => {
+                let report = undecided(&self.memory, key, &observation);
+                (Scaled { report, has_changed: false }, Err(error))
+            }
+        };
         let now = self.context.clock.time();
         let lasts = self.memory.of(key, |notes| {
             notes.holdings.note(observed, &now);
             notes.is_failing()
         });
         let trouble = done.as_ref().err().and_then(|error| error.trouble(lasts));
-        let planned = Planned::Plan(&plan);
-        let outcome = Outcome { planned, held, trouble: trouble.as_ref() };
+        let autoscaling = scaled.report.as_ref();
+        let outcome =
+            Outcome { held, trouble: trouble.as_ref(), autoscaling, ..Outcome::of(&plan) };
         let reported = self.report(key, &observation, outcome).await;
         done.and(reported)?;
-        Ok(self.next(key, &plan, observed))
+        if scaled.has_changed {
+            return Ok(Next::Again);
+        }
+        Ok(match self.next(key, &plan, observed) {
+            // Nothing announces what clients do.
+            Next::Resync if scaled.report.is_some() => Next::Poll(LOOK_EVERY),
+            next => next,
+        })
     }
 
     async fn report(

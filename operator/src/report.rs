@@ -177,6 +177,7 @@ fn begun<'a>(
 /// What a change of status means to people. Derived from the two statuses alone, so a restarted operator repeats nothing.
 fn notices(previous: Option<&CacheClusterStatus>, current: &CacheClusterStatus) -> Vec<Notice> {
     [
+        autoscaling_notice(previous, current),
         operation_notice(previous, current),
         stalled_notice(previous, current),
         ready_notice(previous, current),
@@ -185,6 +186,32 @@ fn notices(previous: Option<&CacheClusterStatus>, current: &CacheClusterStatus) 
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// That another number of nodes is in force, and that autoscaling stops or was removed.
+fn autoscaling_notice(
+    previous: Option<&CacheClusterStatus>,
+    current: &CacheClusterStatus,
+) -> Option<Notice> {
+    let now = find(Some(current), condition::AUTOSCALING_ACTIVE)?;
+    let is_new = find(previous, condition::AUTOSCALING_ACTIVE)
+        .is_none_or(|before| before.reason != now.reason);
+    if is_new && now.reason == reason::PREDICTIONS_FAILED {
+        return Some(Notice::new(EventReason::AutoscalingStopped, now.message.clone()));
+    }
+    if is_new && now.reason == reason::AUTOSCALING_REMOVED {
+        return Some(Notice::new(EventReason::Autoscaled, now.message.clone()));
+    }
+    let (before, after) = (previous?.autoscaling.as_ref()?, current.autoscaling.as_ref()?);
+    let step = after.last_step.as_ref().filter(|step| step.to_nodes == after.nodes);
+    let predicted = step.map(|step| {
+        format!(" {} % of the reads are predicted to be hits.", step.predicted_hit_percent)
+    });
+    let note = || {
+        let (from, to) = (before.nodes, after.nodes);
+        format!("From {from} to {to} nodes.{} {}", predicted.unwrap_or_default(), now.message)
+    };
+    (before.nodes != after.nodes).then(|| Notice::new(EventReason::Autoscaled, note()))
 }
 
 fn operation_notice(

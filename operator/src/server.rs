@@ -65,9 +65,7 @@ impl Server {
         }
         match self.metrics.progress.missing() {
             None => text(StatusCode::OK, "ready\n".into()),
-            Some(what) => {
-                text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n"))
-            }
+            Some(what) => text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n")),
         }
     }
 

@@ -47,9 +47,10 @@ pub async fn upkeep<N: Nodes>(
     observation: &Observation,
     plan: &Plan<Checked>,
 ) -> Result<Vec<Repaired>, Error> {
-    let Observation { cluster, observed, children, .. } = observation;
+    let Observation { cluster, observed, children, intent, .. } = observation;
     let client = &context.client;
-    let available = pdb::available(cluster, &children.pods, observed, plan);
+    let wanted = intent.as_ref().map_or(0, |intent| intent.nodes);
+    let available = pdb::available(cluster, &children.pods, observed, plan, wanted);
     // What a kubelet said last that is not heard of any more may be older than the end of its host. Silence of the node proves nothing:
     // it may be the operator that is cut off, and the nodes serve.
     let host_is_up = |pod: &&Pod| standing(context, pod).is_none_or(|standing| standing.ready);

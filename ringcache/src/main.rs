@@ -37,6 +37,9 @@ enum Command {
     Up(local::UpArgs),
     /// Show a local cluster; exit code 1 if it is not Ready, 2 if there is none
     Status(local::StatusArgs),
+    /// Show which part of the reads would be hits with another number of nodes; exit code 2 if nothing was read
+    #[command(alias = "mrc")]
+    Curve(local::CurveArgs),
     /// Put a checking load on a cluster; exit code 1 if any reply was wrong
     Verify(verify::VerifyArgs),
     /// Read through a cluster as applications do, with a slow database behind it, and show how it goes
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Up(args) => block_on(local::up(&args)),
         Command::Status(args) => block_on(local::status(&args)),
+        Command::Curve(args) => block_on(local::curve(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Load(args) => block_on(load::load(&args)),
         Command::Node(args) => {

@@ -1,5 +1,14 @@
 //! The words that refuse a spec: the same from the schema's rules and from the operator.
 
+/// No number of nodes is both.
+pub const AUTOSCALING_BOUNDS: &str =
+    "`autoscaling.minNodes` must not be above `autoscaling.maxNodes`";
+/// Autoscaling by nothing.
+pub const AUTOSCALING_TARGETS: &str =
+    "`autoscaling` needs at least one of `hitRatioPercent`, `memoryPercent` and `cpuPercent`";
+/// Another number by hand, which would change nothing.
+pub const AUTOSCALING_NODES: &str = "`nodes` cannot change while `autoscaling` decides the number of nodes: set `autoscaling.minNodes` and \
+     `autoscaling.maxNodes`, or remove `autoscaling`";
 /// `memory` is no quantity.
 pub const MEMORY_QUANTITY: &str = "`memory` must be a quantity of bytes, such as 256Mi or 1Gi";
 /// `memory` is too small for a node to run in.

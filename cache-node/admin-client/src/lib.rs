@@ -10,8 +10,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use ringcache_api::Document;
-use ringcache_api::admin::{ErrorBody, NodeState, SettingsFor};
+use ringcache_api::admin::{ErrorBody, NodeCurve, NodeState, SettingsFor};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 /// Longest wait for a node's state: one that takes longer counts as not answering.
@@ -68,7 +69,21 @@ impl AdminClient {
 
     /// What the node says of itself.
     pub async fn state(&self, host: &str, port: u16) -> Result<NodeState, AdminError> {
-        let uri = uri(host, port, "/admin/v1/state");
+        self.read(host, port, "/admin/v1/state").await
+    }
+
+    /// What the node has measured of its clients' reads.
+    pub async fn curve(&self, host: &str, port: u16) -> Result<NodeCurve, AdminError> {
+        self.read(host, port, "/admin/v1/curve").await
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<T, AdminError> {
+        let uri = uri(host, port, path);
         let answer = self.ask(STATE_TIMEOUT, Method::GET, &uri, String::new()).await?;
         serde_json::from_slice(&answer).map_err(|error| AdminError::Malformed(error.to_string()))
     }

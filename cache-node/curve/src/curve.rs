@@ -15,11 +15,14 @@ pub struct Curve {
     expired: f64,
     /// All reads, of keys that are followed or not.
     reads: f64,
+    /// Those of them that the cache served.
+    #[serde(default)]
+    hits: f64,
 }
 
 impl Default for Curve {
     fn default() -> Self {
-        Self { depths: Depths::new(), absent: 0.0, expired: 0.0, reads: 0.0 }
+        Self { depths: Depths::new(), absent: 0.0, expired: 0.0, reads: 0.0, hits: 0.0 }
     }
 }
 
@@ -32,6 +35,11 @@ impl Curve {
     /// The same in a cluster without limit. What is missing to 1 are misses that no memory can avoid.
     pub fn reachable(&self) -> Option<f64> {
         self.share(self.depths.total())
+    }
+
+    /// The share of the same reads that really were hits, in the cache as it was; `None` = nothing was read.
+    pub fn measured(&self) -> Option<f64> {
+        (self.reads > 0.0).then(|| (self.hits / self.reads).clamp(0.0, 1.0))
     }
 
     /// The share of the reads whose key had expired within the minute before.
@@ -59,10 +67,21 @@ impl Curve {
         self.absent += other.absent;
         self.expired += other.expired;
         self.reads += other.reads;
+        self.hits += other.hits;
     }
 
-    pub(crate) fn count(&mut self, reads: u64) {
+    /// The same with so many reads in all. Nodes that remember for different times are merged by what each of them serves in a second.
+    #[must_use]
+    pub fn of_reads(mut self, reads: f64) -> Self {
+        if self.reads > 0.0 {
+            self.scale(reads / self.reads);
+        }
+        self
+    }
+
+    pub(crate) fn count(&mut self, reads: u64, hits: u64) {
         self.reads += reads as f64;
+        self.hits += hits as f64;
     }
 
     pub(crate) fn at(&mut self, depth: u64, times: f64) {
@@ -79,7 +98,7 @@ impl Curve {
 
     pub(crate) fn scale(&mut self, factor: f64) {
         self.depths.scale(factor);
-        for count in [&mut self.absent, &mut self.expired, &mut self.reads] {
+        for count in [&mut self.absent, &mut self.expired, &mut self.reads, &mut self.hits] {
             *count *= factor;
         }
     }

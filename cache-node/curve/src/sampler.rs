@@ -85,9 +85,9 @@ impl Sampler {
         self.curve.scale(factor);
     }
 
-    /// So many reads were served, whether their keys are followed or not.
-    pub fn count(&mut self, reads: u64) {
-        self.curve.count(reads);
+    /// So many reads were served, and so many of them were hits, whether their keys are followed or not.
+    pub fn count(&mut self, reads: u64, hits: u64) {
+        self.curve.count(reads, hits);
     }
 
     /// A key was read. `found` is its entry, if the cache had one: a key that is followed only since it was written is known from then on,

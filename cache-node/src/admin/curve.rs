@@ -10,6 +10,9 @@ pub(super) fn get(node: &Node) -> Response {
     let curve = NodeCurve {
         version: ADMIN_VERSION,
         incarnation: node.incarnation.clone(),
+        budget_bytes: node.store.budget() as u64,
+        busy: node.busy.shares().into_iter().map(|(_, share)| share).fold(0.0, f64::max),
+        half_life_seconds: node.measures.half_life_seconds(),
         curve: node.measures.curve(),
     };
     warp::reply::json(&curve).into_response()

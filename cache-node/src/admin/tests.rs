@@ -195,12 +195,17 @@ async fn the_curve_says_which_reads_a_cluster_of_any_size_would_serve() {
     admin.node.store.lock(5).get(b"absent", now);
     let memory_bytes = admin.node.args.memory_bytes;
     let (monotonic_ms, slots) = (admin.node.clock.monotonic_ms(), SLOTS.into());
-    admin.node.measures.settle(&Second { now, monotonic_ms, reads: 2, slots, memory_bytes });
+    let second = Second { now, monotonic_ms, reads: 2, hits: 1, slots, memory_bytes };
+    admin.node.measures.settle(&second);
     let (answered, body) = send(&admin, "GET", "/admin/v1/curve", "").await;
-    let NodeCurve { version, incarnation, curve } = serde_json::from_str(&body).unwrap();
+    let NodeCurve { version, incarnation, curve, budget_bytes, busy, half_life_seconds } =
+        serde_json::from_str(&body).unwrap();
     assert_eq!((answered, version, incarnation), (200, 1, Incarnation::new("oak-0", "1")));
+    assert_eq!((budget_bytes, busy), (admin.node.store.budget() as u64, 0.0));
+    assert!((290.0..=300.0).contains(&half_life_seconds), "few reads: {half_life_seconds}");
     assert_eq!([0, 1 << 20].map(|bytes| curve.hit_ratio(bytes)), [Some(0.0), Some(0.5)], "{body}");
-    assert!((1.9..=2.0).contains(&curve.reads()), "{body}");
+    assert_eq!(curve.measured(), Some(0.5), "{body}");
+    assert!((0.2..0.3).contains(&curve.reads()), "reads a second, of the last seconds: {body}");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ fn serve(budget_bytes: usize) -> (f64, Arc<Measures>) {
     store.enable_metering(Arc::<Measures>::clone(&measures));
     (0..SLOTS).for_each(|slot| store.lock(slot).set_access(Access::Open));
     let memory_bytes = budget_bytes as u64;
-    let (mut hits, mut reads) = (0_u64, 0_u64);
+    let (mut hits, mut reads, mut lately) = (0_u64, 0_u64, 0_u64);
     for turn in 0..TURNS {
         let now = start + turn / 4;
         if turn % 4_000 == 0 {
@@ -39,6 +39,7 @@ fn serve(budget_bytes: usize) -> (f64, Arc<Measures>) {
                 now,
                 monotonic_ms: now - start,
                 reads: 4_000,
+                hits: std::mem::take(&mut lately),
                 slots: SLOTS.into(),
                 memory_bytes,
             });
@@ -55,6 +56,7 @@ fn serve(budget_bytes: usize) -> (f64, Arc<Measures>) {
         }
         drop(slot);
         store.reclaim(now, 64);
+        lately += u64::from(found);
         if turn >= TURNS / 4 * 3 {
             (hits, reads) = (hits + u64::from(found), reads + 1);
         }
@@ -66,8 +68,10 @@ fn serve(budget_bytes: usize) -> (f64, Arc<Measures>) {
 fn the_curve_of_one_size_says_what_stores_of_others_do() {
     let sizes = [10, 20, 30].map(|mebibytes| mebibytes << 20);
     let runs = sizes.map(serve);
-    for (size, (_, measures)) in sizes.iter().zip(&runs) {
+    for (size, (served, measures)) in sizes.iter().zip(&runs) {
         let curve = measures.curve();
+        let measured = curve.measured().unwrap();
+        assert!((measured - served).abs() <= 0.01, "with {size} bytes: {measured}, {served}");
         for (other, (hit_ratio, _)) in sizes.iter().zip(&runs) {
             let predicted = curve.hit_ratio(*other as u64).unwrap();
             let error = (predicted - hit_ratio).abs();

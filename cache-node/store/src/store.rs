@@ -104,6 +104,11 @@ impl Store {
         self.budget_bytes.store(bytes, Relaxed);
     }
 
+    /// Bytes that it may use now.
+    pub fn budget(&self) -> usize {
+        self.budget_bytes.load(Relaxed)
+    }
+
     /// Bytes the allocator takes for entries, slabs, indexes, journals and tracked keys.
     pub fn used_bytes(&self) -> usize {
         self.used_bytes.load(Relaxed)

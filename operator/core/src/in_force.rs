@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use ringcache_api::cluster::Resources;
 use ringcache_api::{CacheCluster, CacheClusterSpec, MemberState};
 
+use crate::autoscaling::{State, nodes};
 use crate::quantity::{bytes, is_one_amount, nano_cpus};
 use crate::{Intent, Observed, SpecProblem, validate};
 
@@ -36,6 +37,7 @@ impl HeldBack {
         // Without `..`: whoever adds a field must say here whether it takes other nodes.
         let CacheClusterSpec {
             nodes: _,
+            autoscaling: _,
             memory,
             ttl: _,
             paused: _,
@@ -108,6 +110,15 @@ pub struct InForce {
     pub intent: Intent,
     /// Why it is not the one of the resource, if it is not.
     pub held: Option<Held>,
+}
+
+impl InForce {
+    /// The same with the number of nodes that is in force where something scales the cluster.
+    #[must_use]
+    pub fn sized(mut self, recorded: Option<&State>) -> Self {
+        self.intent.nodes = nodes(&self.spec, recorded);
+        self
+    }
 }
 
 /// What is carried out, if `last` is the last spec that was carried out and not held, as far as anybody knows. An error if there

@@ -1,5 +1,7 @@
 //! What is reported: numbers, members and conditions, changed only when they say something new.
 
+use std::borrow::Cow;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use ringcache_api::Document;
 use ringcache_api::document::ClusterRef;
@@ -7,6 +9,7 @@ use ringcache_api::status::{
     CacheClusterStatus, LostEntries, MemberStatus, OperationStatus, RingStatus, condition, reason,
 };
 
+use crate::autoscaling::Report;
 use crate::plan::{Checked, Operation, Plan};
 use crate::{Held, Observed, Violation, losses};
 
@@ -35,6 +38,8 @@ pub struct Outcome<'a> {
     pub held: Option<&'a Held>,
     /// Why some of what the plan, or a repair, would do fails.
     pub trouble: Option<&'a Trouble>,
+    /// How the number of nodes stands, where something scales the cluster.
+    pub autoscaling: Option<&'a Report>,
 }
 
 /// What was planned in one run.
@@ -51,9 +56,14 @@ pub enum Planned<'a> {
 }
 
 impl<'a> Outcome<'a> {
+    /// That so much was planned.
+    pub fn new(planned: Planned<'a>) -> Self {
+        Self { planned, held: None, trouble: None, autoscaling: None }
+    }
+
     /// That everything went well.
     pub fn of(plan: &'a Plan<Checked>) -> Self {
-        Self { planned: Planned::Plan(plan), held: None, trouble: None }
+        Self::new(Planned::Plan(plan))
     }
 
     fn plan(self) -> Option<&'a Plan<Checked>> {
@@ -116,6 +126,7 @@ pub fn status(
         image: observed.program.clone(),
         version: versions(observed),
         members: ring.map(|ring| members(ring, observed)).unwrap_or_default(),
+        autoscaling: outcome.autoscaling.map(|report| report.status(previous)),
         lost_entries: observed.lost.clone(),
         summary: None,
         operation: None,
@@ -131,8 +142,10 @@ pub fn status(
         up_to_date(outcome, observed),
         entries_lost(observed, now),
     ];
+    let scaling = outcome.autoscaling.map(|report| autoscaling_active(report, previous));
+    let verdicts = verdicts.into_iter().chain(scaling);
     let conditions = verdicts.map(|verdict| verdict.condition(observed.generation, previous, now));
-    status.conditions = conditions.into();
+    status.conditions = conditions.collect();
     status.summary = Some(summary(&status.conditions, status.operation.as_ref()));
     status
 }
@@ -185,7 +198,7 @@ fn bounded(text: &str, max_chars: usize) -> String {
 struct Verdict {
     type_: &'static str,
     status: bool,
-    reason: &'static str,
+    reason: Cow<'static, str>,
     message: String,
 }
 
@@ -193,10 +206,10 @@ impl Verdict {
     fn new(
         type_: &'static str,
         status: bool,
-        reason: &'static str,
+        reason: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
     ) -> Self {
-        Self { type_, status, reason, message: message.into() }
+        Self { type_, status, reason: reason.into(), message: message.into() }
     }
 
     /// As a condition whose transition time moves only when its status does.
@@ -213,7 +226,7 @@ impl Verdict {
         Condition {
             type_: type_.to_owned(),
             status: status.to_owned(),
-            reason: reason.to_owned(),
+            reason: reason.into_owned(),
             message,
             observed_generation: Some(generation),
             last_transition_time: since.clone(),
@@ -292,6 +305,12 @@ fn entries_lost(observed: &Observed, now: &Time) -> Verdict {
         }
         None => verdict(false, reason::AS_EXPECTED, String::new()),
     }
+}
+
+/// Where something scales the cluster.
+fn autoscaling_active(report: &Report, previous: Option<&CacheClusterStatus>) -> Verdict {
+    let (is_active, reason, message) = report.words(previous);
+    Verdict::new(condition::AUTOSCALING_ACTIVE, is_active, reason, bounded(&message, MAX_CHARS))
 }
 
 fn ring_converged(outcome: Outcome<'_>, observed: &Observed) -> Verdict {

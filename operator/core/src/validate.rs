@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use ringcache_api::cluster::{
-    MAX_JITTER_PERCENT, MAX_NAME_BYTES, MAX_NODES, MAX_QUANTITY_BYTES, MAX_TTL_SECONDS, MIN_NODES,
-    message,
+    Autoscaling, MAX_JITTER_PERCENT, MAX_NAME_BYTES, MAX_NODES, MAX_QUANTITY_BYTES,
+    MAX_SCALE_IN_DELAY_SECONDS, MAX_SCALE_OUT_DELAY_SECONDS, MAX_TTL_SECONDS, MIN_NODES, message,
 };
 use ringcache_api::{CacheCluster, CacheClusterSpec, Ttl};
 
@@ -40,6 +40,7 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
     // Without `..`: a new field that nobody reads here does not compile.
     let CacheClusterSpec {
         nodes,
+        autoscaling,
         memory,
         ttl,
         // See `in_force`.
@@ -58,6 +59,9 @@ pub fn validate(cluster: &CacheCluster) -> Result<Intent, Vec<SpecProblem>> {
     let mut problems = Problems(Vec::new());
     problems.name(cluster.metadata.name.as_deref().unwrap_or_default());
     problems.range("spec.nodes", *nodes, MIN_NODES..=MAX_NODES);
+    if let Some(autoscaling) = autoscaling {
+        problems.autoscaling(autoscaling);
+    }
     problems.range("spec.ttl.defaultSeconds", default_seconds, 0..=MAX_TTL_SECONDS);
     problems.range("spec.ttl.jitterPercent", jitter_percent, 0..=MAX_JITTER_PERCENT);
     if jitter_percent != 0 && default_seconds <= 0 {
@@ -99,6 +103,38 @@ impl Problems {
             let name = field.strip_prefix("spec.").unwrap_or(field);
             let (min, max) = allowed.into_inner();
             self.add(field, format_args!("`{name}` must be from {min} to {max}, but is {value}"));
+        }
+    }
+
+    fn autoscaling(&mut self, spec: &Autoscaling) {
+        let Autoscaling {
+            min_nodes,
+            max_nodes,
+            hit_ratio_percent,
+            memory_percent,
+            cpu_percent,
+            scale_out_delay_seconds,
+            scale_in_delay_seconds,
+        } = *spec;
+        self.range("spec.autoscaling.minNodes", min_nodes, MIN_NODES..=MAX_NODES);
+        self.range("spec.autoscaling.maxNodes", max_nodes, MIN_NODES..=MAX_NODES);
+        let targets = [
+            ("spec.autoscaling.hitRatioPercent", hit_ratio_percent),
+            ("spec.autoscaling.memoryPercent", memory_percent),
+            ("spec.autoscaling.cpuPercent", cpu_percent),
+        ];
+        for (field, percent) in targets {
+            self.range(field, percent.unwrap_or(1), 1..=100);
+        }
+        let delays = 0..=MAX_SCALE_OUT_DELAY_SECONDS;
+        self.range("spec.autoscaling.scaleOutDelaySeconds", scale_out_delay_seconds, delays);
+        let delays = 0..=MAX_SCALE_IN_DELAY_SECONDS;
+        self.range("spec.autoscaling.scaleInDelaySeconds", scale_in_delay_seconds, delays);
+        if min_nodes > max_nodes {
+            self.add("spec.autoscaling", message::AUTOSCALING_BOUNDS);
+        }
+        if targets.iter().all(|(_, percent)| percent.is_none()) {
+            self.add("spec.autoscaling", message::AUTOSCALING_TARGETS);
         }
     }
 

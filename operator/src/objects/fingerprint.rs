@@ -58,6 +58,7 @@ fn inputs(spec: &CacheClusterSpec) -> [(&'static str, Value); 20] {
     // Without `..`: whoever adds a field must say here whether it takes a new pod.
     let CacheClusterSpec {
         nodes: _,
+        autoscaling: _,
         memory: _,
         ttl: _,
         paused: _,

@@ -12,19 +12,19 @@ use ringcache_operator_core::{Observed, ObservedNode, Plan, budget};
 use super::meta;
 use super::pod::has_grace;
 
-/// So many nodes must stay available in what is seen, once the plan has been carried out. While a pod has less grace than it takes
+/// So many nodes must stay available in what is seen, once the plan has been carried out, of those that are `wanted`. While a pod has less grace than it takes
 /// to hand over, none may be evicted.
 pub fn available<S>(
     cluster: &CacheCluster,
     pods: &[Pod],
     observed: &Observed,
     plan: &Plan<S>,
+    wanted: usize,
 ) -> usize {
     let is_short_of_grace = |node: &ObservedNode| {
         let mut of_node = pods.iter().filter(|pod| pod.metadata.uid.as_deref() == Some(&node.uid));
         node.phase.is_up() && of_node.any(|pod| !has_grace(pod, node.template.memory_bytes))
     };
-    let wanted = usize::try_from(cluster.spec.nodes).unwrap_or_default();
     match cluster.spec.disruption.evictions {
         Evictions::OneAtATime if !observed.nodes.iter().any(is_short_of_grace) => {
             budget::min_available(observed, plan)

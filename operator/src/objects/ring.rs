@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use ringcache_api::document::MAX_MEMBERS;
 use ringcache_api::status::LostEntries;
 use ringcache_api::{CacheCluster, CacheClusterSpec, Document, Lenient, read_leniently};
+use ringcache_operator_core::autoscaling::State;
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -20,6 +21,8 @@ const SPEC: &str = "ringcache.dev/spec";
 /// Annotation: what was lost last with nodes that the document gave up, as JSON. It is written with the document, so that no crash
 /// comes between.
 const LOST: &str = "ringcache.dev/lost";
+/// Annotation: the number of nodes in force where something scales the cluster, and what was predicted for it, as JSON.
+const SCALING: &str = "ringcache.dev/autoscaling";
 /// What the schema of the status allows.
 const MAX_NAME_BYTES: usize = 63;
 /// Likewise.
@@ -50,6 +53,27 @@ pub fn with_loss(mut ring: ConfigMap, lost: Option<&LostEntries>) -> ConfigMap {
     let lost = lost.map(|lost| (LOST.to_owned(), json!(lost).to_string()));
     ring.annotations_mut().extend(lost);
     ring
+}
+
+/// The same, with the number of nodes in force.
+pub fn with_scaling(mut ring: ConfigMap, scaling: Option<&State>) -> ConfigMap {
+    let scaling = scaling.map(|state| (SCALING.to_owned(), json!(state).to_string()));
+    ring.annotations_mut().extend(scaling);
+    ring
+}
+
+/// The number of nodes in force, if it is recorded, can be read and is one.
+pub fn scaling(ring: &ConfigMap) -> Option<State> {
+    serde_json::from_str::<State>(ring.annotations().get(SCALING)?).ok()?.checked()
+}
+
+/// A JSON merge patch that records it in the ConfigMap as it was read, and in no other version of it.
+pub fn scaled(live: &ConfigMap, scaling: Option<&State>) -> Value {
+    let ObjectMeta { uid, resource_version, .. } = &live.metadata;
+    let state = scaling.map(|state| json!(state).to_string());
+    json!({"metadata": {
+        "uid": uid, "resourceVersion": resource_version, "annotations": {SCALING: state},
+    }})
 }
 
 /// What was lost last, if it is recorded and can be read. Something that a status may not say would keep the whole status from being

@@ -8,7 +8,9 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::store;
 use kube::runtime::watcher::Event;
-use ringcache_api::admin::{ADMIN_VERSION, NodeState, NodeStats, Ownership, Settings, SettingsFor};
+use ringcache_api::admin::{
+    ADMIN_VERSION, NodeCurve, NodeState, NodeStats, Ownership, Settings, SettingsFor,
+};
 use ringcache_api::cluster::parse_yaml;
 use ringcache_api::document::{ClusterRef, FORMAT_VERSION, HashRule, SlotRange};
 use ringcache_api::{CacheCluster, Document, Incarnation, Member, MemberState};
@@ -132,6 +134,8 @@ pub(crate) const HANG: Duration = Duration::from_secs(5);
 #[derive(Clone, Default)]
 pub(crate) struct FakeNodes {
     pub(crate) states: Arc<Mutex<HashMap<String, NodeState>>>,
+    /// What they have measured.
+    pub(crate) curves: Arc<Mutex<HashMap<String, NodeCurve>>>,
     /// What they say when they are asked again.
     pub(crate) next: Arc<Mutex<HashMap<String, NodeState>>>,
     pub(crate) pushed: Arc<Mutex<Vec<(String, u64)>>>,
@@ -148,6 +152,12 @@ impl Nodes for FakeNodes {
         let state = states.get(host).cloned();
         states.extend(self.next.lock().unwrap().remove_entry(host));
         state.ok_or_else(|| NodeError::Transport("nobody there".to_owned()))
+    }
+
+    async fn curve(&self, host: &str, _: u16) -> Result<NodeCurve, NodeError> {
+        let curves = self.curves.lock().unwrap();
+        let curve = curves.get(host).cloned();
+        curve.ok_or_else(|| NodeError::Transport("nobody there".to_owned()))
     }
 
     async fn push(&self, host: &str, _: u16, document: &Document) -> Result<(), NodeError> {

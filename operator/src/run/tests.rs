@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ringcache_api::Document;
-use ringcache_api::admin::{NodeState, SettingsFor};
+use ringcache_api::admin::{NodeCurve, NodeState, SettingsFor};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -32,6 +32,10 @@ impl Nodes for FakeNodes {
             HANGS => std::future::pending().await,
             _ => Err(NodeError::Timeout(Duration::from_secs(1))),
         }
+    }
+
+    async fn curve(&self, _: &str, _: u16) -> Result<NodeCurve, NodeError> {
+        Err(NodeError::Timeout(Duration::from_secs(1)))
     }
 
     async fn push(&self, _: &str, _: u16, _: &Document) -> Result<(), NodeError> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use ringcache_api::{CacheCluster, CacheClusterSpec, Document, Ports};
 use ringcache_operator_core::Template;
+use ringcache_operator_core::autoscaling::State;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,19 @@ impl StateDir {
         write(&self.0.join("spec.json"), &json(spec)?)
     }
 
+    /// The number of nodes in force, where something scales the cluster.
+    pub(super) fn scaling(&self) -> Result<Option<State>> {
+        Ok(read(&self.scaling_path())?.and_then(State::checked))
+    }
+
+    /// Records it, or that nothing does.
+    pub(super) fn write_scaling(&self, scaling: Option<&State>) -> Result<()> {
+        match scaling {
+            Some(state) => write(&self.scaling_path(), &json(state)?),
+            None => remove(&self.scaling_path()),
+        }
+    }
+
     /// The resource as last reported, with its status.
     pub(super) fn reported(&self) -> Result<Option<CacheCluster>> {
         read(&self.0.join("status.json"))
@@ -122,7 +136,8 @@ impl StateDir {
     /// Removes what describes a cluster that does not run any more. Identity and logs stay.
     pub(super) fn forget_ring(&self) -> Result<()> {
         let ring = remove(&self.ring());
-        remove(&self.0.join("status.json")).and(ring)
+        let scaling = remove(&self.scaling_path());
+        remove(&self.0.join("status.json")).and(ring).and(scaling)
     }
 
     /// Every recorded node, by name. An unreadable record is an error: a node that is missing here counts as proven dead.
@@ -165,6 +180,10 @@ impl StateDir {
 
     fn record(&self, name: &str) -> PathBuf {
         self.nodes().join(format!("{name}.json"))
+    }
+
+    fn scaling_path(&self) -> PathBuf {
+        self.0.join("autoscaling.json")
     }
 
     fn ring(&self) -> PathBuf {

@@ -1,6 +1,8 @@
 //! A cluster on this machine: `ringcache up` and `ringcache status`.
 
 mod adopt;
+mod autoscale;
+mod curve;
 mod dir;
 mod execute;
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod stop;
 mod up;
 mod watch;
 
+pub(crate) use curve::{CurveArgs, curve};
 pub(crate) use seeds::seeds;
 pub(crate) use status::{StatusArgs, status};
 pub(crate) use up::{UpArgs, up};

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::{CacheClusterStatus, condition};
+use ringcache_operator_core::autoscaling::Report;
 use ringcache_operator_core::{
     Checked, Held, InForce, Observed, ObservedNode, Outcome, Plan, Planned, Violation, check, plan,
     status,
@@ -36,6 +37,7 @@ pub(super) fn status_of(
     planned: &PlanResult,
     in_force: &Result<InForce, Held>,
     observed: &Observed,
+    autoscaling: Option<&Report>,
     previous: Option<&CacheClusterStatus>,
 ) -> CacheClusterStatus {
     let planned = match planned {
@@ -44,7 +46,8 @@ pub(super) fn status_of(
         None => Planned::Nothing,
     };
     let held = in_force.as_ref().map_or_else(Some, |in_force| in_force.held.as_ref());
-    status(Outcome { planned, held, trouble: None }, observed, previous, &time())
+    let outcome = Outcome { held, autoscaling, ..Outcome::new(planned) };
+    status(outcome, observed, previous, &time())
 }
 
 /// Whether every slot is served.

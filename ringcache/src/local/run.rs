@@ -7,6 +7,7 @@ use anyhow::{Error, Result, anyhow};
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::LostEntries;
+use ringcache_operator_core::autoscaling::{Report, Trend};
 use ringcache_operator_core::losses::{Holdings, in_words, loss};
 use ringcache_operator_core::{Checked, Held, InForce, Observed, Plan, Step, as_it_is, in_force};
 
@@ -41,6 +42,7 @@ pub(super) struct Up {
     /// What was lost last with nodes that ended.
     pub(super) lost: Option<LostEntries>,
     pub(super) movement: Movement,
+    pub(super) trend: Trend,
     pub(super) screen: Screen,
     pub(super) began: Instant,
     /// Whether the endpoints were printed.
@@ -78,8 +80,10 @@ impl Up {
         let observed = Observed { starts_fail, lost: self.lost.clone(), ..observed };
         self.holdings.note(&observed, &time());
         let last = self.dir.spec()?;
+        let recorded = self.dir.scaling()?;
         let in_force = in_force(&self.cluster, last.as_ref())
-            .or_else(|held| as_it_is(&self.cluster, held, &observed));
+            .or_else(|held| as_it_is(&self.cluster, held, &observed))
+            .map(|in_force| in_force.sized(recorded.as_ref()));
         // One that is held is recorded if there is no other: of the nodes that are there now one may be lost later.
         if let Ok(InForce { spec, held, .. }) = &in_force
             && if held.is_none() { last.as_ref() != Some(spec) } else { last.is_none() }
@@ -87,7 +91,12 @@ impl Up {
             troubles.extend(self.dir.write_spec(spec).err());
         }
         let planned = plan_for(&in_force, &observed);
-        troubles.extend(self.report(&planned, &in_force, &observed).err());
+        let scaled = self.autoscale(&planned, &in_force, recorded.as_ref(), &observed).await;
+        let scaled = scaled.unwrap_or_else(|error| {
+            troubles.push(error);
+            None
+        });
+        troubles.extend(self.report(&planned, &in_force, scaled.as_ref(), &observed).err());
         let (plan, intent) = match (planned, in_force) {
             (Some(Ok(plan)), Ok(in_force)) => (plan, in_force.intent),
             (planned, _) => {
@@ -199,6 +208,7 @@ impl Up {
         &mut self,
         planned: &PlanResult,
         in_force: &Result<InForce, Held>,
+        scaled: Option<&Report>,
         observed: &Observed,
     ) -> Result<()> {
         for event in self.reporter.answers(observed) {
@@ -208,7 +218,7 @@ impl Up {
         if let Some(line) = self.movement.observe(observed, settled, clock::now()) {
             self.screen.event(&line);
         }
-        let status = status_of(planned, in_force, observed, self.reporter.status());
+        let status = status_of(planned, in_force, observed, scaled, self.reporter.status());
         let ready = is_ready(&status);
         let written = self.reporter.write(&self.dir, &self.cluster, status);
         if ready && !self.announced {

@@ -1,6 +1,6 @@
 //! `ringcache status`: what a local cluster is doing, asked of the nodes themselves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -8,7 +8,8 @@ use clap::Args;
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
 use ringcache_api::status::CacheClusterStatus;
-use ringcache_operator_core::{Observed, as_it_is, in_force};
+use ringcache_operator_core::autoscaling::Report;
+use ringcache_operator_core::{InForce, Observed, as_it_is, in_force};
 use serde_json::json;
 
 use super::dir::StateDir;
@@ -34,23 +35,23 @@ pub(crate) struct StatusArgs {
 /// Prints the state; success if the cluster is Ready, 1 if it is not, 2 if there is none.
 pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     let dir = StateDir::new(&args.state_dir);
-    let absent = || {
-        let dir = args.state_dir.display();
-        output::complain(&format!("no cluster runs with the state directory {dir}"));
-        Ok(ExitCode::from(ABSENT))
-    };
-    let Some(mut cluster) = dir.cluster()? else { return absent() };
+    let Some(mut cluster) = dir.cluster()? else { return Ok(absent(&args.state_dir)) };
     let observed = observe(&dir, &AdminClient::new(), &cluster).await?;
     if observed.nodes.is_empty() && observed.document.is_none() {
-        return absent();
+        return Ok(absent(&args.state_dir));
     }
     let previous = dir.reported()?.and_then(|reported| reported.status);
     let lost = previous.as_ref().and_then(|status| status.lost_entries.clone());
     let observed = Observed { lost, ..observed };
+    let recorded = dir.scaling()?;
     let in_force = in_force(&cluster, dir.spec()?.as_ref())
-        .or_else(|held| as_it_is(&cluster, held, &observed));
+        .or_else(|held| as_it_is(&cluster, held, &observed))
+        .map(|in_force| in_force.sized(recorded.as_ref()));
     let planned = plan_for(&in_force, &observed);
-    let status = status_of(&planned, &in_force, &observed, previous.as_ref());
+    let scaled = in_force.as_ref().ok().and_then(|InForce { spec, held, .. }| {
+        Report::undecided(spec, recorded.as_ref(), held.as_ref())
+    });
+    let status = status_of(&planned, &in_force, &observed, scaled.as_ref(), previous.as_ref());
     let ready = is_ready(&status);
     if args.json {
         cluster.status = Some(status);
@@ -60,6 +61,13 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
         output::print(&text(&cluster, &status, &observed))?;
     }
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says that there is no cluster to report on.
+pub(super) fn absent(state_dir: &Path) -> ExitCode {
+    let dir = state_dir.display();
+    output::complain(&format!("no cluster runs with the state directory {dir}"));
+    ExitCode::from(ABSENT)
 }
 
 fn text(cluster: &CacheCluster, status: &CacheClusterStatus, observed: &Observed) -> String {
@@ -74,7 +82,7 @@ fn text(cluster: &CacheCluster, status: &CacheClusterStatus, observed: &Observed
         "{}: {state}, {} of {} nodes ready, version {version}, ring epoch {epoch}\n\n{}\n{}",
         cluster_ref(cluster).name,
         status.ready_nodes,
-        cluster.spec.nodes,
+        status.autoscaling.as_ref().map_or(cluster.spec.nodes, |scaling| scaling.nodes),
         table::plain(&["CONDITION", "STATUS", "REASON", "MESSAGE"], 4, conditions),
         nodes::table(observed),
     )

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use ringcache_admin_client::AdminClient;
 use ringcache_api::CacheCluster;
+use ringcache_operator_core::autoscaling::Trend;
 use ringcache_operator_core::losses::Holdings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
@@ -58,7 +59,7 @@ pub(crate) async fn up(args: &UpArgs) -> Result<ExitCode> {
             () = sleep(pace) => {}
             () = watch.changed() => {}
             _ = child_ended.recv() => {}
-            () = signals.recv() => return stop(up, signals).await,
+            () = signals.recv() => return Box::pin(stop(up, signals)).await,
         }
     }
 }
@@ -103,6 +104,7 @@ fn start(args: &UpArgs, dir: StateDir) -> Result<Up> {
         lost: reporter.status().and_then(|status| status.lost_entries.clone()),
         reporter,
         movement,
+        trend: Trend::default(),
         screen,
         began,
         announced: false,

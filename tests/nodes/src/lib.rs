@@ -5,6 +5,7 @@
 //! nodes that are not isolated arrives, one hop a round, so that nodes die between any two messages of a handover. Settings are taken as
 //! they are: their bounds belong to the admin port.
 
+mod load;
 mod node;
 mod slots;
 
@@ -16,6 +17,7 @@ use ringcache_api::{Document, Incarnation};
 use ringcache_cluster::Message;
 use ringcache_ring::SlotSet;
 
+pub use load::{Load, NODE_BYTES};
 pub use node::{Node, Start};
 pub use ringcache_cluster::Refusal;
 

@@ -7,6 +7,7 @@ use kube::{Api, Client, ResourceExt as _};
 use ringcache_api::CacheCluster;
 use ringcache_api::status::condition;
 use ringcache_fake_apiserver::Kind;
+use ringcache_sim_nodes::Load;
 use serde_json::{Value, json};
 
 use crate::desired::text;
@@ -74,6 +75,7 @@ pub(crate) async fn perform(sim: &mut Sim, action: &Action) {
             let host = sim.host_of(*n);
             sim.lose_power(&host);
         }
+        Action::Load(nodes) => lock(&sim.plane).load = Some(Load::of(*nodes)),
         Action::Damage(child) => damage(&user, *child, &sim.pod(0)).await,
     }
 }

@@ -7,6 +7,7 @@ use ringcache_api::Document;
 use serde_json::Value;
 
 use crate::plane::{Plane, PodView};
+use crate::workload::HIT_RATIO;
 
 /// All objects and nodes at one moment.
 pub(crate) struct Snapshot<'a> {
@@ -76,7 +77,10 @@ impl<'a> Snapshot<'a> {
     }
 
     fn pods(&self, cluster: &Value, lacks: &mut Vec<String>) {
-        let (wanted, uid) = (number(cluster, "/spec/nodes"), text(cluster, "/metadata/uid"));
+        let uid = text(cluster, "/metadata/uid");
+        let scaled = self.plane.load.filter(|_| cluster.pointer("/spec/autoscaling").is_some());
+        let scaled = scaled.and_then(|load| i64::try_from(load.nodes_for(HIT_RATIO)).ok());
+        let wanted = scaled.unwrap_or_else(|| number(cluster, "/spec/nodes"));
         let pods: Vec<&Value> = self
             .of_kind("Pod")
             .filter(|pod| owned_by(pod, cluster) && !self.is_dark(pod))
@@ -184,11 +188,16 @@ fn status(cluster: &Value, lacks: &mut Vec<String>) {
     if number(cluster, "/status/observedGeneration") != generation {
         lacks.push("the status is about another generation".into());
     }
-    let wanted = number(cluster, "/spec/nodes");
+    let scaled = cluster.pointer("/status/autoscaling/nodes").and_then(Value::as_i64);
+    let wanted = scaled.unwrap_or_else(|| number(cluster, "/spec/nodes"));
     for path in ["/status/nodes", "/status/readyNodes"] {
         if number(cluster, path) != wanted {
             lacks.push(format!("{path} is {}", number(cluster, path)));
         }
+    }
+    let step = cluster.pointer("/status/autoscaling/lastStep");
+    if step.is_some_and(|step| step.get("measuredHitPercent").is_none()) {
+        lacks.push("the last step of autoscaling has not been compared".into());
     }
     if cluster.pointer("/status/operation").is_some() {
         lacks.push("the status names an operation in progress".into());

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ringcache_api::Document;
-use ringcache_api::admin::{NodeState, SettingsFor};
+use ringcache_api::admin::{NodeCurve, NodeState, SettingsFor};
 use ringcache_operator::nodes::{NodeError, Nodes};
 
 use crate::plan::Lie;
@@ -79,6 +79,15 @@ impl Nodes for Hands {
         let state = lock(&self.plane).state(host);
         match state {
             Some(state) => Ok(state),
+            None => nobody().await,
+        }
+    }
+
+    async fn curve(&self, host: &str, _port: u16) -> Result<NodeCurve, NodeError> {
+        tokio::time::sleep(ROUND_TRIP).await;
+        let curve = lock(&self.plane).curve(host);
+        match curve {
+            Some(curve) => Ok(curve),
             None => nobody().await,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// What two good runs may differ in: kind (`*` = all), path (`*` = all items), and why.
-const MASKS: [(&str, &str, &str); 21] = [
+const MASKS: [(&str, &str, &str); 23] = [
     ("*", "/metadata/resourceVersion", "counts the writes of everybody"),
     ("*", "/metadata/creationTimestamp", "time"),
     ("*", "/metadata/managedFields", "times; who owns which field shows in what is applied"),
@@ -29,6 +29,16 @@ const MASKS: [(&str, &str, &str); 21] = [
     ("CacheCluster", "/status/ring/epoch", "counts documents: a retry may need one more"),
     ("CacheCluster", "/status/ring/checksum", "covers the epoch and the addresses"),
     ("CacheCluster", "/status/conditions/*/lastTransitionTime", "time"),
+    (
+        "CacheCluster",
+        "/status/autoscaling/lastStep",
+        "how far it is compared, and when it was taken",
+    ),
+    (
+        "ConfigMap",
+        "/metadata/annotations/ringcache.dev~1autoscaling",
+        "the same; the nodes are counted",
+    ),
     (
         "CacheCluster",
         "/status/members/*/slots",

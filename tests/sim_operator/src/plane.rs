@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringcache_api::admin::{NodeState, SettingsFor, code};
+use ringcache_api::admin::{NodeCurve, NodeState, SettingsFor, code};
 use ringcache_api::{Document, Incarnation};
 use ringcache_ring::SLOTS;
-use ringcache_sim_nodes::{Node, Nodes};
+use ringcache_sim_nodes::{Load, Node, Nodes};
 use tokio::time::Instant;
 
 pub(crate) use pod::PodView;
@@ -39,6 +39,8 @@ pub(crate) struct Plane {
     cut_off: BTreeMap<String, Instant>,
     /// What the nodes of another version say instead.
     disguise: Option<Disguise>,
+    /// What clients read, if anything.
+    pub(crate) load: Option<Load>,
     /// Since when what is true has been true.
     pub(crate) truths: Truths,
     /// What broke a rule.
@@ -175,6 +177,14 @@ impl Plane {
             change(&mut state);
         }
         Some(state)
+    }
+
+    /// What the node at `address` has measured, if one runs there and anything is read.
+    pub(crate) fn curve(&self, address: &str) -> Option<NodeCurve> {
+        let incarnation = self.at(address)?;
+        let cluster = self.nodes.get(&incarnation)?.cluster_uid();
+        let owners = self.of_cluster(cluster).filter(|node| !node.serving().is_empty()).count();
+        self.load.map(|load| load.curve(incarnation, owners))
     }
 
     /// The node at `address` is given a document.

@@ -8,6 +8,7 @@ use kube::Api;
 use kube::api::PostParams;
 use ringcache_api::admin::{KnownSettings, NodeState};
 use ringcache_fake_apiserver::{ApiServer, Verb};
+use ringcache_sim_nodes::Load;
 use serde_json::json;
 
 use crate::actions::{create, edit_in, perform};
@@ -60,6 +61,39 @@ impl Told {
             sim.settle(Duration::from_mins(5)).await.expect("nothing is in its way");
             story(&mut sim).await;
             self.by(&sim.api);
+        });
+    }
+
+    /// A cluster that is scaled by its load, until its predictions fail.
+    fn of_autoscaling(&mut self) {
+        self.of(3, async |sim| {
+            let user = sim.api.client("user");
+            let autoscaling = async |change: serde_json::Value| {
+                let edit = json!({"spec": {"autoscaling": change}});
+                edit_in(&user, NAMESPACE, &edit).await;
+            };
+            let minutes = Duration::from_mins(4);
+            let read = async |sim: &mut Sim, load: Option<Load>| {
+                lock(&sim.plane).load = load;
+                sim.run_for(minutes).await;
+            };
+            let (delay, target) = (30, 80);
+            autoscaling(json!({
+                "maxNodes": 6, "hitRatioPercent": target,
+                "scaleOutDelaySeconds": delay, "scaleInDelaySeconds": delay,
+            }))
+            .await;
+            read(sim, None).await;
+            read(sim, Some(Load::of(5.0))).await;
+            read(sim, Some(Load::of(2.4))).await;
+            read(sim, Some(Load::of(20.0))).await;
+            // One node is too many, and the others serve less than they say, twice.
+            autoscaling(json!({"maxNodes": 4, "hitRatioPercent": 1})).await;
+            for _ in 0..5 {
+                read(sim, Some(Load { nodes: 1.0, served: 0.7 })).await;
+            }
+            autoscaling(serde_json::Value::Null).await;
+            read(sim, Some(Load::of(1.0))).await;
         });
     }
 
@@ -130,6 +164,7 @@ fn every_reason_that_the_page_about_troubles_explains_is_provoked() {
         perform(sim, &Action::DeletePod(0)).await;
         sim.run_for(minute).await;
     });
+    told.of_autoscaling();
     for (program, knows_all) in [("0.0.1", false), ("0.0.1", true), ("99.0.0", true)] {
         told.of(1, async |sim| {
             lock(&sim.plane).disguise(disguised(program, knows_all));

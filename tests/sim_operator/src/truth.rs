@@ -95,7 +95,8 @@ impl Truths {
         if degraded.is_some() && status.pointer("/operation").is_none() {
             lies.push("O10: Degraded, and nothing is under way".into());
         }
-        let wanted = of_cluster("/spec/nodes").and_then(Value::as_u64);
+        let scaled = status.pointer("/autoscaling/nodes");
+        let wanted = scaled.or(of_cluster("/spec/nodes")).and_then(Value::as_u64);
         let (owners, since) = truth.owners;
         // Of what nobody has planned, such as a node that the operator does not reach, it knows only what it can see.
         if planned

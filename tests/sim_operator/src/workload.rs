@@ -11,6 +11,9 @@ const OTHER_IMAGE: &str = "registry.example/cache-node:2";
 /// No registry has this one.
 const ABSENT_IMAGE: &str = "registry.example/absent:1";
 
+/// The part of the reads that shall be hits where a cluster is scaled.
+pub(crate) const HIT_RATIO: f64 = 0.8;
+
 /// A named history. The ids are those of the reliability plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Workload {
@@ -50,6 +53,8 @@ pub(crate) enum Workload {
     CrashLoop,
     /// 3 -> 5, and the newest answers nobody's questions at first.
     NeverReady,
+    /// Autoscaling from 3: a load for 5 nodes, then one for 2.
+    Autoscale,
     /// W15: an operator of version 0.1 is replaced by this one, and finds 3 -> 4 to be done.
     Upgrade,
     /// The operator does not reach the n-th of 3 for half a minute, which everybody else does.
@@ -117,6 +122,8 @@ pub(crate) enum Action {
     /// The host of the n-th pod loses power.
     PowerLoss(usize),
     Damage(Child),
+    /// What clients read would fill so many nodes.
+    Load(f64),
 }
 
 impl Workload {
@@ -134,7 +141,8 @@ impl Workload {
     ];
 
     /// Those of which a small part is run with each commit: they consist of the same operations.
-    pub(crate) const SAMPLED: [Self; 23] = [
+    pub(crate) const SAMPLED: [Self; 24] = [
+        Self::Autoscale,
         Self::NeverReady,
         Self::Upgrade,
         Self::Taint,
@@ -193,7 +201,7 @@ impl Workload {
     pub(crate) fn fewest_nodes(self) -> usize {
         match self {
             // Of the second: the one that somebody told to end is not ready from then on.
-            Self::ScaleDown | Self::Terminate(_) | Self::Evict(_) => 2,
+            Self::Autoscale | Self::ScaleDown | Self::Terminate(_) | Self::Evict(_) => 2,
             _ => usize::try_from(self.nodes_before()).unwrap_or_default(),
         }
     }
@@ -226,6 +234,17 @@ impl Workload {
             }
             Self::Pause => {
                 then(edit(json!({"paused": true, "nodes": 3})), 20, edit(json!({"paused": false})))
+            }
+            Self::Autoscale => {
+                let scaled = json!({
+                    "minNodes": 1, "maxNodes": 6, "hitRatioPercent": (HIT_RATIO * 100.0) as i32,
+                    "scaleOutDelaySeconds": 0, "scaleInDelaySeconds": 0,
+                });
+                vec![
+                    (Duration::ZERO, Action::Load(6.0)),
+                    (Duration::ZERO, edit(json!({"autoscaling": scaled}))),
+                    (Duration::from_mins(4), Action::Load(2.02)),
+                ]
             }
             Self::Evict(n) => now(Action::Evict(n)),
             Self::NoRoomThenRoom => vec![

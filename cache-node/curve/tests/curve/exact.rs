@@ -126,7 +126,7 @@ proptest! {
             match act {
                 Act::Read(key) => {
                     reads += 1;
-                    sampler.count(1);
+                    sampler.count(1, 0);
                     sampler.read(hash(key, 1), None, now_ms);
                     twin.read(key);
                 }

@@ -14,7 +14,7 @@ fn slot(key: u64) -> u16 {
 }
 
 fn serve(sampler: &mut Sampler, (key, bytes): (u64, u32), now_ms: u64) {
-    sampler.count(1);
+    sampler.count(1, 0);
     sampler.read(hash(key, 1), None, now_ms);
     let entry = Write { slot: slot(key), bytes, deadline_ms: u64::MAX };
     sampler.write(hash(key, 1), entry, now_ms);
@@ -73,7 +73,7 @@ fn samples_keep_their_order_their_age_and_their_deadlines() {
     target.put(5, &moved, u64::MAX, 74_000);
     let depth = |target: &Sampler, hash, now_ms| {
         let mut target = target.clone();
-        target.count(1);
+        target.count(1, 0);
         target.read(hash, None, now_ms);
         (1..=4).map(|n| n * 100).find(|size| target.curve().hit_ratio(*size + 10) > Some(0.9))
     };
@@ -103,7 +103,7 @@ fn entries_that_are_copied_take_their_place_by_their_last_use() {
     target.read(4, None, 21_000);
     let depth = |hash| {
         let mut target = target.clone();
-        target.count(2);
+        target.count(2, 0);
         target.read(hash, None, 21_000);
         (1..=3).map(|n| n * 100).find(|size| target.curve().hit_ratio(*size + 10) > Some(0.4))
     };

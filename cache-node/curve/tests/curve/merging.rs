@@ -69,7 +69,7 @@ fn cluster(trace: &[(u64, u32)], bytes: u64, nodes: usize, limit: usize) -> Curv
         let slot = (hash(key, 99) % SLOTS as u64) as u16;
         let (sampler, cache) = &mut all[usize::from(slot) % nodes];
         let (hash, now_ms) = (hash(key, 1), now_ms as u64);
-        sampler.count(1);
+        sampler.count(1, 0);
         sampler.read(hash, None, now_ms);
         if !cache.read(key) {
             cache.write(key, bytes);

@@ -42,7 +42,7 @@ fn old_reads_count_less_and_less() {
     sampler.write(1, ENTRY, 0);
     let mut round = |hash| {
         for _ in 0..10 {
-            sampler.count(1);
+            sampler.count(1, 0);
             sampler.read(hash, None, 1);
         }
         sampler.curve().hit_ratio(1000).unwrap()
@@ -61,7 +61,7 @@ fn the_working_set_holds_the_hits_that_are_asked_for() {
     }
     // 98 reads of the key used last, and two of the one used longest ago.
     for hash in [4; 98].into_iter().chain([1, 2]) {
-        sampler.count(1);
+        sampler.count(1, 0);
         sampler.read(hash, None, 0);
     }
     let curve = sampler.curve();
@@ -84,13 +84,13 @@ fn keys_that_are_followed_only_later_are_no_misses() {
     sampler.follow_more();
     assert!(sampler.threshold() > u64::MAX - 2, "as many as in the beginning");
     for round in 1..=2 {
-        sampler.count(200);
+        sampler.count(200, 0);
         for hash in &hashes {
             sampler.read(*hash, Some(entry), round);
         }
         assert_eq!(sampler.curve().hit_ratio(1 << 20), Some(1.0), "round {round}");
     }
-    sampler.count(1);
+    sampler.count(1, 0);
     sampler.read(7, None, 3);
     assert!(sampler.curve().hit_ratio(1 << 20) < Some(1.0), "one that was not there is one");
 }

@@ -57,7 +57,7 @@ pub(crate) fn measured(trace: &[(u64, u32)], bytes: u64, seed: u64) -> Sampler {
     let mut cache = Lru::new(bytes);
     for (now_ms, &(key, bytes)) in trace.iter().enumerate() {
         let (hash, now_ms) = (hash(key, seed), now_ms as u64);
-        sampler.count(1);
+        sampler.count(1, 0);
         sampler.read(hash, None, now_ms);
         if !cache.read(key) {
             cache.write(key, bytes);

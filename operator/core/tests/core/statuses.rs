@@ -161,7 +161,7 @@ fn pause_and_deletion_say_so() {
 fn a_deletion_that_the_platform_carries_out_says_what_is_left_and_when_it_is_stuck() {
     let mut world = World::steady(2);
     let deleted = |world: &World, previous: Option<&CacheClusterStatus>, second| {
-        let outcome = Outcome { planned: Planned::Deletion, held: None, trouble: None };
+        let outcome = Outcome::new(Planned::Deletion);
         status(outcome, &world.observe(), previous, &at(second))
     };
     let began = deleted(&world, Some(&report(&world, None, 0)), 100);
@@ -202,7 +202,7 @@ fn an_invalid_spec_stalls_with_all_its_problems_while_the_cluster_serves_on() {
 fn a_refused_plan_stalls() {
     let refused = [Violation::ManyDocuments(2)];
     let planned = Planned::Refused(&refused);
-    let outcome = Outcome { planned, held: None, trouble: None };
+    let outcome = Outcome::new(planned);
     let status = status(outcome, &World::steady(1).observe(), None, &at(0));
     assert_eq!(conditions(&status)[2], "Stalled=True (PlanRefused)");
     assert_eq!(status.conditions[2].message, "the plan writes 2 documents; at most one at a time");
@@ -212,7 +212,7 @@ fn a_refused_plan_stalls() {
 fn a_cluster_that_was_never_valid_stalls() {
     let problems = validate(&spec(0, "")).unwrap_err();
     let held = Held::Invalid(problems);
-    let outcome = Outcome { planned: Planned::Nothing, held: Some(&held), trouble: None };
+    let outcome = Outcome { held: Some(&held), ..Outcome::new(Planned::Nothing) };
     let status = status(outcome, &World::new(spec(0, "")).observe(), None, &at(0));
     assert_eq!(
         conditions(&status)[..3],
@@ -431,7 +431,7 @@ proptest! {
                 world.round();
                 let now = report(&world, previous.as_ref(), second);
                 let types: Vec<_> = now.conditions.iter().map(|c| c.type_.as_str()).collect();
-                prop_assert_eq!(types, condition::ALL);
+                prop_assert_eq!(types, condition::ALWAYS);
                 for (i, condition) in now.conditions.iter().enumerate() {
                     prop_assert!(reason::ALL.contains(&condition.reason.as_str()));
                     prop_assert_eq!(condition.observed_generation, Some(now.observed_generation));

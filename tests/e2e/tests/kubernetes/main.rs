@@ -1,5 +1,6 @@
 //! The tests, in any order: each says whether others may run meanwhile.
 
+mod autoscaling;
 mod cannot_start;
 mod disruption;
 mod faults;

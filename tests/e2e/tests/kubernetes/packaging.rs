@@ -93,7 +93,9 @@ fn change(namespace: &Namespace, name: &str, old: &Value, spec: &Value) -> Resul
         Ok(world.block_on(world.client.request(request))?)
     };
     let mut cluster = send("POST", "", &resource(name, old))?;
-    cluster["spec"]["service"] = spec["service"].clone();
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        cluster["spec"][field] = value.clone();
+    }
     let answer = send("PUT", &format!("/{name}?dryRun=All"), &cluster);
     send("DELETE", &format!("/{name}"), &json!({}))?;
     answer.map(drop)

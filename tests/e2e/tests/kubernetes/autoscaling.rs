@@ -1,0 +1,86 @@
+//! A cluster that is scaled by what its clients read.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ringcache_api::status::{AutoscalingStatus, condition, reason};
+use ringcache_e2e::load::CHECKER_HOST;
+use ringcache_e2e::world::VERSION;
+use ringcache_e2e::{Cluster, Namespace, Turn, View};
+use serde_json::json;
+
+/// Longest wait for a change of the number of nodes, and until the hit ratio after it is known.
+const LIMIT: Duration = Duration::from_mins(6);
+/// What prediction and measurement may differ by, in points.
+const AGREEMENT: f64 = 2.0;
+
+#[test]
+fn a_cluster_grows_to_what_its_clients_read_and_kubectl_scale_is_refused() -> Result<()> {
+    let namespace = Namespace::create("autoscaling", Turn::Shared)?;
+    let spec = "{nodes: 1, memory: 64Mi, autoscaling: {maxNodes: 4, hitRatioPercent: 90, scaleOutDelaySeconds: 90}}";
+    let cluster = namespace.serving("web", 1, spec)?;
+    read(&cluster)?;
+    let view = cluster.wait("it grows, and the hit ratio is known", LIMIT, |view| {
+        let scaling = scaling(view).ok_or("no status of autoscaling")?;
+        let step = scaling.last_step.as_ref();
+        let is_known = step.is_some_and(|step| step.measured_hit_percent.is_some());
+        if is_known { Ok(()) } else { Err(format!("{scaling:?}")) }
+    })?;
+    let step = scaling(&view).and_then(|scaling| scaling.last_step.clone());
+    let step = step.context("there is none")?;
+    println!("{step:?}");
+    ensure!((step.from_nodes, step.to_nodes) == (1, 3), "{step:?}");
+    let predicted: f64 = step.predicted_hit_percent.parse()?;
+    let measured: f64 = step.measured_hit_percent.as_deref().unwrap_or_default().parse()?;
+    ensure!((predicted - measured).abs() <= AGREEMENT, "{step:?}");
+    let settled = cluster.wait_settled(3)?;
+    let held = settled.has(condition::AUTOSCALING_ACTIVE, "True", reason::AS_WANTED);
+    held.map_err(anyhow::Error::msg)?;
+    let events = namespace.kubectl(&["events", "--for=cachecluster/web"])?;
+    ensure!(events.contains("From 1 to 3 nodes"), "{events}");
+
+    let scaled = namespace.kubectl(&["scale", "cachecluster/web", "--replicas=2"]);
+    let Err(refused) = scaled else { anyhow::bail!("kubectl scale was not refused") };
+    ensure!(format!("{refused:#}").contains("remove `autoscaling`"), "{refused:#}");
+    cluster.patch(&json!({"nodes": 3, "autoscaling": null}))?;
+    cluster.wait("it is scaled no more", LIMIT, |view| match scaling(view) {
+        None => Ok(()),
+        Some(scaling) => Err(format!("{scaling:?}")),
+    })?;
+    cluster.wait_settled(3)?;
+    namespace.finish()
+}
+
+fn scaling(view: &View) -> Option<&AutoscalingStatus> {
+    view.cluster.status.as_ref()?.autoscaling.as_ref()
+}
+
+/// Reads a working set of some hundred megabytes, which three nodes hold.
+fn read(cluster: &Cluster<'_>) -> Result<()> {
+    let seeds = format!("--seeds={}:6379", cluster.name());
+    let manifest = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "load"},
+        "spec": {
+            "nodeSelector": {"kubernetes.io/hostname": CHECKER_HOST},
+            // Its host may hear of the Service's endpoints later than others.
+            "restartPolicy": "Always",
+            "automountServiceAccountToken": false,
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "load",
+                "image": format!("localhost/ringcache:{VERSION}"),
+                "args": [
+                    "load", seeds, "--rate=2500", "--keys=6200", "--zipf=0.1", "--value-bytes=15000..17000",
+                    "--ttl=1h", "--origin-ms=1", "--duration=1h",
+                ],
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }],
+        },
+    });
+    cluster.namespace().apply(&manifest.to_string())
+}
