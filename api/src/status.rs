@@ -269,7 +269,7 @@ pub mod reason {
     pub const SLOTS_WITHOUT_OWNER: &str = "SlotsWithoutOwner";
     /// Ready=False: every slot has an owner that answers, but clients are not sent to any of them.
     pub const NO_ENDPOINT: &str = "NoEndpoint";
-    /// Ready=False, RingConverged=False: there is no ring document yet.
+    /// Ready=False, RingConverged=False: there is no ring document yet, or no node of it is left.
     pub const NO_RING: &str = "NoRing";
     /// Ready=False: there is no ring document yet, and nodes for one cannot be started; the message says why.
     pub const NODES_CANNOT_START: &str = "NodesCannotStart";

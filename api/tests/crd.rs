@@ -86,6 +86,11 @@ fn every_schema_keeps_the_conventions() {
 fn every_field_of_the_spec_has_an_explicit_default() {
     each_schema(&schema()["properties"]["spec"], "spec", &mut |path, schema| {
         let absence_says_something = [
+            "spec.autoscaling",
+            "spec.autoscaling.cpuPercent",
+            "spec.autoscaling.hitRatioPercent",
+            "spec.autoscaling.maxNodes",
+            "spec.autoscaling.memoryPercent",
             "spec.image",
             "spec.pod.affinity",
             "spec.pod.dnsConfig",

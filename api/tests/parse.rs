@@ -33,8 +33,8 @@ fn every_field_is_read() {
 fn a_typo_is_refused_with_its_path() {
     check(
         &resource("spec: {node: 5}"),
-        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `pod`, `resources`, \
-         `scheduling`, `service`, `ttl`",
+        "`spec.node` is unknown; known are `autoscaling`, `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `pod`, \
+         `resources`, `scheduling`, `service`, `ttl`",
     );
     check(
         &resource("spec: {ttl: {seconds: 5}}"),
@@ -99,8 +99,8 @@ fn lists_and_maps_are_read_as_strictly() {
 fn all_problems_are_said_at_once() {
     check(
         &resource("spec: {node: 5, nodes: x}"),
-        "`spec.node` is unknown; known are `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `pod`, `resources`, \
-         `scheduling`, `service`, `ttl`; \
+        "`spec.node` is unknown; known are `autoscaling`, `disruption`, `image`, `imagePullSecretNames`, `inherit`, `memory`, `nodes`, `paused`, `pod`, \
+         `resources`, `scheduling`, `service`, `ttl`; \
          `spec.nodes` must be a whole number, but is \"x\"",
     );
 }

@@ -18,12 +18,15 @@ const PAST_MS: u64 = 1 << 35;
 /// Of clusters larger than so many times this one nothing is asked: what they would have in memory besides is as good as unknown. The
 /// further one looks, the fewer of the samples tell about the size that the cluster has.
 const HORIZON: u64 = 8;
-/// A read counts half after so many others in the cluster: with fewer its curve would be off by more than a point by chance.
+/// A read counts half after so many others in the cluster of keys that are followed: with fewer its curve would be off by more than a point
+/// by chance.
 const HALF_LIFE_READS: f64 = 20_000.0;
 /// Whatever is read, it does not count half earlier than after so many seconds in which others were served, and
 const SHORTEST_SECONDS: f64 = 5.0;
 /// not later: what clients did ten minutes ago says little about what they do now.
 const LONGEST_SECONDS: f64 = 300.0;
+/// With fewer reads a second nothing is told by how long is remembered.
+const LEAST_RATE: f64 = 1.0 / 12.0;
 /// The rate of reads follows what it is half way within so many seconds.
 const RATE_SECONDS: f64 = 5.0;
 
@@ -93,9 +96,10 @@ impl Measures {
         curve.of_reads(self.lately.lock().rate)
     }
 
-    /// Seconds after which a read counts half in it.
+    /// Seconds after which a read counts half in it. Those without reads do not count, so that it is longer where next to nothing is read.
     pub fn half_life_seconds(&self) -> f64 {
-        self.lately.lock().half_life
+        let Lately { rate, half_life } = *self.lately.lock();
+        half_life / rate.clamp(LEAST_RATE, 1.0)
     }
 
     /// Which part of the keys is followed.
@@ -108,8 +112,9 @@ impl Measures {
         let Second { now, monotonic_ms, reads, hits, slots, memory_bytes } = *second;
         self.began.store(now.saturating_sub(PAST_MS + monotonic_ms), Relaxed);
         let told = self.told.swap(0, Relaxed);
-        let half_life = self.pass(reads, slots);
         let mut sampler = self.sampler.lock();
+        let followed = sampler.threshold() as f64 / u64::MAX as f64;
+        let half_life = self.pass(reads, slots, followed);
         if told > MOST_TOLD {
             sampler.follow_fewer();
         } else if told < MOST_TOLD / 4 {
@@ -127,12 +132,13 @@ impl Measures {
         sampler.threshold()
     }
 
-    /// A second has passed, with so many reads of keys in so many slots. Seconds after which a read counts half from now on.
-    fn pass(&self, reads: u64, slots: usize) -> f64 {
+    /// A second has passed, with so many reads of keys in so many slots, of which this part is followed. Seconds with reads after which a read
+    /// counts half from now on.
+    fn pass(&self, reads: u64, slots: usize, followed: f64) -> f64 {
         let mut lately = self.lately.lock();
         lately.rate += (reads as f64 - lately.rate) * (1.0 - 0.5_f64.powf(1.0 / RATE_SECONDS));
         let of_cluster = lately.rate * f64::from(SLOTS) / slots.max(1) as f64;
-        let half_life = HALF_LIFE_READS / of_cluster;
+        let half_life = HALF_LIFE_READS / (of_cluster * followed);
         lately.half_life = half_life.clamp(SHORTEST_SECONDS, LONGEST_SECONDS);
         lately.half_life
     }

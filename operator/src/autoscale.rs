@@ -4,7 +4,7 @@
 use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Patch;
-use ringcache_operator_core::autoscaling::{Measured, Report, Trend, decide, is_on};
+use ringcache_operator_core::autoscaling::{Decided, Measured, Report, Seen, Trend, decide, is_on};
 use ringcache_operator_core::{Checked, Observed, Operation, Plan};
 use tokio::time::Instant;
 use tracing::info;
@@ -27,11 +27,11 @@ pub(crate) struct Scaled {
 /// What is told where nothing is decided: something else is under way, has failed, or the spec is held back.
 pub(crate) fn undecided(memory: &Memory, key: &Key, observation: &Observation) -> Option<Report> {
     memory.of(key, |notes| notes.trend = None);
-    let Observation { cluster, held, scaling, .. } = observation;
-    Report::undecided(&cluster.spec, scaling.as_ref(), held.as_ref())
+    let Observation { cluster, held, scaling, intent, .. } = observation;
+    Report::undecided(&cluster.spec, scaling.as_ref(), intent.as_ref()?.nodes, held.as_ref())
 }
 
-/// Decides how many nodes there are to be, while the cluster is at rest.
+/// Decides how many nodes there are to be, while the cluster is at rest, or lacks nodes that cannot start.
 pub(crate) async fn autoscale<N: Nodes>(
     context: &Context<N>,
     memory: &Memory,
@@ -39,47 +39,48 @@ pub(crate) async fn autoscale<N: Nodes>(
     observation: &Observation,
     plan: &Plan<Checked>,
 ) -> Result<Scaled, Error> {
-    let Observation { cluster, held, scaling, observed, children, .. } = observation;
-    let rests = *plan.operation() == Operation::Steady && held.is_none();
-    if !rests || !is_on(&cluster.spec, scaling.as_ref()) {
+    let Observation { cluster, held, scaling, observed, children, intent, .. } = observation;
+    let there = plan.going_on_without();
+    let rests = *plan.operation() == Operation::Steady || there.is_some();
+    let may_change = rests && held.is_none() && is_on(&cluster.spec, scaling.as_ref());
+    let Some(intent) = intent.as_ref().filter(|_| may_change) else {
         return Ok(Scaled { report: undecided(memory, key, observation), has_changed: false });
-    }
+    };
     let measured = measured(context, observed).await;
     let at = context.clock.now().as_second();
-    let (next, report) = memory.of(key, |notes| {
+    let decided = memory.of(key, |notes| {
         let (since, trend) = notes.trend.get_or_insert_with(|| (Instant::now(), Trend::default()));
         let now = i64::try_from(since.elapsed().as_secs()).unwrap_or(i64::MAX);
-        decide(&cluster.spec, scaling.as_ref(), trend, measured.as_ref(), (now, at))
+        let seen = Seen { nodes: intent.nodes, there, measured: measured.as_ref(), now, at };
+        decide(&cluster.spec, scaling.as_ref(), trend, &seen)
     });
+    let Decided { record, nodes, report } = decided;
     let ours = children.ring.as_ref().filter(|ring| ring::is_ours(cluster, ring));
-    if let Some(ring) = ours.filter(|_| next != *scaling) {
+    if let Some(ring) = ours.filter(|_| record != *scaling) {
         // Of two operators that decide at once, one gets a conflict and looks again.
-        let patch = ring::scaled(ring, next.as_ref());
+        let patch = ring::scaled(ring, record.as_ref());
         let rings = api::<ConfigMap>(&context.client, observation);
         rings.patch_metadata(&ring::name(cluster), &params(), &Patch::Merge(patch)).await?;
     }
-    let intended = observation.intent.as_ref().map(|intent| intent.nodes);
-    let has_changed = intended.is_some_and(|nodes| nodes != report.nodes);
+    let has_changed = nodes != intent.nodes;
     if has_changed {
-        let nodes = report.nodes;
-        info!(
-            namespace = key.namespace,
-            name = key.name,
-            nodes,
-            why = report.message,
-            "autoscaling"
-        );
+        let why = report.as_ref().map(|report| report.message.as_str());
+        info!(namespace = key.namespace, name = key.name, nodes, why, "autoscaling");
     }
-    Ok(Scaled { report: Some(report), has_changed })
+    Ok(Scaled { report, has_changed })
 }
 
-/// What all members have measured; `None` if one does not tell.
+/// What all members have measured; `None` if one does not tell. It may be late once.
 async fn measured<N: Nodes>(context: &Context<N>, observed: &Observed) -> Option<Measured> {
     let members = observed.stored().map(|document| document.members.as_slice()).unwrap_or_default();
     let ask = async |member: &ringcache_api::Member| {
-        let told = context.nodes.curve(&member.host, member.ports.admin).await.ok()?;
+        let (host, port) = (&member.host, member.ports.admin);
+        let told = match context.nodes.curve(host, port).await {
+            Err(_) => context.nodes.curve(host, port).await.ok()?,
+            Ok(told) => told,
+        };
         (told.incarnation == member.uid).then(|| (member.name.clone(), told))
     };
     let told: Vec<_> = stream::iter(members).map(ask).buffered(ASKED_AT_ONCE).collect().await;
-    Measured::of(&told.into_iter().collect::<Option<Vec<_>>>()?)
+    Measured::of(&told.into_iter().collect::<Option<Vec<_>>>()?, observed.used_bytes())
 }

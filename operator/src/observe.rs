@@ -106,7 +106,7 @@ pub async fn observe<N: Nodes>(
     };
     let status_of_scaling = cluster.status.as_ref().and_then(|it| it.autoscaling.as_ref());
     let scaling = ours.and_then(ring::scaling).or_else(|| status_of_scaling.and_then(State::read));
-    let sized = |in_force: InForce| in_force.sized(scaling.as_ref());
+    let sized = |in_force: InForce| in_force.sized(scaling.as_ref(), document.as_ref());
     let (intent, held) = match found.map(sized) {
         Ok(InForce { spec, intent, held }) => {
             cluster.spec = spec;

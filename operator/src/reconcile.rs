@@ -108,6 +108,12 @@ impl<N: Nodes> Reconciler<N> {
         if error.is_conflict() && !self.memory.of(key, |notes| notes.is_failing()) {
             return self.conflicted(key, error);
         }
+        if matches!(error.trouble(false), Some(Trouble::Ending(_))) {
+            // Nothing has failed: what fails next is the first.
+            metrics.reconciles.with_label_values(&[CONTROLLER, "requeue_after"]).inc();
+            debug!(namespace = key.namespace, name = key.name, %error, "waits");
+            return Action::requeue(self.context.config.name_backoff);
+        }
         metrics.reconciles.with_label_values(&[CONTROLLER, "error"]).inc();
         metrics.reconcile_errors.with_label_values(&[CONTROLLER]).inc();
         metrics.errors.with_label_values(&[error.category()]).inc();
@@ -117,10 +123,6 @@ impl<N: Nodes> Reconciler<N> {
         let text = error.to_string();
         warn!(namespace = key.namespace, name = key.name, error = text, "reconcile failed");
         let config = &self.context.config;
-        if matches!(error.trouble(false), Some(Trouble::Ending(_))) {
-            // Nothing has failed: what fails next is the first.
-            return Action::requeue(config.name_backoff);
-        }
         // It is told in the status from the first time on, with an event of its own.
         let is_name = error.trouble(false).is_some();
         let longest = if is_name { config.name_backoff } else { config.max_backoff };

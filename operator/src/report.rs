@@ -124,7 +124,9 @@ fn is_begun(type_: &str) -> bool {
 fn is_told(notes: &mut Notes, notice: &Notice) -> bool {
     let text = format!("{}: {}", notice.reason.name(), notice.note);
     match notice.reason {
-        EventReason::Degraded => notes.is_news(&text),
+        EventReason::Degraded | EventReason::AutoscalingStopped => notes.is_news(&text),
+        // That it was removed, which a pause makes it say again.
+        EventReason::Autoscaled if notice.note.starts_with("`autoscaling`") => notes.is_news(&text),
         EventReason::SlotsWithoutOwner => {
             notes.is_hushed = !notes.is_news(&text);
             !notes.is_hushed

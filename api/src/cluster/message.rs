@@ -7,7 +7,7 @@ pub const AUTOSCALING_BOUNDS: &str =
 pub const AUTOSCALING_TARGETS: &str =
     "`autoscaling` needs at least one of `hitRatioPercent`, `memoryPercent` and `cpuPercent`";
 /// Another number by hand, which would change nothing.
-pub const AUTOSCALING_NODES: &str = "`nodes` cannot change while `autoscaling` decides the number of nodes: set `autoscaling.minNodes` and \
+pub const AUTOSCALING_NODES: &str = "`nodes` (3 if the manifest has none) cannot change while `autoscaling` decides the number of nodes: set `autoscaling.minNodes` and \
      `autoscaling.maxNodes`, or remove `autoscaling`";
 /// `memory` is no quantity.
 pub const MEMORY_QUANTITY: &str = "`memory` must be a quantity of bytes, such as 256Mi or 1Gi";

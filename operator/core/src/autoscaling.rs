@@ -19,14 +19,19 @@ pub use report::Report;
 pub use sizing::{Asked, Sizing, Target, Targets, sizing};
 pub use state::{Decision, Direction, Goal, Look, Pace, State, Step, Trend, Verdict};
 
-/// The number of nodes in force: where nothing scales the cluster, that of the spec. More are started at once if fewer than the bounds
-/// allow are in force; a node too many goes as any other one.
-pub fn nodes(spec: &CacheClusterSpec, recorded: Option<&State>) -> usize {
+/// The number of nodes in force, with so many members of the ring that stay. Where nothing scales the cluster it is that of the spec. Fewer
+/// than the least are never in force; a node too many goes as any other one.
+///
+/// Autoscaling begins at what is there: `nodes` may have been taken out of the manifest together with what scaled it before. And once it was
+/// removed, nodes that a record of long ago speaks of are not started for it.
+pub fn nodes(spec: &CacheClusterSpec, recorded: Option<&State>, members: usize) -> usize {
     let asked = count(spec.nodes);
-    let nodes = recorded.map_or(asked, |state| state.nodes);
-    match &spec.autoscaling {
-        Some(autoscaling) => nodes.max(count(autoscaling.min_nodes)),
-        None => nodes,
+    let least = spec.autoscaling.as_ref().map(|autoscaling| count(autoscaling.min_nodes));
+    match (least, recorded) {
+        (Some(least), None) => asked.max(members).max(least),
+        (Some(least), Some(state)) => state.nodes.max(least),
+        (None, None) => asked,
+        (None, Some(state)) => state.nodes.min(asked.max(members)),
     }
 }
 
@@ -35,18 +40,50 @@ pub fn is_on(spec: &CacheClusterSpec, recorded: Option<&State>) -> bool {
     spec.autoscaling.is_some() || recorded.is_some()
 }
 
-/// What follows from a look at a cluster at rest, at a time in seconds of a clock that only goes on, and in Unix seconds. `measured` is
-/// `None` where not all nodes have told.
+/// A look at a cluster in which nothing is under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The number of nodes in force.
+    pub nodes: usize,
+    /// The nodes that take part, where the others were waited for and cannot start.
+    pub there: Option<usize>,
+    /// What the nodes have measured; `None` = one of them did not tell.
+    pub measured: Option<&'a Measured>,
+    /// Seconds of a clock that only goes on.
+    pub now: i64,
+    /// Unix seconds.
+    pub at: i64,
+}
+
+/// What follows from a look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// What is to be recorded; `None` = nothing scales the cluster any more.
+    pub record: Option<State>,
+    /// The number of nodes that is in force from now on.
+    pub nodes: usize,
+    /// What is told; `None` with the record.
+    pub report: Option<Report>,
+}
+
+/// What follows from a look at a cluster in which nothing is under way.
 pub fn decide(
     spec: &CacheClusterSpec,
     recorded: Option<&State>,
     trend: &mut Trend,
-    measured: Option<&Measured>,
-    (now, at): (i64, i64),
-) -> (Option<State>, Report) {
-    let state = recorded.cloned().unwrap_or_else(|| State::new(nodes(spec, None)));
+    seen: &Seen<'_>,
+) -> Decided {
+    let Seen { nodes, there, measured, now, at } = *seen;
+    let state = recorded.cloned().unwrap_or_else(|| State::new(nodes));
+    let state = state.under(spec.autoscaling, nodes);
+    if spec.autoscaling.is_none() && state.nodes == count(spec.nodes) {
+        return Decided { record: None, nodes, report: None };
+    }
+    if trend.is_short_silence(measured.is_some(), now) {
+        let report = Report::undecided(spec, Some(&state), nodes, None);
+        return Decided { record: Some(state), nodes, report };
+    }
     let targets = spec.autoscaling.as_ref().map(Targets::of);
-    let state = state.under(spec.autoscaling, nodes(spec, recorded));
     let sizing = targets.as_ref().zip(measured).and_then(|(targets, it)| sizing(targets, it));
     let predict = |nodes: usize| measured.and_then(|measured| measured.hit_ratio(nodes));
     let goal = match &targets {
@@ -62,15 +99,19 @@ pub fn decide(
         at,
         pace: Pace::of(spec.autoscaling.as_ref()),
         goal,
+        there,
         predict: &predict,
         hit_ratio: measured.and_then(Measured::served),
         is_warm: measured.is_none_or(|measured| measured.cold.is_empty()),
+        filling: measured
+            .filter(|measured| !measured.is_full())
+            .map(|measured| measured.used_bytes),
         half_life: measured.map_or(0, |measured| measured.half_life_seconds.ceil() as i64),
     };
     let Decision { state, verdict } = state.next(trend, &look);
     let report = Report::new(&state, verdict, sizing.as_ref(), measured, spec);
-    let is_over = spec.autoscaling.is_none() && state.nodes == count(spec.nodes);
-    ((!is_over).then_some(state), report)
+    let report = if trend.is_told(report.gist(), now) { report } else { report.without_news() };
+    Decided { nodes: state.nodes, record: Some(state), report: Some(report) }
 }
 
 /// A number of nodes; validation keeps what is no number away.

@@ -170,6 +170,11 @@ impl Observed {
         Self { seen, ..self }
     }
 
+    /// Bytes that entries take at all nodes that answer.
+    pub fn used_bytes(&self) -> u64 {
+        self.states().map(|said| said.used_bytes).fold(0, u64::saturating_add)
+    }
+
     /// Slots owned by nodes that answer.
     pub fn served(&self) -> SlotSet {
         self.states().map(|said| said.slots()).fold(SlotSet::new(), |all, slots| all.union(&slots))

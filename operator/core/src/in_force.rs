@@ -5,7 +5,7 @@
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use ringcache_api::cluster::Resources;
-use ringcache_api::{CacheCluster, CacheClusterSpec, MemberState};
+use ringcache_api::{CacheCluster, CacheClusterSpec, Document, MemberState};
 
 use crate::autoscaling::{State, nodes};
 use crate::quantity::{bytes, is_one_amount, nano_cpus};
@@ -113,10 +113,12 @@ pub struct InForce {
 }
 
 impl InForce {
-    /// The same with the number of nodes that is in force where something scales the cluster.
+    /// The same with the number of nodes that is in force where something scales the cluster, whose ring is this document's.
     #[must_use]
-    pub fn sized(mut self, recorded: Option<&State>) -> Self {
-        self.intent.nodes = nodes(&self.spec, recorded);
+    pub fn sized(mut self, recorded: Option<&State>, document: Option<&Document>) -> Self {
+        let members = document.into_iter().flat_map(|document| &document.members);
+        let staying = members.filter(|member| member.state != MemberState::Leaving).count();
+        self.intent.nodes = nodes(&self.spec, recorded, staying);
         self
     }
 }

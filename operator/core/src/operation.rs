@@ -126,8 +126,7 @@ pub(crate) fn notes(
 /// A warning when fewer nodes shall hold more than they can.
 fn too_small(intent: &Intent, observed: &Observed, next: &Membership<'_>) -> Option<String> {
     let leaving = next.members.iter().any(|m| m.state == MemberState::Leaving);
-    let used = observed.states().map(|said| said.used_bytes);
-    let stored = used.fold(0_u64, u64::saturating_add);
+    let stored = observed.used_bytes();
     let room = intent.memory_bytes.saturating_mul(intent.nodes as u64);
     (leaving && stored > room).then(|| {
         format!(

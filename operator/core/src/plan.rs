@@ -74,6 +74,16 @@ impl<S> Plan<S> {
         self.operation != Operation::Steady
     }
 
+    /// The nodes that take part, where the plan does nothing but wait for others that cannot start.
+    pub fn going_on_without(&self) -> Option<usize> {
+        let there = self.notes.iter().find_map(|note| match note {
+            Note::Missing { nodes, .. } => Some(*nodes),
+            Note::Text(_) | Note::SlotsToGo(_) => None,
+        });
+        let is_moving = self.notes.iter().any(|note| matches!(note, Note::SlotsToGo(_)));
+        there.filter(|_| !is_moving && self.document().is_none())
+    }
+
     /// The document that it writes.
     pub fn document(&self) -> Option<&Document> {
         self.steps.iter().find_map(|step| match step {

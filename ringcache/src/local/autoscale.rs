@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use ringcache_admin_client::AdminClient;
-use ringcache_operator_core::autoscaling::{Measured, Report, State, decide, is_on};
-use ringcache_operator_core::{Held, InForce, Observed, Operation};
+use ringcache_operator_core::autoscaling::{Decided, Measured, Report, Seen, State, decide, is_on};
+use ringcache_operator_core::{Held, InForce, Observed, Operation, Plan};
 use tokio::task::JoinSet;
 
 use super::report::{PlanResult, time};
@@ -23,24 +23,27 @@ impl Up {
         if intent.deleting || !is_on(spec, recorded) {
             return Ok(None);
         }
-        let rests = matches!(planned, Some(Ok(plan)) if *plan.operation() == Operation::Steady);
+        let plan = planned.as_ref().and_then(|planned| planned.as_ref().ok());
+        let there = plan.and_then(Plan::going_on_without);
+        let rests = there.is_some() || plan.is_some_and(|it| *it.operation() == Operation::Steady);
         if !rests || held.is_some() {
             self.trend.disturb();
-            return Ok(Report::undecided(spec, recorded, held.as_ref()));
+            return Ok(Report::undecided(spec, recorded, intent.nodes, held.as_ref()));
         }
         let measured = measured(&self.admin, observed).await;
         let now = i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX);
-        let now = (now, time().0.as_second());
-        let (next, report) = decide(spec, recorded, &mut self.trend, measured.as_ref(), now);
-        if next.as_ref() != recorded {
-            self.dir.write_scaling(next.as_ref())?;
+        let (nodes, at) = (intent.nodes, time().0.as_second());
+        let seen = Seen { nodes, there, measured: measured.as_ref(), now, at };
+        let Decided { record, nodes, report } = decide(spec, recorded, &mut self.trend, &seen);
+        if record.as_ref() != recorded {
+            self.dir.write_scaling(record.as_ref())?;
         }
-        if report.nodes != intent.nodes {
-            let (from, to) = (intent.nodes, report.nodes);
-            self.screen
-                .event(&format!("autoscaling: from {from} to {to} nodes. {}", report.message));
+        if nodes != intent.nodes {
+            let why = report.as_ref().map_or("", |report| &report.message);
+            let from = intent.nodes;
+            self.screen.event(&format!("autoscaling: from {from} to {nodes} nodes. {why}"));
         }
-        Ok(Some(report))
+        Ok(report)
     }
 }
 
@@ -50,7 +53,12 @@ pub(super) async fn measured(admin: &AdminClient, observed: &Observed) -> Option
     for member in observed.stored()?.members.clone() {
         let admin = admin.clone();
         asked.spawn(async move {
-            let told = admin.curve(&member.host, member.ports.admin).await.ok()?;
+            let (host, port) = (&member.host, member.ports.admin);
+            // It may be late once.
+            let told = match admin.curve(host, port).await {
+                Err(_) => admin.curve(host, port).await.ok()?,
+                Ok(told) => told,
+            };
             (told.incarnation == member.uid).then_some((member.name, told))
         });
     }
@@ -59,5 +67,5 @@ pub(super) async fn measured(admin: &AdminClient, observed: &Observed) -> Option
         told.push(answer.ok()??);
     }
     told.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Measured::of(&told)
+    Measured::of(&told, observed.used_bytes())
 }

@@ -156,7 +156,7 @@ mod tests {
             half_life_seconds: 5.0,
             curve: serde_json::from_value(curve.clone()).expect("a curve"),
         };
-        Measured::of(&[("web-0".into(), node(0)), ("web-1".into(), node(1))]).expect("two nodes")
+        Measured::of(&[("web-0".into(), node(0)), ("web-1".into(), node(1))], 0).expect("two nodes")
     }
 
     #[test]

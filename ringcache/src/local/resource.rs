@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use ringcache_api::CacheCluster;
+use ringcache_api::cluster::message;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -27,6 +28,10 @@ pub(super) fn apply(
             named(&wanted),
             named(stored)
         );
+    }
+    let is_scaled = stored.spec.autoscaling.is_some() && wanted.spec.autoscaling.is_some();
+    if is_scaled && stored.spec.nodes != wanted.spec.nodes {
+        bail!("{}", message::AUTOSCALING_NODES);
     }
     let generation = stored.metadata.generation.unwrap_or(1);
     let changed = i64::from(stored.spec != wanted.spec);
@@ -77,6 +82,17 @@ mod tests {
         let more = apply(Some(&first), cluster("web", "{nodes: 5}")).expect("another spec");
         assert_eq!(more.metadata.generation, Some(2));
         assert_eq!(more.metadata.uid, first.metadata.uid);
+    }
+
+    #[test]
+    fn another_number_of_nodes_is_refused_while_autoscaling_decides_it() {
+        let scaled =
+            |nodes| format!("{{nodes: {nodes}, autoscaling: {{maxNodes: 9, cpuPercent: 50}}}}");
+        let stored = apply(None, cluster("web", &scaled(3))).expect("it is new");
+        let error =
+            apply(Some(&stored), cluster("web", &scaled(5))).expect_err("it would do nothing");
+        assert!(error.to_string().contains("remove `autoscaling`"), "{error}");
+        apply(Some(&stored), cluster("web", "{nodes: 5}")).expect("it is removed");
     }
 
     #[test]

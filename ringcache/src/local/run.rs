@@ -83,7 +83,7 @@ impl Up {
         let recorded = self.dir.scaling()?;
         let in_force = in_force(&self.cluster, last.as_ref())
             .or_else(|held| as_it_is(&self.cluster, held, &observed))
-            .map(|in_force| in_force.sized(recorded.as_ref()));
+            .map(|in_force| in_force.sized(recorded.as_ref(), observed.stored()));
         // One that is held is recorded if there is no other: of the nodes that are there now one may be lost later.
         if let Ok(InForce { spec, held, .. }) = &in_force
             && if held.is_none() { last.as_ref() != Some(spec) } else { last.is_none() }

@@ -46,10 +46,10 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     let recorded = dir.scaling()?;
     let in_force = in_force(&cluster, dir.spec()?.as_ref())
         .or_else(|held| as_it_is(&cluster, held, &observed))
-        .map(|in_force| in_force.sized(recorded.as_ref()));
+        .map(|in_force| in_force.sized(recorded.as_ref(), observed.stored()));
     let planned = plan_for(&in_force, &observed);
-    let scaled = in_force.as_ref().ok().and_then(|InForce { spec, held, .. }| {
-        Report::undecided(spec, recorded.as_ref(), held.as_ref())
+    let scaled = in_force.as_ref().ok().and_then(|InForce { spec, intent, held }| {
+        Report::undecided(spec, recorded.as_ref(), intent.nodes, held.as_ref())
     });
     let status = status_of(&planned, &in_force, &observed, scaled.as_ref(), previous.as_ref());
     let ready = is_ready(&status);

@@ -195,6 +195,10 @@ fn status(cluster: &Value, lacks: &mut Vec<String>) {
             lacks.push(format!("{path} is {}", number(cluster, path)));
         }
     }
+    let is_told = cluster.pointer("/status/autoscaling").is_some();
+    if is_told != cluster.pointer("/spec/autoscaling").is_some() {
+        lacks.push(format!("autoscaling is told: {is_told}"));
+    }
     let step = cluster.pointer("/status/autoscaling/lastStep");
     if step.is_some_and(|step| step.get("measuredHitPercent").is_none()) {
         lacks.push("the last step of autoscaling has not been compared".into());

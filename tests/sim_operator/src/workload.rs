@@ -53,7 +53,7 @@ pub(crate) enum Workload {
     CrashLoop,
     /// 3 -> 5, and the newest answers nobody's questions at first.
     NeverReady,
-    /// Autoscaling from 3: a load for 5 nodes, then one for 2.
+    /// Autoscaling from 3: a load for 5 nodes, then one for 2; then it is removed, and 3 are wanted again.
     Autoscale,
     /// W15: an operator of version 0.1 is replaced by this one, and finds 3 -> 4 to be done.
     Upgrade,
@@ -244,6 +244,7 @@ impl Workload {
                     (Duration::ZERO, Action::Load(6.0)),
                     (Duration::ZERO, edit(json!({"autoscaling": scaled}))),
                     (Duration::from_mins(4), Action::Load(2.02)),
+                    (Duration::from_mins(14), edit(json!({"autoscaling": null}))),
                 ]
             }
             Self::Evict(n) => now(Action::Evict(n)),

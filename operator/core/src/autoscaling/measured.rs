@@ -7,7 +7,9 @@ use ringcache_curve::Curve;
 const WARM: f64 = 0.02;
 
 /// No node remembers longer, whatever it says.
-const LONGEST_SECONDS: f64 = 300.0;
+const LONGEST_SECONDS: f64 = 3600.0;
+/// A cluster is full if its entries take this part of what they may.
+const FULL: f64 = 0.9;
 
 /// What the nodes have measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +18,8 @@ pub struct Measured {
     pub nodes: usize,
     /// Bytes that the entries of each node may take, in the mean.
     pub node_bytes: u64,
+    /// Bytes that the entries of all of them take.
+    pub used_bytes: u64,
     /// The curves of all of them, merged: counts are reads a second.
     pub curve: Curve,
     /// The part of the time in which the busiest thread of each node works, in the mean.
@@ -27,8 +31,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// By what each node has told, under its name; `None` = there is no node.
-    pub fn of(told: &[(String, NodeCurve)]) -> Option<Self> {
+    /// By what each node has told, under its name, and by the bytes that all entries take; `None` = there is no node.
+    pub fn of(told: &[(String, NodeCurve)], used_bytes: u64) -> Option<Self> {
         let nodes = told.len();
         let mean = |of: fn(&NodeCurve) -> f64| {
             told.iter().map(|(_, node)| of(node)).sum::<f64>() / nodes.max(1) as f64
@@ -48,6 +52,7 @@ impl Measured {
         (nodes > 0).then(|| Self {
             nodes,
             node_bytes,
+            used_bytes,
             busy: mean(|node| node.busy),
             cold: cold.collect(),
             half_life_seconds: half_lives.fold(0.0, f64::max).min(LONGEST_SECONDS),
@@ -58,6 +63,11 @@ impl Measured {
     /// The hit ratio that so many nodes would have; `None` = nothing was read.
     pub fn hit_ratio(&self, nodes: usize) -> Option<f64> {
         self.curve.hit_ratio(self.node_bytes.saturating_mul(nodes as u64))
+    }
+
+    /// Whether the entries take nearly all that they may.
+    pub(super) fn is_full(&self) -> bool {
+        self.used_bytes as f64 >= self.node_bytes.saturating_mul(self.nodes as u64) as f64 * FULL
     }
 
     /// The hit ratio that they have.

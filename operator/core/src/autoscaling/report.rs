@@ -10,6 +10,9 @@ use ringcache_api::status::{
 use super::{Measured, Sizing, State, Step, Verdict, count, is_on};
 use crate::Held;
 
+/// Reasons that a look at the spec gives, and that end with what they say.
+const ENDED: [&str; 3] = [reason::PAUSED, reason::INVALID_SPEC, reason::AUTOSCALING_REMOVED];
+
 /// How the number of nodes in force stands, for status and events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -37,9 +40,16 @@ impl Report {
     ) -> Self {
         let nodes = state.nodes;
         let (is_active, reason, message) = match (verdict, &spec.autoscaling) {
-            (_, None) => {
+            (verdict, None) => {
+                let held = match verdict {
+                    Verdict::HeldBack(cost) => format!(
+                        " The next one is worth {} of all reads and stays until it is worth less than 2 %: set `nodes` to the number to keep.",
+                        percent(cost)
+                    ),
+                    _ => String::new(),
+                };
                 let message = format!(
-                    "`autoscaling` was removed: from {nodes} nodes the cluster goes to the {} of `nodes`, one at a time.",
+                    "`autoscaling` was removed: from {nodes} nodes the cluster goes to the {} of `nodes`, one at a time.{held}",
                     spec.nodes
                 );
                 (false, reason::AUTOSCALING_REMOVED, message)
@@ -84,38 +94,57 @@ impl Report {
         Self { nodes, wanted, step: state.step, is_active, reason: Some(reason), message }
     }
 
-    /// Where nothing was decided, because something else is under way or changes of the spec wait.
+    /// Where nothing was decided, because something else is under way or changes of the spec wait. So many nodes are in force.
     pub fn undecided(
         spec: &CacheClusterSpec,
         recorded: Option<&State>,
+        nodes: usize,
         held: Option<&Held>,
     ) -> Option<Self> {
-        let reason = held.map(|held| match held {
-            Held::Paused(_) => reason::PAUSED,
-            Held::Invalid(_) | Held::Both(..) => reason::INVALID_SPEC,
-        });
-        let message = match held {
-            Some(_) => "The spec is held back, and the number of nodes stays as it is.",
-            None => "Waits until nothing else is under way.",
+        let is_by_bounds = recorded.is_some_and(|state| state.nodes != nodes);
+        let (reason, message) = match held {
+            Some(held) => {
+                let is_paused = matches!(held, Held::Paused(_));
+                let reason = if is_paused { reason::PAUSED } else { reason::INVALID_SPEC };
+                let message = "The spec is held back, and the number of nodes stays as it is.";
+                (Some(reason), message.to_owned())
+            }
+            None if is_by_bounds => {
+                (Some(reason::CHANGE_DUE), format!("The bounds ask for {nodes} nodes."))
+            }
+            None => (None, "Waits until nothing else is under way.".to_owned()),
         };
         is_on(spec, recorded).then(|| Self {
-            nodes: super::nodes(spec, recorded),
+            nodes,
             wanted: None,
-            step: recorded.and_then(|state| state.step),
+            step: recorded.filter(|_| !is_by_bounds).and_then(|state| state.step),
             is_active: held.is_none() && spec.autoscaling.is_some(),
             reason,
-            message: message.to_owned(),
+            message,
         })
+    }
+
+    /// The words of what is told, without the shares in it.
+    pub(super) fn gist(&self) -> String {
+        let words = gist(&self.message).collect::<Vec<_>>().join(" ");
+        format!("{} {:?} {:?} {words}", self.nodes, self.wanted, self.reason)
+    }
+
+    /// The same in the words of the last status.
+    pub(super) fn without_news(self) -> Self {
+        Self { reason: None, ..self }
     }
 
     /// The same as a part of a status.
     pub(crate) fn status(&self, previous: Option<&CacheClusterStatus>) -> AutoscalingStatus {
         let before = previous.and_then(|status| status.autoscaling.as_ref());
-        let known = self.reason.is_none().then(|| before.and_then(|before| before.wanted_nodes));
-        let wanted = self.wanted.map(|nodes| nodes.try_into().unwrap_or(i32::MAX));
+        let wanted = match self.reason {
+            None => before.and_then(|before| before.wanted_nodes),
+            Some(_) => self.wanted.map(|nodes| nodes.try_into().unwrap_or(i32::MAX)),
+        };
         AutoscalingStatus {
             nodes: self.nodes.try_into().unwrap_or(i32::MAX),
-            wanted_nodes: wanted.or(known.flatten()),
+            wanted_nodes: wanted,
             last_step: self.step.map(|step| AutoscalingStep {
                 from_nodes: step.from.try_into().unwrap_or(i32::MAX),
                 to_nodes: step.to.try_into().unwrap_or(i32::MAX),
@@ -131,7 +160,8 @@ impl Report {
         let before = previous.into_iter().flat_map(|status| &status.conditions);
         let before = before.into_iter().find(|it| it.type_ == condition::AUTOSCALING_ACTIVE);
         match (before, self.reason) {
-            (Some(before), None) => {
+            // What held the spec back is over.
+            (Some(before), None) if !ENDED.contains(&before.reason.as_str()) => {
                 (before.status == "True", before.reason.clone(), before.message.clone())
             }
             (Some(before), Some(reason))

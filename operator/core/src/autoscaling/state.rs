@@ -1,7 +1,6 @@
 //! When the number of nodes follows what is wanted: not at once, one step at a time, and never on a prediction that has failed twice.
 
-use ringcache_api::cluster::Autoscaling;
-use ringcache_api::document::MAX_MEMBERS;
+use ringcache_api::cluster::{Autoscaling, MAX_NODES};
 use ringcache_api::status::AutoscalingStatus;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +12,12 @@ const MOST_FAILED: u32 = 2;
 const HALF_LIVES: i64 = 3;
 /// So many seconds are waited for cold nodes. Then it goes on: a node whose clients read little may never seem warm.
 const WARM_UP_SECONDS: i64 = 300;
+/// The hit ratio rises, and a cache fills, if it has by more than this part within [`WARM_UP_SECONDS`], or the time after which a node goes.
+const RISE: f64 = 0.01;
+/// So many seconds without an answer of all nodes change nothing: of a hundred nodes one is late in many looks.
+const SILENCE_SECONDS: i64 = 60;
+/// What is told changes when it has been so for so many seconds: near a target another number of nodes is wanted at every look.
+const TOLD_AFTER_SECONDS: i64 = 60;
 /// Extra misses that a node less may cause, as a part of all reads.
 const MISS_BUDGET: f64 = 0.02;
 
@@ -81,10 +86,19 @@ pub enum Direction {
 
 /// What is remembered from look to look only, by a clock that only goes on: a wall clock that is set would hold the next change back for as
 /// long as it was wrong. When it is lost, the next change comes later.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trend {
     /// Since when the cluster has been at rest.
     rests_since: Option<i64>,
+    /// The hit ratio, and since when it has not risen.
+    served: Option<(f64, i64)>,
+    /// The bytes that entries take, and since when they have not grown.
+    used: Option<(u64, i64)>,
+    /// Since when not all nodes have told what they measured.
+    silent_since: Option<i64>,
+    /// What is told, and what would be, since when.
+    told: Option<String>,
+    other: Option<(String, i64)>,
     /// Since when more, or fewer, nodes have been wanted without a break.
     turn: Option<(Direction, i64)>,
 }
@@ -116,12 +130,16 @@ pub struct Look<'a> {
     pub pace: Pace,
     /// What it is to become.
     pub goal: Goal,
+    /// The nodes that take part, where the others cannot start.
+    pub there: Option<usize>,
     /// The hit ratio that the curve gives for a number of nodes.
     pub predict: &'a dyn Fn(usize) -> Option<f64>,
     /// The hit ratio of the last while.
     pub hit_ratio: Option<f64>,
     /// Whether no node is cold.
     pub is_warm: bool,
+    /// The bytes that entries take, unless they take nearly all that they may.
+    pub filling: Option<u64>,
     /// Seconds after which a read counts half.
     pub half_life: i64,
 }
@@ -165,7 +183,7 @@ impl State {
 
     /// The same if a status may say it: what somebody has written into the record must not keep the whole status from being written.
     pub fn checked(self) -> Option<Self> {
-        let is_number = |nodes: usize| (1..=MAX_MEMBERS).contains(&nodes);
+        let is_number = |nodes: usize| (1..=MAX_NODES as usize).contains(&nodes);
         let is_part = |part: f64| (0.0..=1.0).contains(&part);
         let is_step = |step: &Step| {
             is_number(step.from)
@@ -195,30 +213,46 @@ impl State {
     /// What follows from a look.
     pub fn next(&self, trend: &mut Trend, look: &Look<'_>) -> Decision {
         let mut state = self.clone();
-        let rests = look.now.saturating_sub(*trend.rests_since.get_or_insert(look.now));
+        trend.follow(look);
+        let rests = look.now.saturating_sub(trend.rests_since.unwrap_or(look.now));
         let is_warm = look.is_warm || rests >= WARM_UP_SECONDS;
-        let is_settled = rests >= look.half_life.saturating_mul(HALF_LIVES) && is_warm;
+        let is_over = rests >= look.half_life.saturating_mul(HALF_LIVES);
+        if is_over && (look.is_warm || !trend.is_rising(look.now)) {
+            state.compare(look);
+        }
+        if state.failed >= MOST_FAILED && !matches!(look.goal, Goal::Number(_)) {
+            return Decision { state, verdict: Verdict::PredictionsFailed };
+        }
         let Some(wanted) = state.wanted(&look.goal) else {
             trend.turn = None;
             return Decision { state, verdict: Verdict::NothingMeasured };
         };
-        if is_settled {
-            state.compare(look);
-        }
         trend.turn(state.nodes, wanted, look.now);
-        let verdict = match (state.failed >= MOST_FAILED, trend.turn) {
-            (true, _) => Verdict::PredictionsFailed,
-            (false, None) => Verdict::Met,
-            (false, Some((direction, since))) => {
-                match state.due(direction, look.now.saturating_sub(since), rests, wanted, look) {
-                    Ok(Some(to)) if is_settled => {
-                        state.go(to, look);
-                        trend.disturb();
-                        Verdict::Waits
-                    }
-                    Ok(_) => Verdict::Waits,
-                    Err(cost) => Verdict::HeldBack(cost),
-                }
+        let Some((direction, since)) = trend.turn else {
+            return Decision { state, verdict: Verdict::Met };
+        };
+        let lasts = look.now.saturating_sub(since);
+        if let Some(there) = look.there {
+            // Those that cannot start cost nobody anything.
+            let to = wanted.max(there);
+            if to < state.nodes && lasts >= look.pace.out_after {
+                (state.nodes, state.step) = (to, None);
+                trend.disturb();
+            }
+            return Decision { state, verdict: Verdict::Waits };
+        }
+        let rests = rests.min(trend.is_filled_for(look.now));
+        let verdict = match state.due(direction, lasts, rests, wanted, look) {
+            Ok(Some(to)) if is_over && is_warm => {
+                state.go(to, look);
+                trend.disturb();
+                Verdict::Waits
+            }
+            Ok(_) => Verdict::Waits,
+            Err(cost) => {
+                // Whether it is worth so much is to be seen for as long as whether it is wanted.
+                trend.turn = None;
+                Verdict::HeldBack(cost)
             }
         };
         Decision { state, verdict }
@@ -235,13 +269,14 @@ impl State {
     /// The last step is over as soon as the cluster is at rest: then its prediction is compared, once. It has failed if the curve is wrong
     /// about the size that there is now, and not if the load has changed since: then the curve has, too.
     fn compare(&mut self, look: &Look<'_>) {
+        let Goal::Within { .. } = look.goal else { return };
         let Some(step) = &mut self.step else { return };
         let (None, Some(measured)) = (step.measured, look.hit_ratio) else { return };
         let is_off = |predicted: f64| (measured - predicted).abs() > AGREEMENT;
         let now = (look.predict)(self.nodes);
         let has_failed = is_off(step.predicted) && now.is_none_or(is_off);
         step.measured = Some(measured);
-        self.failed = if has_failed { self.failed + 1 } else { 0 };
+        self.failed = if has_failed { self.failed.saturating_add(1) } else { 0 };
     }
 
     /// The number to go to now, if it is time; an error, the cost, if a node less costs too much.
@@ -284,6 +319,59 @@ impl State {
 }
 
 impl Trend {
+    /// Whether not all nodes have told what they measured (`told`), but for a short while only.
+    pub(super) fn is_short_silence(&mut self, told: bool, now: i64) -> bool {
+        if told {
+            self.silent_since = None;
+            return false;
+        }
+        now.saturating_sub(*self.silent_since.get_or_insert(now)) < SILENCE_SECONDS
+    }
+
+    /// Whether this is told, instead of what was told last.
+    pub(super) fn is_told(&mut self, gist: String, now: i64) -> bool {
+        if self.told.as_ref().is_none_or(|told| *told == gist) {
+            (self.told, self.other) = (Some(gist), None);
+            return true;
+        }
+        let other = self.other.take().filter(|(other, _)| *other == gist);
+        let (other, since) = other.unwrap_or((gist, now));
+        if now.saturating_sub(since) >= TOLD_AFTER_SECONDS {
+            self.told = Some(other);
+            return true;
+        }
+        self.other = Some((other, since));
+        false
+    }
+
+    /// Notes since when the cluster rests, and since when hit ratio and entries have not risen.
+    fn follow(&mut self, look: &Look<'_>) {
+        self.rests_since.get_or_insert(look.now);
+        if let Some(served) = look.hit_ratio
+            && self.served.is_none_or(|(before, _)| served > before + RISE)
+        {
+            self.served = Some((served, look.now));
+        }
+        let has_grown = |used: u64| {
+            self.used.is_none_or(|(before, _)| used as f64 > before as f64 * (1.0 + RISE))
+        };
+        match look.filling {
+            Some(used) if has_grown(used) => self.used = Some((used, look.now)),
+            Some(_) => {}
+            None => self.used = None,
+        }
+    }
+
+    /// Whether the hit ratio has risen lately.
+    fn is_rising(&self, now: i64) -> bool {
+        self.served.is_some_and(|(_, since)| now.saturating_sub(since) < WARM_UP_SECONDS)
+    }
+
+    /// For how many seconds the entries have not grown: while a cache fills, its curve does not know yet what will be read again.
+    fn is_filled_for(&self, now: i64) -> i64 {
+        self.used.map_or(i64::MAX, |(_, since)| now.saturating_sub(since))
+    }
+
     /// Notes since when the number should change.
     fn turn(&mut self, nodes: usize, wanted: usize, now: i64) {
         let direction = match wanted {

@@ -43,9 +43,13 @@ pub(super) fn ready(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
 /// Whoever waits for a first ring looks here: what keeps it from being founded stands here, and not only in the operation.
 fn no_ring(outcome: Outcome<'_>, observed: &Observed) -> Verdict {
     let in_the_way = obstacles(outcome, observed).join("; ");
+    let lack = match observed.stored() {
+        Some(_) => "No node of the ring is left",
+        None => "There is no ring yet",
+    };
     let message = match in_the_way.as_str() {
-        "" => "There is no ring yet.".to_owned(),
-        obstacles => format!("There is no ring yet: {obstacles}."),
+        "" => format!("{lack}."),
+        obstacles => format!("{lack}: {obstacles}."),
     };
     let fails = observed.starts_fail || observed.nodes.iter().any(ObservedNode::cannot_start);
     let reason = if fails { reason::NODES_CANNOT_START } else { reason::NO_RING };

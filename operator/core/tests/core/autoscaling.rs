@@ -7,7 +7,7 @@ use ringcache_api::cluster::Autoscaling;
 use ringcache_api::document::Incarnation;
 use ringcache_curve::{Curve, Sampler, Write};
 use ringcache_operator_core::autoscaling::{
-    Goal, Look, Measured, Pace, Sizing, State, Step, Target, Targets, Trend, Verdict, decide,
+    Goal, Look, Measured, Pace, Seen, Sizing, State, Step, Target, Targets, Trend, Verdict, decide,
     nodes, sizing,
 };
 
@@ -40,7 +40,7 @@ fn measured(nodes: usize, curve: &Curve, busy: f64) -> Measured {
         curve: curve.clone().of_reads(curve.reads() / nodes as f64),
     };
     let told: Vec<_> = (0..nodes).map(|n| (format!("web-{n}"), told(n))).collect();
-    Measured::of(&told).unwrap()
+    Measured::of(&told, u64::MAX).unwrap()
 }
 
 fn targets(hit_ratio: Option<f64>, memory: Option<f64>, busy: Option<f64>) -> Targets {
@@ -151,6 +151,8 @@ impl Watch {
                 predict: &|nodes| Some(as_predicted(nodes)),
                 hit_ratio: Some(served(nodes)),
                 is_warm: self.is_warm,
+                there: None,
+                filling: None,
                 half_life: 10,
             };
             self.state = self.state.next(&mut self.trend, &look).state;
@@ -172,6 +174,8 @@ impl Watch {
             predict: &|nodes| Some(as_predicted(nodes)),
             hit_ratio: Some(as_predicted(nodes)),
             is_warm: self.is_warm,
+            there: None,
+            filling: None,
             half_life: 10,
         };
         self.state.next(&mut self.trend, &look).verdict
@@ -219,6 +223,8 @@ fn a_node_whose_hits_are_dear_stays_unless_there_are_more_than_may_be() {
         predict: &|nodes| Some(as_predicted(nodes)),
         hit_ratio: Some(0.04),
         is_warm: true,
+        there: None,
+        filling: None,
         half_life: 10,
     };
     let (mut trend, state) = (Trend::default(), State::new(4));
@@ -253,6 +259,8 @@ fn nothing_changes_before_the_cluster_has_been_at_rest_for_three_half_lives() {
             predict: &|_| Some(0.5),
             hit_ratio: Some(0.5),
             is_warm: true,
+            there: None,
+            filling: None,
             half_life: 10,
         };
         let next = hasty.state.next(&mut hasty.trend, &look).state;
@@ -301,6 +309,8 @@ fn a_load_that_has_changed_since_the_prediction_is_no_fault_of_it() {
             predict: &|_| Some(curve),
             hit_ratio: Some(0.5),
             is_warm: true,
+            there: None,
+            filling: None,
             half_life: 0,
         };
         let state = state.next(&mut Trend::default(), &look).state;
@@ -337,29 +347,175 @@ const SCALED: Autoscaling = Autoscaling {
 
 #[test]
 fn the_number_begins_at_the_spec_and_is_never_below_the_least() {
-    assert_eq!(nodes(&spec(3, None), None), 3);
-    assert_eq!(nodes(&spec(1, Some(SCALED)), None), 2);
-    assert_eq!(nodes(&spec(9, Some(SCALED)), None), 9, "they go one at a time");
-    assert_eq!(nodes(&spec(3, Some(SCALED)), Some(&State::new(5))), 5);
-    assert_eq!(nodes(&spec(3, None), Some(&State::new(5))), 5, "it returns to 3 slowly");
+    assert_eq!(nodes(&spec(3, None), None, 5), 3);
+    assert_eq!(nodes(&spec(1, Some(SCALED)), None, 0), 2);
+    assert_eq!(nodes(&spec(9, Some(SCALED)), None, 0), 9, "they go one at a time");
+    assert_eq!(
+        nodes(&spec(3, Some(SCALED)), None, 8),
+        8,
+        "so do those that something else has started"
+    );
+    assert_eq!(nodes(&spec(3, Some(SCALED)), Some(&State::new(5)), 3), 5);
+    assert_eq!(nodes(&spec(3, None), Some(&State::new(5)), 5), 5, "it returns to 3 slowly");
+    assert_eq!(nodes(&spec(3, None), Some(&State::new(8)), 3), 3, "the record is an old one");
+    assert_eq!(nodes(&spec(5, None), Some(&State::new(2)), 2), 2);
+}
+
+/// A look at a cluster of so many nodes at a second.
+fn seen(nodes: usize, measured: Option<&Measured>, now: i64) -> Seen<'_> {
+    Seen { nodes, there: None, measured, now, at: 0 }
 }
 
 #[test]
 fn without_autoscaling_the_number_returns_to_that_of_the_spec_and_is_forgotten() {
-    let (mut trend, mut recorded, mut seen) = (Trend::default(), Some(State::new(5)), vec![]);
+    let (mut trend, mut recorded, mut changes) = (Trend::default(), Some(State::new(5)), vec![]);
     let curve = curve(&[NODE_BYTES / 2; 50], 0);
     let measured = measured(5, &curve, 0.1);
     for now in (0..3000).step_by(15) {
         let Some(state) = recorded else { break };
-        let (next, report) =
-            decide(&spec(3, None), Some(&state), &mut trend, Some(&measured), (now, 0));
-        assert_eq!((report.is_active, report.wanted), (false, Some(3)));
-        if report.nodes != state.nodes {
-            seen.push((now, report.nodes));
+        let look = seen(state.nodes, Some(&measured), now);
+        let decided = decide(&spec(3, None), Some(&state), &mut trend, &look);
+        if let Some(report) = &decided.report {
+            assert_eq!((report.is_active, report.wanted), (false, Some(3)));
         }
-        recorded = next;
+        if decided.nodes != state.nodes {
+            changes.push((now, decided.nodes));
+        }
+        assert_eq!(decided.record.is_some(), decided.report.is_some(), "both end together");
+        recorded = decided.record;
     }
-    assert_eq!((seen, recorded), (vec![(600, 4), (1215, 3)], None));
+    assert_eq!((changes, recorded), (vec![(600, 4), (1215, 3)], None));
+}
+
+#[test]
+fn predictions_that_failed_do_not_keep_the_number_from_returning() {
+    let failed = State { failed: 2, ..State::new(5) };
+    let curve = curve(&[NODE_BYTES / 2; 50], 0);
+    let measured = measured(5, &curve, 0.1);
+    let mut trend = Trend::default();
+    let found = [0, 700].map(|now| {
+        decide(&spec(3, None), Some(&failed), &mut trend, &seen(5, Some(&measured), now)).nodes
+    });
+    assert_eq!(found, [5, 4]);
+}
+
+#[test]
+fn nodes_that_cannot_start_are_given_up_when_fewer_would_do() {
+    let mut watch = Watch::new(8);
+    watch.goal = wanted(2);
+    let look = |now: i64, goal| Look {
+        now,
+        at: 0,
+        pace: PACE,
+        goal,
+        there: Some(5),
+        predict: &|nodes| Some(as_predicted(nodes)),
+        hit_ratio: Some(0.05),
+        is_warm: false,
+        filling: None,
+        half_life: 10,
+    };
+    let state = State::new(8);
+    let (mut trend, mut found) = (Trend::default(), Vec::new());
+    for now in [0, 59, 60] {
+        found.push(state.next(&mut trend, &look(now, wanted(2))).state.nodes);
+    }
+    assert_eq!(found, [8, 8, 5], "those that are there go one at a time");
+    let mut trend = Trend::default();
+    let found = [0, 1000].map(|now| state.next(&mut trend, &look(now, wanted(9))).state.nodes);
+    assert_eq!(found, [8, 8]);
+}
+
+#[test]
+fn one_answer_that_is_late_changes_nothing_and_a_minute_without_is_told() {
+    let curve = curve(&[NODE_BYTES * 3; 75], 25);
+    let measured = measured(3, &curve, 0.1);
+    let (spec, state) = (spec(3, Some(SCALED)), State { spec: Some(SCALED), ..State::new(3) });
+    let mut trend = Trend::default();
+    let mut at = |now, measured| {
+        let decided = decide(&spec, Some(&state), &mut trend, &seen(3, measured, now));
+        (decided.nodes, decided.report.unwrap().reason)
+    };
+    assert_eq!(at(0, Some(&measured)), (3, Some("ChangeDue")));
+    assert_eq!(at(59, None), (3, None));
+    assert_eq!(at(60, Some(&measured)).0, 4, "it has been wanted all the time");
+    for now in 0..5 {
+        assert_eq!(at(100 + now * 14, None), (3, None));
+    }
+    assert_eq!(at(219, None), (3, None), "nor is it told at once");
+    assert_eq!(at(279, None), (3, Some("NothingMeasured")));
+}
+
+#[test]
+fn what_changes_at_every_look_is_not_told() {
+    let curve = curve(&[NODE_BYTES * 2; 75], 0);
+    let (spec, state) = (spec(3, Some(SCALED)), State { spec: Some(SCALED), ..State::new(3) });
+    let spec = CacheClusterSpec {
+        autoscaling: Some(Autoscaling { cpu_percent: Some(50), ..SCALED }),
+        ..spec
+    };
+    let state = State { spec: spec.autoscaling, ..state };
+    let mut trend = Trend::default();
+    let mut told = Vec::new();
+    for look in 0..40 {
+        // The CPU asks for three nodes and for four by turns.
+        let measured = measured(3, &curve, if look % 2 == 0 { 0.49 } else { 0.51 });
+        let decided = decide(&spec, Some(&state), &mut trend, &seen(3, Some(&measured), look * 15));
+        told.extend(decided.report.unwrap().reason.filter(|_| look > 0 && look % 2 == 1));
+    }
+    assert_eq!(told, [""; 0], "only what was told first is told again");
+}
+
+#[test]
+fn no_node_is_taken_away_while_the_cache_fills() {
+    let mut state = State::new(4);
+    let mut trend = Trend::default();
+    let mut changes = Vec::new();
+    for now in 0..3000 {
+        let look = Look {
+            now,
+            at: 0,
+            pace: PACE,
+            goal: wanted(3),
+            there: None,
+            predict: &|_| Some(0.1),
+            hit_ratio: Some(0.1),
+            is_warm: true,
+            filling: Some(if now < 1000 { 1000 + now as u64 } else { 2000 }),
+            half_life: 10,
+        };
+        let next = state.next(&mut trend, &look).state;
+        changes.extend((next.nodes != state.nodes).then_some(now));
+        state = next;
+    }
+    let first = changes[0];
+    assert!((1580..1620).contains(&first), "ten minutes after it has filled: {first}");
+}
+
+#[test]
+fn a_cache_that_still_fills_is_not_compared_with_what_was_predicted() {
+    let step = Step { from: 1, to: 3, at: 0, predicted: 0.9, measured: None };
+    let mut state = State { step: Some(step), ..State::new(3) };
+    let mut trend = Trend::default();
+    for now in 0..2000 {
+        // It takes a quarter of an hour until it serves what it should.
+        let served = (0.3 + 0.6 * now as f64 / 900.0).min(0.9);
+        let look = Look {
+            now,
+            at: 0,
+            pace: PACE,
+            goal: wanted(3),
+            there: None,
+            predict: &|_| Some(0.9),
+            hit_ratio: Some(served),
+            is_warm: served > 0.88,
+            filling: None,
+            half_life: 10,
+        };
+        state = state.next(&mut trend, &look).state;
+    }
+    assert_eq!(state.failed, 0);
+    assert!(state.step.unwrap().measured.unwrap() > 0.88);
 }
 
 #[test]
@@ -369,9 +525,9 @@ fn an_edit_forgives_failed_predictions() {
     let measured = measured(3, &curve, 0.1);
     let told = |autoscaling| {
         let spec = spec(3, Some(autoscaling));
-        let (state, report) =
-            decide(&spec, Some(&failed), &mut Trend::default(), Some(&measured), (9, 9));
-        (state.unwrap().failed, report.reason.unwrap())
+        let look = seen(3, Some(&measured), 9);
+        let decided = decide(&spec, Some(&failed), &mut Trend::default(), &look);
+        (decided.record.unwrap().failed, decided.report.unwrap().reason.unwrap())
     };
     assert_eq!(told(SCALED), (2, "PredictionsFailed"));
     let edited = Autoscaling { hit_ratio_percent: Some(71), ..SCALED };
@@ -383,7 +539,8 @@ fn a_target_out_of_reach_says_what_the_missing_hits_are() {
     let curve = curve(&[NODE_BYTES * 3; 75], 25);
     let measured = measured(4, &curve, 0.1);
     let spec = spec(4, Some(Autoscaling { hit_ratio_percent: Some(90), ..SCALED }));
-    let (_, report) = decide(&spec, None, &mut Trend::default(), Some(&measured), (9, 9));
+    let look = seen(4, Some(&measured), 9);
+    let report = decide(&spec, None, &mut Trend::default(), &look).report.unwrap();
     assert_eq!(
         (report.reason, report.message.as_str()),
         (
@@ -410,7 +567,7 @@ fn a_node_that_serves_less_than_its_curve_says_is_cold() {
         NodeCurve { version: 1, incarnation, budget_bytes: 1000, busy, half_life_seconds, curve }
     };
     let told = [("web-0".to_owned(), told(98)), ("web-1".to_owned(), told(97))];
-    let measured = Measured::of(&told).unwrap();
+    let measured = Measured::of(&told, 0).unwrap();
     assert_eq!((measured.cold, measured.nodes), (vec!["web-1".to_owned()], 2));
     assert_eq!(measured.curve.measured(), Some(0.975));
 }
@@ -420,7 +577,7 @@ fn what_a_status_may_not_say_is_not_read_from_a_record() {
     let step = Step { from: 1, to: 2, at: i64::MIN, predicted: 0.5, measured: Some(1.0) };
     let state = State { step: Some(step), ..State::new(3) };
     assert_eq!(state.clone().checked(), Some(state.clone()));
-    for nodes in [0, 129, usize::MAX] {
+    for nodes in [0, 101, usize::MAX] {
         assert_eq!(State { nodes, ..state.clone() }.checked(), None, "{nodes}");
     }
     for broken in [
@@ -434,12 +591,8 @@ fn what_a_status_may_not_say_is_not_read_from_a_record() {
     }
     let curve = curve(&[NODE_BYTES * 3; 75], 25);
     let measured = Measured { half_life_seconds: f64::INFINITY, ..measured(3, &curve, 0.1) };
-    let (state, _) = decide(
-        &spec(3, Some(SCALED)),
-        Some(&state),
-        &mut Trend::default(),
-        Some(&measured),
-        (9, 9),
-    );
-    assert_eq!(state.unwrap().nodes, 3, "times beyond all reason overflow nothing");
+    let state = State { failed: u32::MAX, ..state };
+    let look = seen(3, Some(&measured), i64::MAX);
+    let decided = decide(&spec(3, Some(SCALED)), Some(&state), &mut Trend::default(), &look);
+    assert_eq!(decided.nodes, 3, "times beyond all reason overflow nothing");
 }

@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use ringcache_api::status::CacheClusterStatus;
 use ringcache_operator_core::{Observed, Outcome, Trouble, status};
 
+use crate::node::Node;
 use crate::world::{World, spec};
 
 fn told(outcome: Outcome<'_>, observed: &Observed) -> CacheClusterStatus {
@@ -55,6 +56,13 @@ fn a_first_cluster_that_may_start_no_node_says_who_refuses_them() {
     assert_eq!(condition(&status, "Ready"), ("NodesCannotStart", ready));
     let message = "pods \"simple-web-0\" is forbidden: exceeded quota. Create: a ring of 1 node.";
     assert_eq!(summary(&status), ("Failing", message));
+}
+
+#[test]
+fn a_cluster_that_lost_all_nodes_does_not_look_like_a_new_one() {
+    let mut world = World::steady(2);
+    world.nodes.iter_mut().for_each(Node::die);
+    assert_eq!(condition(&of(&world), "Ready"), ("NoRing", "No node of the ring is left."));
 }
 
 #[test]

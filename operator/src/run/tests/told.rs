@@ -205,6 +205,8 @@ async fn a_pod_of_a_deleted_cluster_that_ends_is_waited_for_and_nothing_is_wrong
     assert_eq!(*name, "uid-web");
     assert!(stub.get("pods/web-1").is_none(), "its name was worth the wait");
     assert!(!has_said(&stub, "NodesCannotStart"), "nobody refused anything");
+    let errors = running.metrics.reconcile_errors.with_label_values(&[CONTROLLER]).get();
+    assert_eq!(errors, 0, "and nothing failed");
 }
 
 #[tokio::test(start_paused = true)]
