@@ -113,7 +113,8 @@ fn errors_and_times_have_a_series_for_each_kind_from_the_beginning() {
         node.store.lock(1).set(b"hot", b"1", None, now);
     }
     node.store.set_budget(0);
-    node.store.reclaim(now + 2_000, 1);
+    // In the middle of a bucket: the store keeps the time of a use in steps.
+    node.store.reclaim(now + 3_000, 1);
     let text = render(&node, None);
     for (series, expected) in [
         ("ringcache_errors_total{err=\"OOM\"}", "1"),
@@ -123,8 +124,8 @@ fn errors_and_times_have_a_series_for_each_kind_from_the_beginning() {
         ("ringcache_request_duration_seconds_bucket{op=\"read\",le=\"+Inf\"}", "3"),
         ("ringcache_request_duration_seconds_sum{op=\"read\"}", "0.0003"),
         ("ringcache_request_duration_seconds_count{op=\"write\"}", "0"),
-        ("ringcache_unused_when_ended_seconds_bucket{end=\"evicted\",le=\"1.024\"}", "0"),
-        ("ringcache_unused_when_ended_seconds_bucket{end=\"evicted\",le=\"2.048\"}", "1"),
+        ("ringcache_unused_when_ended_seconds_bucket{end=\"evicted\",le=\"2.048\"}", "0"),
+        ("ringcache_unused_when_ended_seconds_bucket{end=\"evicted\",le=\"4.096\"}", "1"),
         ("ringcache_hot_key_share_ratio{rank=\"1\"}", "1"),
         ("ringcache_hot_key_share_ratio{rank=\"10\"}", "0"),
     ] {
