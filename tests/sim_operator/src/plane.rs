@@ -118,13 +118,15 @@ impl Plane {
         self.truths = truths;
     }
 
-    /// Ends nodes that were told to end and may, and says where they were.
-    pub(crate) fn finish(&mut self) -> Vec<Place> {
-        let finished = self.nodes.finished();
-        for incarnation in &finished {
-            self.nodes.end(incarnation);
+    /// Ends nodes that were told to end and may, and says where they were and how many slots they still served.
+    pub(crate) fn finish(&mut self) -> Vec<(Place, usize)> {
+        let mut finished = Vec::new();
+        for incarnation in self.nodes.finished() {
+            let slots = self.nodes.get(&incarnation).map_or(0, |node| node.serving().len());
+            self.nodes.end(&incarnation);
+            finished.extend(self.places.get(incarnation.uid()).cloned().map(|it| (it, slots)));
         }
-        finished.iter().filter_map(|run| self.places.get(run.uid())).cloned().collect()
+        finished
     }
 
     /// All nodes that run.

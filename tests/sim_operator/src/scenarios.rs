@@ -263,6 +263,24 @@ fn what_is_lost_with_a_node_is_told_and_one_that_hands_over_loses_nothing() {
     });
 }
 
+/// Where slots go is recorded before any node is told: without the API server nobody may take them.
+#[test]
+fn a_node_whose_grace_ends_while_the_api_server_is_down_loses_its_entries_and_that_is_told() {
+    simulate(async {
+        let mut sim = Sim::start(0, 1);
+        create(&sim.api.client("user"), NAMESPACE, 3, IMAGE).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        let name = sim.pod(1);
+        sim.arm(&Plan::with(Workload::Terminate(1), Fault::Outage(0)));
+        perform(&mut sim, &Action::DeletePod(1)).await;
+        sim.settle(Duration::from_mins(5)).await.unwrap();
+        assert!(sim.world.cut_short);
+        let told = losses(&sim);
+        let [note] = told.as_slice() else { panic!("{told:?}") };
+        assert!(note.starts_with(&format!("{name} ended with 546")), "{note}");
+    });
+}
+
 fn losses(sim: &Sim) -> Vec<String> {
     let events = sim.api.of_kind(Kind::Event).into_iter();
     let losses = events.filter(|event| event["reason"] == "EntriesLost");

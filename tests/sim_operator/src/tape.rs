@@ -170,7 +170,7 @@ impl Tape {
             Some(Fault::Outage(_)) => self.out_until = Some(Instant::now() + OUTAGE),
             _ => {}
         }
-        if self.out_until.is_some_and(|until| Instant::now() < until) {
+        if self.is_out() {
             return verdict(ApiError::Unavailable, call);
         }
         match fault {
@@ -214,6 +214,11 @@ impl Tape {
         let waits = [self.hung_until, self.slow_until, self.out_until];
         let hangs = waits.into_iter().flatten().any(|until| Instant::now() < until + time);
         !hangs && self.last_write.is_none_or(|at| at.elapsed() > time)
+    }
+
+    /// Whether the server serves nobody now.
+    pub(crate) fn is_out(&self) -> bool {
+        self.out_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Lets operators see again whose time is over.

@@ -19,14 +19,16 @@ const NOT_COUNTED: [Kind; 3] = [Kind::Event, Kind::Node, Kind::Namespace];
 pub(crate) struct World {
     /// Hosts without power.
     pub(crate) dark: BTreeSet<String>,
+    /// The grace of a node was over while the API server served nobody, and nobody could record where its slots go.
+    pub(crate) cut_short: bool,
     pods: Vec<PodView>,
     /// The revision that they were read at.
     seen: u64,
 }
 
 impl World {
-    /// One step of everybody; true if anything has changed.
-    pub(crate) fn step(&mut self, api: &ApiServer, plane: &mut Plane) -> bool {
+    /// One step of everybody, with an API server that serves operators or `is_out`; true if anything has changed.
+    pub(crate) fn step(&mut self, api: &ApiServer, is_out: bool, plane: &mut Plane) -> bool {
         api.step();
         let revision = api.revision();
         let mut changed = revision != self.seen;
@@ -35,7 +37,8 @@ impl World {
             self.pods = api.look_at(Kind::Pod, PodView::read);
         }
         changed |= plane.follow(&self.pods, |host| self.dark.contains(host));
-        for place in plane.finish() {
+        for (place, slots) in plane.finish() {
+            self.cut_short |= is_out && slots > 0;
             api.exit(&place.namespace, &place.name, 0);
             changed = true;
         }
