@@ -323,7 +323,7 @@ pub mod reason {
     pub const CHANGE_DUE: &str = "ChangeDue";
     /// AutoscalingActive=True: fewer nodes would meet the targets, but one less would cost more hits than is allowed.
     pub const HELD_BY_MISS_BUDGET: &str = "HeldByMissBudget";
-    /// AutoscalingActive=True: no number of nodes reaches the hit ratio; the message says what the missing hits are.
+    /// AutoscalingActive=True: a target needs more nodes than are allowed, or no number of nodes reaches the hit ratio; the message says which.
     pub const TARGET_OUT_OF_REACH: &str = "TargetOutOfReach";
     /// AutoscalingActive=False: nothing is read, or nodes do not tell what they have measured.
     pub const NOTHING_MEASURED: &str = "NothingMeasured";

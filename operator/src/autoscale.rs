@@ -71,7 +71,7 @@ pub(crate) async fn autoscale<N: Nodes>(
 }
 
 /// What all members have measured; `None` if one does not tell. It may be late once.
-async fn measured<N: Nodes>(context: &Context<N>, observed: &Observed) -> Option<Measured> {
+pub async fn measured<N: Nodes>(context: &Context<N>, observed: &Observed) -> Option<Measured> {
     let members = observed.stored().map(|document| document.members.as_slice()).unwrap_or_default();
     let ask = async |member: &ringcache_api::Member| {
         let (host, port) = (&member.host, member.ports.admin);

@@ -4,6 +4,7 @@
 //! [`execute`] and [`upkeep`] write, [`report`] tells, [`reconcile`] puts them in order, [`run`] says when.
 
 pub mod args;
+pub mod autoscale;
 pub mod check;
 pub mod claim;
 pub mod client;
@@ -27,7 +28,6 @@ pub mod server;
 pub mod upkeep;
 pub mod watches;
 
-mod autoscale;
 mod memory;
 mod progress;
 mod seen;

@@ -14,7 +14,6 @@ mod random;
 mod signals;
 mod sizes;
 mod stock;
-mod table;
 mod verify;
 
 use std::future::Future;
@@ -36,10 +35,16 @@ enum Command {
     /// Run a cluster on this machine from a CacheCluster, and follow edits of it live. Times are UTC
     Up(local::UpArgs),
     /// Show a local cluster; exit code 1 if it is not Ready, 2 if there is none
-    Status(local::StatusArgs),
-    /// Show which part of the reads would be hits with another number of nodes; exit code 2 if nothing was read
+    Status(local::LookArgs),
+    /// Show who owns which slots of a local cluster, and who should
+    Ring(local::LookArgs),
+    /// Show step by step what would be done, now or for another size, and what that does to the hit ratio. Changes nothing
+    Plan(local::PlanArgs),
+    /// Show which part of the reads would be hits with another number of nodes; exit code 2 if nothing was read, or a node does not answer
     #[command(alias = "mrc")]
     Curve(local::CurveArgs),
+    /// Show the keys that get far more of the operations than others
+    Hotkeys(local::LookArgs),
     /// Put a checking load on a cluster; exit code 1 if any reply was wrong
     Verify(verify::VerifyArgs),
     /// Read through a cluster as applications do, with a slow database behind it, and show how it goes
@@ -53,6 +58,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Up(args) => block_on(local::up(&args)),
         Command::Status(args) => block_on(local::status(&args)),
+        Command::Ring(args) => block_on(local::ring(&args)),
+        Command::Plan(args) => block_on(local::plan(&args)),
+        Command::Hotkeys(args) => block_on(local::hot_keys(&args)),
         Command::Curve(args) => block_on(local::curve(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Load(args) => block_on(load::load(&args)),

@@ -37,8 +37,32 @@ fn scaling(cluster: &Cluster) -> Result<Value> {
 
 /// What `ringcache curve` says.
 fn curve(cluster: &Cluster, more: &[&str]) -> Result<String> {
+    shown(cluster, "curve", more)
+}
+
+fn shown(cluster: &Cluster, verb: &str, more: &[&str]) -> Result<String> {
     let mut command = tool::ringcache()?;
-    tool::output(command.arg("curve").arg("--state-dir").arg(cluster.state_dir()).args(more))
+    tool::output(command.arg(verb).arg("--state-dir").arg(cluster.state_dir()).args(more))
+}
+
+/// What is shown of a cluster of three nodes that are read.
+fn three_are_shown(cluster: &Cluster) -> Result<()> {
+    let ring: Value = serde_json::from_str(&shown(cluster, "ring", &["--json"])?)?;
+    let members = ring["members"].as_array().map(Vec::len);
+    ensure!(ring["slotsToGo"] == 0 && members == Some(3), "{ring:#}");
+    let keys: Value = serde_json::from_str(&shown(cluster, "hotkeys", &["--json"])?)?;
+    ensure!(keys["hotKeys"].is_array(), "{keys:#}");
+    let plan: Value = serde_json::from_str(&shown(cluster, "plan", &["--nodes=2", "--json"])?)?;
+    let cost = &plan["cost"];
+    let both = cost["hitRatioNow"].as_f64().zip(cost["hitRatioPredicted"].as_f64());
+    let (now, then) = both.with_context(|| plan.to_string())?;
+    ensure!(then < now && plan["members"].as_array().map(Vec::len) == Some(2), "{plan:#}");
+    let text = shown(cluster, "plan", &["--nodes", "2"])?;
+    ensure!(text.starts_with("ScaleIn: from 3 to 2 nodes\n- write document"), "{text}");
+    let picture = curve(cluster, &["--svg"])?;
+    ensure!(picture.starts_with("<svg "), "{picture}");
+    print!("{}{text}", shown(cluster, "ring", &[])?);
+    Ok(())
 }
 
 fn half_life(cluster: &Cluster) -> Result<f64> {
@@ -87,6 +111,7 @@ fn a_working_set_that_grows_and_shrinks_is_followed_both_ways_and_a_scan_is_not(
     ensure!((predicted - served).abs() * 100.0 <= AGREEMENT && hits(1) < hits(2), "{shown:#}");
     let text = curve(&cluster, &[])?;
     ensure!(text.contains("now") && text.contains("Working set:"), "{text}");
+    three_are_shown(&cluster)?;
 
     let once = ["--rate", "1500", "--scan", "100", "--keys", "1", "--value-bytes", "10"];
     let mut scan = load(&cluster, "scan", &[&once[..], &["--duration", "8s"]].concat())?;

@@ -23,7 +23,9 @@ struct Written {
 
 /// What is built at once. Libraries are built anew for every other choice of programs: the node goes with the command line,
 /// whose `cargo run --release` then finds all its libraries built.
-const BUILDS: [&[&str]; 2] = [&["cache-node", "ringcache"], &["ringcache-operator"]];
+/// Kubectl's plugin, which is no image, goes with the operator.
+const BUILDS: [&[&str]; 2] =
+    [&["cache-node", "ringcache"], &["ringcache-operator", "kubectl-ringcache"]];
 
 /// Builds the programs in release mode; whether that succeeded.
 pub(crate) fn build() -> Result<bool> {

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use ringcache_api::Document;
-use ringcache_api::admin::{ErrorBody, NodeCurve, NodeState, SettingsFor};
+use ringcache_api::admin::{ErrorBody, NodeCurve, NodeHeat, NodeState, SettingsFor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -75,6 +75,11 @@ impl AdminClient {
     /// What the node has measured of its clients' reads.
     pub async fn curve(&self, host: &str, port: u16) -> Result<NodeCurve, AdminError> {
         self.read(host, port, "/admin/v1/curve").await
+    }
+
+    /// What the node's clients do.
+    pub async fn heat(&self, host: &str, port: u16) -> Result<NodeHeat, AdminError> {
+        self.read(host, port, "/admin/v1/heat").await
     }
 
     async fn read<T: DeserializeOwned>(

@@ -20,6 +20,7 @@ pub mod validate;
 mod additions;
 mod document;
 mod facts;
+mod forecast;
 mod lag;
 mod membership;
 mod operation;
@@ -28,6 +29,7 @@ mod troubles;
 
 pub use additions::Additions;
 pub use check::{Violation, check};
+pub use forecast::{Forecast, forecast};
 pub use in_force::{Held, HeldBack, InForce, as_it_is, in_force, unread};
 pub use intent::Intent;
 pub use lag::Lag;

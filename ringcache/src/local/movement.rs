@@ -176,9 +176,9 @@ fn optimum(names: &[Option<&str>], document: &Document) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{document, node, observed};
     use super::*;
     use crate::clock;
+    use ringcache_show::fixture::{document, node, observed};
 
     const HALF: u16 = SLOTS / 2;
 

@@ -135,7 +135,14 @@ fn is_expected(node: &ObservedNode) -> bool {
 }
 
 /// Lines to copy, for a cluster that is ready.
-pub(super) fn endpoints(node: &ObservedNode, program: &str, spec: &Path) -> String {
+pub(super) fn endpoints(
+    node: &ObservedNode,
+    program: &str,
+    spec: &Path,
+    is_scaled: bool,
+) -> String {
+    let scale =
+        if is_scaled { "It scales itself: edit `autoscaling:`" } else { "Scale it: edit `nodes:`" };
     let (resp, http) = (node.ports.resp, node.ports.http);
     format!(
         "\nTalk to it, through any node:\n  \
@@ -146,7 +153,7 @@ pub(super) fn endpoints(node: &ObservedNode, program: &str, spec: &Path) -> Stri
          {program} verify --seeds 127.0.0.1:{resp}\n\
          Read through it, as applications do:\n  \
          {program} load --seeds 127.0.0.1:{resp}\n\
-         Scale it: edit `nodes:` in {}. Ctrl-C stops it.\n",
+         {scale} in {}. Ctrl-C stops it.\n",
         spec.display()
     )
 }
@@ -155,8 +162,8 @@ pub(super) fn endpoints(node: &ObservedNode, program: &str, spec: &Path) -> Stri
 mod tests {
     use ringcache_operator_core::Phase;
 
-    use super::super::fixture::{node, observed};
     use super::*;
+    use ringcache_show::fixture::{node, observed};
 
     #[test]
     fn silence_is_an_event_only_after_an_answer_and_from_a_node_that_should_answer() {

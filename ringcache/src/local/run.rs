@@ -10,15 +10,16 @@ use ringcache_api::status::LostEntries;
 use ringcache_operator_core::autoscaling::{Report, Trend};
 use ringcache_operator_core::losses::{Holdings, in_words, loss};
 use ringcache_operator_core::{Checked, Held, InForce, Observed, Plan, Step, as_it_is, in_force};
+use ringcache_show::nodes::Place;
 
 use super::dir::StateDir;
 use super::execute::Executor;
 use super::movement::Movement;
 use super::observe::observe;
 use super::report::{PlanResult, Reporter, endpoints, is_ready, plan_for, status_of, time};
+use super::resource;
 use super::screen::Screen;
 use super::spec::{Edit, SpecFile};
-use super::{nodes, resource};
 use crate::clock;
 
 /// Between two runs when the last one has changed something, or an edit waits for its second look.
@@ -225,7 +226,7 @@ impl Up {
             self.announce(observed);
         }
         if self.screen.is_live() {
-            self.screen.show(&nodes::table(observed));
+            self.screen.show(&ringcache_show::nodes::table(observed, Place::Ports));
         }
         written
     }
@@ -238,7 +239,8 @@ impl Up {
         let after = self.began.elapsed().as_secs_f64();
         self.screen.event(&format!("Ready after {after:.1} s"));
         let program = std::env::args().next().unwrap_or_else(|| "ringcache".into());
-        self.screen.plain(&endpoints(node, &program, relative(self.spec.path())));
+        let is_scaled = self.cluster.spec.autoscaling.is_some();
+        self.screen.plain(&endpoints(node, &program, relative(self.spec.path()), is_scaled));
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::meter::{Counts, Faults, LongestWait, Record, Second};
 use super::raw::Judged;
 use crate::latency::{Latency, millis};
-use crate::table;
+use ringcache_show::table;
 
 /// The result of a run. The counts are of both phases; seconds, latencies and the longest wait of the mixed load.
 #[derive(Debug, Serialize)]

@@ -1,6 +1,6 @@
 //! A namespace for one test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::Cluster;
 use crate::turn::{Taken, Turn};
-use crate::world::World;
+use crate::world::{World, variable};
 
 /// Longest time for everything in a namespace to be gone.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -73,6 +73,18 @@ impl Namespace {
     /// `kubectl` in this namespace.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.world.lab.kubectl(&[&["--namespace", &self.name], arguments].concat())
+    }
+
+    /// `kubectl ringcache`, the plugin, for this namespace.
+    pub fn plugin(&self, arguments: &[&str]) -> Result<String> {
+        let mut kubectl = self.world.lab.command("kubectl");
+        let path = kubectl.get_envs().find_map(|(name, value)| value.filter(|_| name == "PATH"));
+        let path = path.map(std::ffi::OsStr::to_owned).unwrap_or_default();
+        let plugins = PathBuf::from(variable("RINGCACHE_PLUGINS")?);
+        let folders = std::iter::once(plugins).chain(std::env::split_paths(&path));
+        kubectl.env("PATH", std::env::join_paths(folders)?);
+        let here = ["--namespace", &self.name];
+        ringcache_lab::output(kubectl.arg("ringcache").args(arguments).args(here))
     }
 
     /// `kubectl apply` of a manifest that names no namespace.

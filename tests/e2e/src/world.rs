@@ -116,7 +116,7 @@ pub fn images() -> Result<PathBuf> {
     variable("RINGCACHE_IMAGES").map(PathBuf::from)
 }
 
-fn variable(name: &str) -> Result<String> {
+pub(crate) fn variable(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| {
         format!("{name} is not set: run these tests with `cargo xtask test --tier t2`")
     })

@@ -37,7 +37,7 @@ pub(super) fn run(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> 
     if !built {
         return Outcome::Failed;
     }
-    let folder = cluster::images_folder(workspace);
+    let (folder, programs) = (cluster::images_folder(workspace), workspace.target.join("release"));
     let mut lab = None;
     let passed = tally.step("T2  cluster up", || {
         let started = lab.insert(up()?);
@@ -46,7 +46,7 @@ pub(super) fn run(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> 
     }) && lab.as_ref().is_some_and(|lab| {
         let conforms = conformance(lab, workspace, tally);
         let mut run = |step: &str, tests: &[&str]| {
-            let mut test = test(lab, tests, &folder, &needs.python);
+            let mut test = test(lab, tests, [&folder, &programs, &needs.python]);
             tally.test(step, counts.tell(&mut test, 0))
         };
         let passed = [run("T2  test", &TESTS), run("T2  afterwards", &AFTERWARDS)] == [true; 2];
@@ -83,13 +83,14 @@ fn conformance(lab: &Lab, workspace: &Workspace, tally: &mut Tally) -> bool {
 
 /// Runs tests in the control plane's namespace: they reach pods and Services by address. What one prints is shown in one piece
 /// when all are over, since several print at once.
-fn test(lab: &Lab, tests: &[&str], images: &Path, python: &Path) -> Command {
+fn test(lab: &Lab, tests: &[&str], [images, programs, python]: [&Path; 3]) -> Command {
     let mut test = as_typed(lab.command(cargo().get_program()));
     test.args(["test", "--offline", "--no-fail-fast"])
         .args(tests)
         .args(["--", THREADS, "--show-output"])
         .env("RINGCACHE_LAB", lab.name().to_string())
         .env("RINGCACHE_IMAGES", images)
+        .env("RINGCACHE_PLUGINS", programs)
         .env("RINGCACHE_PYTHON", python);
     test
 }

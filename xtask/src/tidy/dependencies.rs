@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::cargo::{cargo, output};
 
 /// The pure crates: name and folder. No I/O, no clock, no chance of their own.
-pub(super) const PURE: [(&str, &str); 7] = [
+pub(super) const PURE: [(&str, &str); 8] = [
     ("ringcache-ring", "ring"),
     ("ringcache-operator-core", "operator/core"),
     ("ringcache-store", "cache-node/store"),
@@ -16,6 +16,7 @@ pub(super) const PURE: [(&str, &str); 7] = [
     ("ringcache-cluster", "cache-node/cluster"),
     ("ringcache-curve", "cache-node/curve"),
     ("ringcache-heat", "cache-node/heat"),
+    ("ringcache-show", "show"),
 ];
 
 /// Runtimes, sockets, clients, HTTP, chance: nowhere below a pure crate.

@@ -7,6 +7,8 @@ mod budgets;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod forecasts;
+#[cfg(test)]
 mod goldens;
 #[cfg(test)]
 mod hostile;

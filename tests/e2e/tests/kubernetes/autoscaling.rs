@@ -7,7 +7,8 @@ use ringcache_api::status::{AutoscalingStatus, condition, reason};
 use ringcache_e2e::load::CHECKER_HOST;
 use ringcache_e2e::world::VERSION;
 use ringcache_e2e::{Cluster, Namespace, Turn, View};
-use serde_json::json;
+use ringcache_tests::clock::wait_for;
+use serde_json::{Value, json};
 
 /// Longest wait for a change of the number of nodes, and until the hit ratio after it is known.
 const LIMIT: Duration = Duration::from_mins(6);
@@ -39,6 +40,8 @@ fn a_cluster_grows_to_what_its_clients_read_and_kubectl_scale_is_refused() -> Re
     let events = namespace.kubectl(&["events", "--for=cachecluster/web"])?;
     ensure!(events.contains("From 1 to 3 nodes"), "{events}");
 
+    is_explained(&namespace)?;
+
     let scaled = namespace.kubectl(&["scale", "cachecluster/web", "--replicas=2"]);
     let Err(refused) = scaled else { anyhow::bail!("kubectl scale was not refused") };
     ensure!(format!("{refused:#}").contains("remove `autoscaling`"), "{refused:#}");
@@ -48,7 +51,51 @@ fn a_cluster_grows_to_what_its_clients_read_and_kubectl_scale_is_refused() -> Re
         Some(scaling) => Err(format!("{scaling:?}")),
     })?;
     cluster.wait_settled(3)?;
+    two_nodes_serve_as_planned(&namespace, &cluster)?;
     namespace.finish()
+}
+
+/// What the plugin shows of three nodes that autoscaling has made of one.
+fn is_explained(namespace: &Namespace) -> Result<()> {
+    let shows = |arguments: &[&str], parts: &[&str]| {
+        let text = namespace.plugin(arguments)?;
+        println!("kubectl ringcache {}\n{text}", arguments.join(" "));
+        let lacking = parts.iter().find(|part| !text.contains(**part));
+        ensure!(lacking.is_none(), "`{}` lacks {lacking:?}:\n{text}", arguments.join(" "));
+        Ok(())
+    };
+    shows(&["status", "web"], &["web: Serving, 3 of 3 nodes ready", "AutoscalingActive"])?;
+    shows(&["nodes", "-o", "wide"], &["web-0", "node-", "cache-node:", VERSION])?;
+    shows(&["ring", "web"], &["every slot is with the node that should own it", "A  web-0"])?;
+    shows(&["plan", "web"], &["Nothing to do."])?;
+    let numbers = [
+        "3 nodes are in force where `spec.nodes` is 1",
+        "Last step: from 1 to 3 nodes",
+        "From 1 to 3 nodes",
+    ];
+    shows(&["why", "web"], &numbers)?;
+    shows(&["curve"], &["now", "Working set:"])?;
+    shows(&["mrc", "-o", "svg"], &["<svg "])?;
+    shows(&["hotkeys", "-o", "json"], &["hotKeys"])
+}
+
+/// What `plan` predicts of two nodes is what two nodes then serve.
+fn two_nodes_serve_as_planned(namespace: &Namespace, cluster: &Cluster<'_>) -> Result<()> {
+    let shown = |arguments: &[&str]| -> Result<Value> {
+        Ok(serde_json::from_str(&namespace.plugin(arguments)?)?)
+    };
+    let plan = shown(&["plan", "web", "--nodes=2", "-o", "json"])?;
+    let predicted = plan["cost"]["hitRatioPredicted"].as_f64();
+    let predicted = predicted.with_context(|| plan.to_string())?;
+    println!("{}", namespace.plugin(&["plan", "web", "--nodes", "2"])?);
+    cluster.patch(&json!({"nodes": 2}))?;
+    cluster.wait_settled(2)?;
+    wait_for("two nodes serve as planned", LIMIT, || {
+        let curve = shown(&["curve", "web", "-o", "json"])?;
+        let served = curve["hitRatio"].as_f64().with_context(|| curve.to_string())?;
+        let differ = (served - predicted).abs() * 100.0;
+        Ok(if differ <= AGREEMENT { Ok(()) } else { Err(format!("{predicted} {served}")) })
+    })
 }
 
 fn scaling(view: &View) -> Option<&AutoscalingStatus> {

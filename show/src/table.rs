@@ -1,9 +1,9 @@
-//! How the command line lays tables out: bare columns, numbers to the right.
+//! How tables are laid out: bare columns, numbers to the right.
 
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A table without lines whose columns from `numbers` on are aligned to the right.
-pub(crate) fn plain<R>(header: &[&str], numbers: usize, rows: impl IntoIterator<Item = R>) -> String
+pub fn plain<R>(header: &[&str], numbers: usize, rows: impl IntoIterator<Item = R>) -> String
 where
     R: IntoIterator<Item = String>,
 {

@@ -1,17 +1,56 @@
-//! The table of nodes: on the terminal while `up` runs, and in `ringcache status`.
+//! The table of nodes.
 
 use ringcache_operator_core::{Observed, ObservedNode, Phase, Said};
 
 use crate::table;
 
-/// One row for each node.
-pub(super) fn table(observed: &Observed) -> String {
-    let header =
-        ["NODE", "STATE", "SLOTS", "ENTRIES", "MEMORY", "LIMIT", "HIT%", "EPOCH", "REDIS", "HTTP"];
-    table::plain(&header, 2, observed.nodes.iter().map(|node| row(observed, node)))
+/// What tells one node from another to whoever wants to reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Its ports: all of them are on one machine.
+    Ports,
+    /// Its host and the zone of that: all of them have the same ports.
+    Host,
+    /// The same, and its address, its version and what it was started from.
+    HostAndProgram,
 }
 
-fn row(observed: &Observed, node: &ObservedNode) -> [String; 10] {
+impl Place {
+    fn header(self) -> &'static [&'static str] {
+        match self {
+            Self::Ports => &["REDIS", "HTTP"],
+            Self::Host => &["HOST", "ZONE"],
+            Self::HostAndProgram => &["HOST", "ZONE", "ADDRESS", "VERSION", "PROGRAM"],
+        }
+    }
+
+    fn of(self, observed: &Observed, node: &ObservedNode) -> Vec<String> {
+        let known = |text: Option<&str>| text.filter(|t| !t.is_empty()).unwrap_or("-").to_owned();
+        let host = || vec![known(node.place.host.as_deref()), known(node.place.zone.as_deref())];
+        match self {
+            Self::Ports => vec![node.ports.resp.to_string(), node.ports.http.to_string()],
+            Self::Host => host(),
+            Self::HostAndProgram => {
+                let version = observed.state(node).map(|said| said.version);
+                let more = [Some(&*node.host), version, Some(&*node.template.program)];
+                host().into_iter().chain(more.map(known)).collect()
+            }
+        }
+    }
+}
+
+/// One row for each node.
+pub fn table(observed: &Observed, place: Place) -> String {
+    const HEADER: [&str; 8] =
+        ["NODE", "STATE", "SLOTS", "ENTRIES", "MEMORY", "LIMIT", "HIT%", "EPOCH"];
+    let header = [&HEADER, place.header()].concat();
+    let rows = observed.nodes.iter().map(|node| {
+        row(observed, node).into_iter().chain(place.of(observed, node)).collect::<Vec<_>>()
+    });
+    table::plain(&header, 2, rows)
+}
+
+fn row(observed: &Observed, node: &ObservedNode) -> [String; 8] {
     let state = observed.state(node);
     let of = |value: &dyn Fn(Said<'_>) -> String| state.map_or_else(|| "-".to_owned(), value);
     [
@@ -23,8 +62,6 @@ fn row(observed: &Observed, node: &ObservedNode) -> [String; 10] {
         mebibytes(node.template.memory_bytes),
         of(&|s| hit_percent(s.hits, s.misses)),
         of(&|s| s.epoch.to_string()),
-        node.ports.resp.to_string(),
-        node.ports.http.to_string(),
     ]
 }
 
@@ -58,7 +95,8 @@ fn hit_percent(hits: u64, misses: u64) -> String {
 mod tests {
     use ringcache_api::admin::NodeStats;
 
-    use super::super::fixture::{document, node, observed};
+    use super::Place;
+    use crate::fixture::{document, node, observed};
 
     #[test]
     fn every_kind_of_node_has_a_readable_row() {
@@ -82,7 +120,7 @@ mod tests {
         let spare = node("web-10", &[], 0);
         let document = document(&[(0, 9000, "web-0"), (9001, 16383, "web-1")]);
         let nodes = vec![busy, silent, starting, stopping, gone, spare];
-        let text = super::table(&observed(Some(document), nodes));
+        let text = super::table(&observed(Some(document), nodes), Place::Ports);
         let wanted = [
             "NODE    STATE     SLOTS  ENTRIES  MEMORY    LIMIT  HIT%  EPOCH  REDIS  HTTP",
             "web-0   Active     8193    66666  40.0Mi  256.0Mi  66.7      7   7000  7200",
@@ -93,5 +131,19 @@ mod tests {
             "web-10  Spare         0        0   0.0Mi  256.0Mi     -      0   7000  7200",
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn a_node_on_kubernetes_is_told_by_its_host_and_by_more_if_that_is_wanted() {
+        let mut web = node("web-0", &[], 0);
+        web.place.host = Some("host-a".into());
+        web.host = "10.0.0.7".into();
+        web.template.program = "cache-node:1".into();
+        let observed = observed(None, vec![web]);
+        let last = |place| super::table(&observed, place).lines().last().unwrap_or("").to_owned();
+        assert!(last(Place::Host).ends_with("host-a     -"), "{}", last(Place::Host));
+        let wide = last(Place::HostAndProgram);
+        let cells: Vec<&str> = wide.split_whitespace().skip(8).collect();
+        assert_eq!(cells, ["host-a", "-", "10.0.0.7", "-", "cache-node:1"]);
     }
 }

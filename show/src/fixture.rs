@@ -1,4 +1,4 @@
-//! Observations for the tests of this folder.
+//! Observations for tests of what is shown.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use ringcache_operator_core::{Observed, ObservedNode, Phase, Place, Template};
 const PORTS: Ports = Ports { resp: 7000, http: 7200, admin: 7400, bus: 7600 };
 
 /// A node that runs and answers; its uid is its name.
-pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> ObservedNode {
+pub fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> ObservedNode {
     let state = NodeState {
         version: 1,
         name: name.into(),
@@ -43,7 +43,7 @@ pub(super) fn node(name: &str, owned: &[(u16, u16)], handed_in: u64) -> Observed
 }
 
 /// A document with an active member for each of the ranges.
-pub(super) fn document(slots: &[(u16, u16, &str)]) -> Document {
+pub fn document(slots: &[(u16, u16, &str)]) -> Document {
     let member = |name: &str| Member {
         name: name.into(),
         uid: Incarnation::new(name, "1"),
@@ -68,7 +68,7 @@ pub(super) fn document(slots: &[(u16, u16, &str)]) -> Document {
 }
 
 /// The cluster `c` with these nodes.
-pub(super) fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> Observed {
+pub fn observed(document: Option<Document>, nodes: Vec<ObservedNode>) -> Observed {
     Observed {
         cluster: ClusterRef { uid: "c".into(), ..ClusterRef::default() },
         generation: 1,

@@ -1,0 +1,78 @@
+//! One look at a cluster, with the operator's own eyes.
+
+use anyhow::{Context as _, Result, bail};
+use kube::api::ListParams;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
+use kube::{Api, Client, ResourceExt};
+use ringcache_api::CacheCluster;
+use ringcache_operator::events::Events;
+use ringcache_operator::hosts::{Host, Hosts, prune};
+use ringcache_operator::nodes::Nodes;
+use ringcache_operator::observe::{Observation, observe, resource};
+use ringcache_operator::reach::Reach;
+use ringcache_operator::{Clock, Config, Context, Metrics};
+
+/// How this program calls itself.
+const NAME: &str = "kubectl-ringcache";
+
+/// What an operator would look with that has just started. Nothing is ever written with it.
+pub(crate) async fn eyes<N: Nodes>(client: Client, nodes: N) -> Context<N> {
+    let (clock, metrics) = (Clock::system(), Metrics::new());
+    let (events, _) = Events::new(client.clone(), NAME, clock.clone(), &metrics);
+    Context {
+        hosts: hosts(client.clone()).await,
+        client,
+        nodes,
+        config: Config { instance: NAME.into(), ..Config::default() },
+        clock,
+        reach: Reach::new(),
+        metrics,
+        events,
+    }
+}
+
+/// The hosts, if the user may list them. Otherwise nothing is known of them.
+async fn hosts(client: Client) -> Hosts {
+    let mut writer = Writer::<Host>::default();
+    let hosts = Hosts::new(writer.as_reader());
+    if let Ok(listed) = Api::<Host>::all(client).list(&ListParams::default()).await {
+        writer.apply_watcher_event(&Event::Init);
+        for mut host in listed.items {
+            prune(&mut host);
+            writer.apply_watcher_event(&Event::InitApply(host));
+        }
+        writer.apply_watcher_event(&Event::InitDone);
+    }
+    hosts
+}
+
+/// The cluster of that name, or the only one.
+pub(crate) async fn look<N: Nodes>(
+    context: &Context<N>,
+    namespace: &str,
+    cluster: Option<&str>,
+) -> Result<Observation> {
+    let name = match cluster {
+        Some(name) => name.to_owned(),
+        None => only_one(&context.client, namespace).await?,
+    };
+    let found = resource(context, namespace, &name).await?;
+    let found = found.with_context(|| {
+        format!("there is no CacheCluster `{name}` in the namespace `{namespace}`")
+    })?;
+    Ok(Box::pin(observe(context, found)).await?)
+}
+
+async fn only_one(client: &Client, namespace: &str) -> Result<String> {
+    let clusters: Api<CacheCluster> = Api::namespaced(client.clone(), namespace);
+    let listed = clusters.list_metadata(&ListParams::default()).await?;
+    let names: Vec<String> = listed.items.iter().map(ResourceExt::name_any).collect();
+    match names.as_slice() {
+        [] => bail!(
+            "there is no CacheCluster in the namespace `{namespace}`: name another one with -n"
+        ),
+        [name] => Ok(name.clone()),
+        _ => bail!("which one? In the namespace `{namespace}` are {}", names.join(", ")),
+    }
+}

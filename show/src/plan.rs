@@ -1,0 +1,201 @@
+//! What would be done, step by step, and what it would do to the hit ratio.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use ringcache_api::CacheCluster;
+use ringcache_operator_core::autoscaling::Measured;
+use ringcache_operator_core::{Forecast, InForce, Intent, Observed, Operation, validate};
+use ringcache_ring::SLOTS;
+use serde_json::{Value, json};
+
+/// Another size of a cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wish {
+    /// So many nodes; `None` = as many as are in force.
+    pub nodes: Option<i32>,
+    /// So much memory for each, as a quantity; `None` = as much as the spec says.
+    pub memory: Option<String>,
+}
+
+impl Wish {
+    /// What the cluster would be asked for, whatever scales it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the wish, and what is allowed.
+    pub fn over(&self, cluster: &CacheCluster, in_force: &InForce) -> Result<Intent, String> {
+        let mut wanted = CacheCluster { spec: in_force.spec.clone(), ..cluster.clone() };
+        if let Some(nodes) = self.nodes {
+            wanted.spec.nodes = nodes;
+            wanted.spec.autoscaling = None;
+        }
+        if let Some(memory) = &self.memory {
+            wanted.spec.memory = Quantity(memory.clone());
+        }
+        let intent = validate(&wanted).map_err(|problems| {
+            problems.iter().map(|it| it.message.as_str()).collect::<Vec<_>>().join("; ")
+        })?;
+        let nodes = if self.nodes.is_some() { intent.nodes } else { in_force.intent.nodes };
+        Ok(Intent { nodes, ..intent })
+    }
+}
+
+/// What the planner would do from here on.
+///
+/// # Errors
+///
+/// What the check of the plans has against one: a bug.
+pub fn forecast(intent: &Intent, observed: &Observed) -> Result<Forecast, String> {
+    ringcache_operator_core::forecast(intent, observed).map_err(|violations| {
+        violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    })
+}
+
+/// Hit ratios before and after, as parts of one, and the reads that miss in a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// The part of the reads that are hits now.
+    pub hits_now: f64,
+    /// The part that would be with the other size, once it is warm.
+    pub hits_then: f64,
+    /// Reads in a second that are not hits now: they go to the origin.
+    pub misses_now: f64,
+    /// Those with the other size.
+    pub misses_then: f64,
+}
+
+impl Cost {
+    /// What it costs to go from one size to another; `None` = nothing was read lately.
+    pub fn of(measured: &Measured, from: &Intent, to: &Intent) -> Option<Self> {
+        let memory_factor = to.memory_bytes as f64 / from.memory_bytes as f64;
+        let bytes = measured.node_bytes as f64 * memory_factor * to.nodes as f64;
+        let hits_now = measured.served()?;
+        let hits_then = measured.curve.hit_ratio(bytes as u64)?;
+        let misses = |hits: f64| measured.curve.reads() * (1.0 - hits);
+        let (misses_now, misses_then) = (misses(hits_now), misses(hits_then));
+        Some(Self { hits_now, hits_then, misses_now, misses_then })
+    }
+}
+
+/// The plans that follow each other, and what the hit ratio becomes; `None` = that cannot be predicted.
+pub fn text(forecast: &Forecast, cost: Option<Cost>) -> String {
+    let plans = forecast.plans.iter().map(ToString::to_string);
+    // Where nothing is done nobody asks for its price.
+    let price = (!forecast.plans.is_empty() || cost.is_some()).then(|| price(cost));
+    let parts = [Some(end(forecast)), moves(forecast), price];
+    plans.chain(parts.into_iter().flatten()).map(|part| part + "\n").collect()
+}
+
+fn end(forecast: &Forecast) -> String {
+    match forecast.end.operation() {
+        Operation::Steady if forecast.plans.is_empty() => "Nothing to do.".to_owned(),
+        Operation::Steady => {
+            let names = forecast.members.join(", ");
+            format!("Then {} nodes have the ring: {names}.", forecast.members.len())
+        }
+        _ => format!("Then it waits. {}", forecast.end),
+    }
+}
+
+fn moves(forecast: &Forecast) -> Option<String> {
+    let percent = forecast.moved as f64 / f64::from(SLOTS) * 100.0;
+    (forecast.moved > 0).then(|| {
+        format!(
+            "{} slots change their node, with the entries in them: {percent:.1} % of all. One that moves twice counts twice.",
+            forecast.moved
+        )
+    })
+}
+
+fn price(cost: Option<Cost>) -> String {
+    let Some(Cost { hits_now, hits_then, misses_now, misses_then }) = cost else {
+        return "Hits: not predicted, since nothing was read lately, or not all nodes answer."
+            .into();
+    };
+    let [hits_now, hits_then] = [hits_now, hits_then].map(|part| part * 100.0);
+    format!(
+        "Hits: {hits_now:.1} % of the reads now, {hits_then:.1} % predicted. Misses: {misses_now:.0} reads/s now, {misses_then:.0} predicted."
+    )
+}
+
+/// The same as JSON.
+pub fn json(forecast: &Forecast, cost: Option<Cost>) -> Value {
+    let cost = cost.map(|cost| {
+        json!({
+            "hitRatioNow": cost.hits_now,
+            "hitRatioPredicted": cost.hits_then,
+            "missesPerSecondNow": cost.misses_now,
+            "missesPerSecondPredicted": cost.misses_then,
+        })
+    });
+    json!({
+        "plans": forecast.plans,
+        "end": forecast.end,
+        "slotsMoved": forecast.moved,
+        "members": forecast.members,
+        "cost": cost,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ringcache_api::CacheClusterSpec;
+    use ringcache_operator_core::in_force;
+
+    use super::*;
+    use crate::curve::tests::two_nodes;
+    use crate::fixture;
+
+    fn cluster() -> (CacheCluster, InForce) {
+        let cluster = CacheCluster::new("web", CacheClusterSpec { nodes: 2, ..Default::default() });
+        let in_force = in_force(&cluster, None).expect("a good spec");
+        (cluster, in_force)
+    }
+
+    #[test]
+    fn a_wish_keeps_what_it_does_not_name_and_is_refused_like_a_spec() {
+        let (cluster, mut in_force) = cluster();
+        in_force.intent.nodes = 7;
+        let over = |nodes, memory: Option<&str>| {
+            Wish { nodes, memory: memory.map(str::to_owned) }.over(&cluster, &in_force)
+        };
+        let (more, bigger) = (over(Some(4), None).expect("allowed"), over(None, Some("1Gi")));
+        assert_eq!((more.nodes, more.memory_bytes), (4, in_force.intent.memory_bytes));
+        let bigger = bigger.expect("allowed");
+        assert_eq!((bigger.nodes, bigger.memory_bytes), (7, 1 << 30), "as many as are in force");
+        assert!(over(Some(0), None).expect_err("none").contains("from 1 to 100"));
+        assert!(over(None, Some("lots")).expect_err("no quantity").contains("memory"));
+    }
+
+    #[test]
+    fn less_memory_in_all_costs_the_same_whether_it_is_nodes_or_their_size() {
+        let (_, InForce { intent, .. }) = cluster();
+        let measured = two_nodes();
+        let fewer = Intent { nodes: 1, ..intent.clone() };
+        let smaller = Intent { memory_bytes: intent.memory_bytes / 2, ..intent.clone() };
+        let cost = Cost::of(&measured, &intent, &fewer).expect("something was read");
+        assert_eq!(Some(cost), Cost::of(&measured, &intent, &smaller));
+        assert!((cost.hits_now - 2.0 / 3.0).abs() < 0.01, "{cost:?}");
+        assert!((cost.hits_then - 1.0 / 3.0).abs() < 0.04, "{cost:?}");
+        assert!((cost.misses_then - 20.0).abs() < 1.5, "{cost:?}");
+    }
+
+    #[test]
+    fn the_text_has_the_steps_the_end_and_the_price() {
+        let (_, InForce { intent, .. }) = cluster();
+        let observed = fixture::observed(None, Vec::new());
+        let forecast = forecast(&intent, &observed).expect("a plan");
+        let text = text(
+            &forecast,
+            Cost::of(&two_nodes(), &intent, &Intent { nodes: 1, ..intent.clone() }),
+        );
+        for part in [
+            "Create: a ring of 2 nodes\n- start ",
+            "Then 2 nodes have the ring: ",
+            "Hits: 66.7 % of the reads now",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(super::text(&forecast, None).contains("not predicted"));
+        assert_eq!(json(&forecast, None)["members"].as_array().map(Vec::len), Some(2));
+    }
+}
