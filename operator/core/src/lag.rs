@@ -13,7 +13,7 @@ use crate::{Intent, Observed, Phase};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lag {
-    /// Members that were started as something else than the intent wants, by name.
+    /// Members that were started as something else than the intent wants, by name; also those that still hand over.
     pub outdated: Vec<String>,
     /// Whether they stay as they are, because the intent replaces no living node.
     pub stays: bool,
@@ -31,8 +31,10 @@ impl Lag {
         nodes.sort_by_key(|node| (number(&node.name), &node.name));
         for node in nodes {
             let members = observed.ring().into_iter().flat_map(|ring| &ring.members);
-            let mut staying = members.filter(|member| member.state != MemberState::Leaving);
-            if node.template != template && staying.any(|member| member.uid.uid() == node.uid) {
+            // One that leaves serves until it has handed over; where nothing is replaced that is no roll.
+            let mut members =
+                members.filter(|it| !intent.paused || it.state != MemberState::Leaving);
+            if node.template != template && members.any(|member| member.uid.uid() == node.uid) {
                 lag.outdated.push(node.name.clone());
             }
             let said = observed.state(node).filter(|_| node.phase != Phase::Stopping);

@@ -44,12 +44,21 @@ impl Judge {
         let clusters: Vec<Value> = clusters.values().cloned().collect();
         let mut breaches = breaches(call, &clusters, plane);
         if call.subresource.as_deref() == Some("status") {
+            let images: Vec<_> =
+                api.look_at(Kind::Pod, |pod| image(pod, plane)).into_iter().flatten().collect();
             for cluster in clusters.iter().filter(|cluster| is_about(call, cluster)) {
-                breaches.extend(plane.truths.lies(call, cluster, planned));
+                breaches.extend(plane.truths.lies(call, cluster, &images, planned));
             }
         }
         breaches
     }
+}
+
+/// The uid of a pod's cluster and the image of its node, if that serves any slot.
+fn image(pod: &Value, plane: &Plane) -> Option<(String, String)> {
+    let at = |path: &str| pod.pointer(path).and_then(Value::as_str);
+    let node = plane.in_pod(at("/metadata/uid")?).filter(|node| !node.serving().is_empty())?;
+    Some((node.cluster_uid().to_owned(), at("/spec/containers/0/image")?.to_owned()))
 }
 
 /// Breaches of safety by this write; empty = none.

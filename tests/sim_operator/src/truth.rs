@@ -63,9 +63,15 @@ impl Truths {
         truths
     }
 
-    /// What is not true of the status that a call writes to the cluster; `Ready` may be false of one that serves only if `planned` is
-    /// not set.
-    pub(crate) fn lies(&self, call: &Call, cluster: &Value, planned: bool) -> Vec<String> {
+    /// What is not true of the status that a call writes to the cluster, where the nodes of clusters that serve run these images; `Ready` may be false of
+    /// one that serves only if `planned` is not set.
+    pub(crate) fn lies(
+        &self,
+        call: &Call,
+        cluster: &Value,
+        images: &[(String, String)],
+        planned: bool,
+    ) -> Vec<String> {
         let mut lies = Vec::new();
         let of_cluster = |path: &str| cluster.pointer(path);
         // A call says what changes.
@@ -108,6 +114,15 @@ impl Truths {
             && since.elapsed() >= KNOWN
         {
             lies.push(format!("O10: nodes are missing, and {owners} of {wanted:?} own slots"));
+        }
+        let wanted = of_cluster("/spec/image").and_then(Value::as_str);
+        let mut others =
+            images.iter().filter(|(owner, image)| owner == uid && Some(&**image) != wanted);
+        if says(condition::UP_TO_DATE) == Some("True")
+            && observed == generation
+            && let (Some(wanted), Some((_, image))) = (wanted, others.next())
+        {
+            lies.push(format!("O10: UpToDate, and a node runs {image} instead of {wanted}"));
         }
         match (says(condition::READY), lasts(truth.served)) {
             (Some("True"), (false, true)) => {
