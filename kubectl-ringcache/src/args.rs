@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// What a Ringcache cluster does, why, and what another size would cost. It changes nothing.
@@ -12,6 +14,9 @@ pub(crate) struct Args {
     /// The context of the kubeconfig; by default the current one
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub(crate) context: Option<String>,
+    /// The kubeconfig; by default the files that `KUBECONFIG` lists, or `~/.kube/config`
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -36,6 +41,11 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// Whether it is shown where nodes are, or what becomes of those whose hosts are about to go.
+    pub(crate) fn is_about_hosts(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Nodes(_) | Self::Plan(_))
+    }
+
     /// The name of the cluster, if it was given.
     pub(crate) fn cluster(&self) -> Option<&str> {
         let name = match self {

@@ -13,15 +13,12 @@ pub(crate) async fn events(
     cluster: &CacheCluster,
 ) -> Result<Vec<Told>, kube::Error> {
     let events: Api<Event> = Api::namespaced(client, namespace);
-    let listed = events.list(&ListParams::default()).await?;
-    let is_about = |event: &Event| {
-        let regarding = event.regarding.as_ref().and_then(|it| it.uid.as_ref());
-        regarding.is_some() && regarding == cluster.metadata.uid.as_ref()
-    };
+    let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+    let about = ListParams::default().fields(&format!("regarding.uid={uid}"));
+    let listed = events.list(&about).await?;
     let mut told: Vec<_> = listed
         .items
         .into_iter()
-        .filter(is_about)
         .map(|event| (event.event_time.as_ref().map(|time| time.0), event))
         .collect();
     told.sort_by_key(|(time, _)| *time);

@@ -9,19 +9,19 @@ use ringcache_api::CacheCluster;
 use ringcache_operator::events::Events;
 use ringcache_operator::hosts::{Host, Hosts, prune};
 use ringcache_operator::nodes::Nodes;
-use ringcache_operator::observe::{Observation, observe, resource};
+use ringcache_operator::observe::{Observation, Resource, observe, resource};
 use ringcache_operator::reach::Reach;
 use ringcache_operator::{Clock, Config, Context, Metrics};
 
 /// How this program calls itself.
 const NAME: &str = "kubectl-ringcache";
 
-/// What an operator would look with that has just started. Nothing is ever written with it.
-pub(crate) async fn eyes<N: Nodes>(client: Client, nodes: N) -> Context<N> {
+/// What an operator would look with that has just started, with the hosts or without. Nothing is ever written with it.
+pub(crate) async fn eyes<N: Nodes>(client: Client, nodes: N, with_hosts: bool) -> Context<N> {
     let (clock, metrics) = (Clock::system(), Metrics::new());
     let (events, _) = Events::new(client.clone(), NAME, clock.clone(), &metrics);
     Context {
-        hosts: hosts(client.clone()).await,
+        hosts: hosts(with_hosts.then(|| client.clone())).await,
         client,
         nodes,
         config: Config { instance: NAME.into(), ..Config::default() },
@@ -33,10 +33,13 @@ pub(crate) async fn eyes<N: Nodes>(client: Client, nodes: N) -> Context<N> {
 }
 
 /// The hosts, if the user may list them. Otherwise nothing is known of them.
-async fn hosts(client: Client) -> Hosts {
+async fn hosts(client: Option<Client>) -> Hosts {
     let mut writer = Writer::<Host>::default();
     let hosts = Hosts::new(writer.as_reader());
-    if let Ok(listed) = Api::<Host>::all(client).list(&ListParams::default()).await {
+    let Some(client) = client else { return hosts };
+    // As the API server remembers them: they are many, and need not be of this very moment.
+    let listed = Api::<Host>::all(client).list(&ListParams::default().match_any()).await;
+    if let Ok(listed) = listed {
         writer.apply_watcher_event(&Event::Init);
         for mut host in listed.items {
             prune(&mut host);
@@ -47,21 +50,31 @@ async fn hosts(client: Client) -> Hosts {
     hosts
 }
 
-/// The cluster of that name, or the only one.
-pub(crate) async fn look<N: Nodes>(
+/// The resource of that name, or the only one.
+pub(crate) async fn find<N: Nodes>(
     context: &Context<N>,
     namespace: &str,
     cluster: Option<&str>,
-) -> Result<Observation> {
+) -> Result<Resource> {
     let name = match cluster {
         Some(name) => name.to_owned(),
         None => only_one(&context.client, namespace).await?,
     };
     let found = resource(context, namespace, &name).await?;
-    let found = found.with_context(|| {
+    found.with_context(|| {
         format!("there is no CacheCluster `{name}` in the namespace `{namespace}`")
-    })?;
-    Ok(Box::pin(observe(context, found)).await?)
+    })
+}
+
+/// What an operator would see of it.
+pub(crate) async fn look<N: Nodes>(context: &Context<N>, found: Resource) -> Result<Observation> {
+    let mut seen = Box::pin(observe(context, found)).await?;
+    // Which image the operator gives to a cluster that names none and has never run one is known to nobody else.
+    if seen.observed.program.is_empty() {
+        let first = seen.observed.nodes.first().map(|node| node.template.program.clone());
+        seen.observed.program = first.unwrap_or_else(|| "of the operator's choice".into());
+    }
+    Ok(seen)
 }
 
 async fn only_one(client: &Client, namespace: &str) -> Result<String> {

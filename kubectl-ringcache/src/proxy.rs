@@ -61,6 +61,9 @@ impl Proxy {
     }
 
     async fn read(&self, host: &str, port: u16, path: &str) -> Result<String, NodeError> {
+        if let Some(refusal) = self.refusal() {
+            return Err(NodeError::Transport(refusal));
+        }
         let unreachable = |error: kube::Error| NodeError::Transport(error.to_string());
         let names = self.0.names.get_or_try_init(|| self.names()).await.map_err(unreachable)?;
         let Some(name) = names.get(host) else {

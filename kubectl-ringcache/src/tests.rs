@@ -62,7 +62,7 @@ async fn shown(server: &ApiServer, command: &[&str]) -> Result<(String, bool), S
     let words = [&["kubectl-ringcache"], command].concat();
     let args = Args::try_parse_from(words).map_err(|error| error.to_string())?;
     let client = server.client("somebody");
-    let answer = verbs::answer(&args.verb, client, Silence, NAMESPACE).await;
+    let answer = Box::pin(verbs::answer(&args.verb, client, Silence, NAMESPACE)).await;
     answer.map(|answer| (answer.text, answer.is_good)).map_err(|error| format!("{error:#}"))
 }
 

@@ -207,7 +207,7 @@ async fn fixtures<N: Nodes>(
 }
 
 /// Nodes that are asked at once: what each of them may answer has to fit into memory, whoever wrote its image.
-pub(crate) const ASKED_AT_ONCE: usize = 32;
+pub const ASKED_AT_ONCE: usize = 32;
 
 /// What every node says of itself, in the order of the pods: many are asked at once, so that the slowest ones count.
 ///

@@ -30,6 +30,14 @@ const STYLE: &str = "<style>\n\
     svg { fill: #ddd } .grid { stroke: #444 } polyline { stroke: #5ab4f5 } circle { fill: #5ab4f5 }\n\
     }\n</style>\n";
 
+/// A cluster with fewer reads a second is not read: what its curve knows is of the time before.
+const LEAST_READS: f64 = 0.01;
+
+/// The hit ratio that a cluster has; `None` = nothing is read.
+pub fn served(measured: &Measured) -> Option<f64> {
+    measured.served().filter(|_| measured.curve.reads() >= LEAST_READS)
+}
+
 /// What the curve says of each number of nodes.
 pub struct Sizes<'a> {
     measured: &'a Measured,
@@ -44,7 +52,10 @@ impl<'a> Sizes<'a> {
         let gains = |nodes: &usize| ratio(*nodes) - ratio(nodes - 1) >= LEAST_GAIN;
         let last = (measured.nodes + 1..=MOST_NODES).rev().find(gains).unwrap_or(measured.nodes);
         // One more shows that it gains nothing.
-        Self { measured, hit_ratios: (1..=last + 1).map(ratio).collect() }
+        Self {
+            measured,
+            hit_ratios: (1..=(last + 1).min(MOST_NODES.max(measured.nodes))).map(ratio).collect(),
+        }
     }
 
     fn bytes(&self, nodes: usize) -> u64 {
@@ -86,8 +97,9 @@ impl<'a> Sizes<'a> {
 
     /// A picture of it, for light and dark pages: SVG without anything from elsewhere.
     pub fn svg(&self) -> String {
-        let (sizes, last) = (self.hit_ratios.len(), self.hit_ratios.len().max(2) as f64);
-        let x = |nodes: f64| LEFT + (nodes - 1.0) / (last - 1.0) * (RIGHT - LEFT);
+        let sizes = self.hit_ratios.len();
+        let steps = sizes.saturating_sub(1).max(1) as f64;
+        let x = |nodes: f64| LEFT + (nodes - 1.0) / steps * (RIGHT - LEFT);
         let y = |ratio: f64| BOTTOM - ratio * (BOTTOM - TOP);
         let points = self.hit_ratios.iter().enumerate();
         let points = points.map(|(n, ratio)| format!("{:.1},{:.1}", x(n as f64 + 1.0), y(*ratio)));

@@ -18,23 +18,42 @@ fn hottest(heats: &[(String, NodeHeat)]) -> Vec<(&str, &HotKeyShare)> {
     keys
 }
 
-/// A table of them.
-pub fn text(heats: &[(String, NodeHeat)]) -> String {
+/// Which of the nodes of these names are not among those that answered.
+///
+/// # Errors
+///
+/// None has answered.
+pub fn silent(nodes: &[String], heats: &[(String, NodeHeat)]) -> Result<Vec<String>, &'static str> {
+    if heats.is_empty() {
+        return Err("no node answers");
+    }
+    let has_answered = |name: &String| heats.iter().any(|(of, _)| of == name);
+    Ok(nodes.iter().filter(|name| !has_answered(name)).cloned().collect())
+}
+
+/// A table of them, and which nodes did not answer.
+pub fn text(heats: &[(String, NodeHeat)], silent: &[String]) -> String {
     let keys = hottest(heats);
+    let silence = match silent {
+        [] => String::new(),
+        [one] => format!("{one} does not answer.\n"),
+        many => format!("{} do not answer.\n", many.join(", ")),
+    };
     if keys.is_empty() {
-        return "No key got far more of the operations of the last ten seconds than others.\n"
-            .into();
+        return format!(
+            "No key got far more of the operations of the last ten seconds than others.\n{silence}"
+        );
     }
     let rows = keys.into_iter().map(|(node, hot)| {
         let cut: String = hot.key.chars().take(KEY_CHARACTERS).collect();
         let key = if cut.len() < hot.key.len() { format!("{cut}…") } else { cut };
         [key, node.to_owned(), format!("{:.1}", hot.share * 100.0), hot.key_bytes.to_string()]
     });
-    table::plain(&["KEY", "NODE", "% OF NODE", "KEY BYTES"], 2, rows)
+    table::plain(&["KEY", "NODE", "% OF NODE", "KEY BYTES"], 2, rows) + &silence
 }
 
 /// The same as JSON.
-pub fn json(heats: &[(String, NodeHeat)]) -> Value {
+pub fn json(heats: &[(String, NodeHeat)], silent: &[String]) -> Value {
     let key = |(node, hot): (&str, &HotKeyShare)| {
         json!({
             "key": hot.key,
@@ -44,7 +63,8 @@ pub fn json(heats: &[(String, NodeHeat)]) -> Value {
             "shareOfNode": hot.share,
         })
     };
-    json!({ "hotKeys": hottest(heats).into_iter().map(key).collect::<Vec<_>>() })
+    let keys: Vec<Value> = hottest(heats).into_iter().map(key).collect();
+    json!({ "hotKeys": keys, "silent": silent })
 }
 
 #[cfg(test)]
@@ -81,7 +101,7 @@ mod tests {
             ("web-0".to_owned(), heat(&[("home", 0.2)])),
             ("web-1".to_owned(), heat(&[(&long, 0.5), ("cart", 0.1)])),
         ];
-        let text = text(&heats);
+        let text = text(&heats, &[]);
         let nodes: Vec<&str> =
             text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
         assert_eq!(nodes, ["web-1", "web-0", "web-1"], "{text}");
@@ -89,11 +109,15 @@ mod tests {
             text.contains(&format!("{}…  web-1       50.0", "ü".repeat(KEY_CHARACTERS))),
             "{text}"
         );
-        assert_eq!(json(&heats)["hotKeys"][0]["key"], long, "JSON has the whole key");
+        assert_eq!(json(&heats, &[])["hotKeys"][0]["key"], long, "JSON has the whole key");
     }
 
     #[test]
     fn a_load_without_hot_keys_is_told_in_words() {
-        assert!(text(&[("web-0".to_owned(), heat(&[]))]).starts_with("No key got"));
+        let text = text(&[("web-0".to_owned(), heat(&[]))], &["web-1".to_owned()]);
+        assert!(
+            text.starts_with("No key got") && text.ends_with("web-1 does not answer.\n"),
+            "{text}"
+        );
     }
 }

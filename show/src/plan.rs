@@ -7,6 +7,8 @@ use ringcache_operator_core::{Forecast, InForce, Intent, Observed, Operation, va
 use ringcache_ring::SLOTS;
 use serde_json::{Value, json};
 
+use crate::curve;
+
 /// Another size of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wish {
@@ -23,6 +25,9 @@ impl Wish {
     ///
     /// What is wrong with the wish, and what is allowed.
     pub fn over(&self, cluster: &CacheCluster, in_force: &InForce) -> Result<Intent, String> {
+        if *self == Self::default() {
+            return Ok(in_force.intent.clone());
+        }
         let mut wanted = CacheCluster { spec: in_force.spec.clone(), ..cluster.clone() };
         if let Some(nodes) = self.nodes {
             wanted.spec.nodes = nodes;
@@ -35,7 +40,9 @@ impl Wish {
             problems.iter().map(|it| it.message.as_str()).collect::<Vec<_>>().join("; ")
         })?;
         let nodes = if self.nodes.is_some() { intent.nodes } else { in_force.intent.nodes };
-        Ok(Intent { nodes, ..intent })
+        // Other memory is a question about replacing nodes, which `paused` does not answer.
+        let paused = in_force.intent.paused && self.memory.is_none();
+        Ok(Intent { nodes, paused, ..intent })
     }
 }
 
@@ -43,8 +50,15 @@ impl Wish {
 ///
 /// # Errors
 ///
-/// What the check of the plans has against one: a bug.
+/// Nothing is planned for a cluster that is being deleted, and nothing can be told if no node answers. Or what the check of the plans has
+/// against one: a bug.
 pub fn forecast(intent: &Intent, observed: &Observed) -> Result<Forecast, String> {
+    if intent.deleting {
+        return Err("the cluster is being deleted: nothing is planned any more".into());
+    }
+    if observed.stored().is_some() && observed.states().next().is_none() {
+        return Err("no node answers: what would be done cannot be told".into());
+    }
     ringcache_operator_core::forecast(intent, observed).map_err(|violations| {
         violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     })
@@ -64,11 +78,15 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// What it costs to go from one size to another; `None` = nothing was read lately.
-    pub fn of(measured: &Measured, from: &Intent, to: &Intent) -> Option<Self> {
-        let memory_factor = to.memory_bytes as f64 / from.memory_bytes as f64;
+    /// What it costs to go from what the members are to another size; `None` = nothing was read lately.
+    pub fn of(measured: &Measured, observed: &Observed, to: &Intent) -> Option<Self> {
+        let members = observed.stored().into_iter().flat_map(|document| &document.members);
+        let sizes = members.filter_map(|member| observed.node(&member.uid));
+        let sizes: Vec<f64> = sizes.map(|node| node.template.memory_bytes as f64).collect();
+        let mean = sizes.iter().sum::<f64>() / sizes.len().max(1) as f64;
+        let memory_factor = to.memory_bytes as f64 / mean.max(1.0);
         let bytes = measured.node_bytes as f64 * memory_factor * to.nodes as f64;
-        let hits_now = measured.served()?;
+        let hits_now = curve::served(measured)?;
         let hits_then = measured.curve.hit_ratio(bytes as u64)?;
         let misses = |hits: f64| measured.curve.reads() * (1.0 - hits);
         let (misses_now, misses_then) = (misses(hits_now), misses(hits_then));
@@ -88,10 +106,11 @@ pub fn text(forecast: &Forecast, cost: Option<Cost>) -> String {
 fn end(forecast: &Forecast) -> String {
     match forecast.end.operation() {
         Operation::Steady if forecast.plans.is_empty() => "Nothing to do.".to_owned(),
-        Operation::Steady => {
-            let names = forecast.members.join(", ");
-            format!("Then {} nodes have the ring: {names}.", forecast.members.len())
-        }
+        Operation::Steady => match forecast.members.as_slice() {
+            [one] => format!("Then 1 node has the ring: {one}."),
+            many => format!("Then {} nodes have the ring: {}.", many.len(), many.join(", ")),
+        },
+        _ if forecast.plans.is_empty() => format!("It waits. {}", forecast.end),
         _ => format!("Then it waits. {}", forecast.end),
     }
 }
@@ -170,13 +189,49 @@ mod tests {
     fn less_memory_in_all_costs_the_same_whether_it_is_nodes_or_their_size() {
         let (_, InForce { intent, .. }) = cluster();
         let measured = two_nodes();
+        let observed = two_members();
         let fewer = Intent { nodes: 1, ..intent.clone() };
         let smaller = Intent { memory_bytes: intent.memory_bytes / 2, ..intent.clone() };
-        let cost = Cost::of(&measured, &intent, &fewer).expect("something was read");
-        assert_eq!(Some(cost), Cost::of(&measured, &intent, &smaller));
+        let cost = Cost::of(&measured, &observed, &fewer).expect("something was read");
+        assert_eq!(Some(cost), Cost::of(&measured, &observed, &smaller));
         assert!((cost.hits_now - 2.0 / 3.0).abs() < 0.01, "{cost:?}");
         assert!((cost.hits_then - 1.0 / 3.0).abs() < 0.04, "{cost:?}");
         assert!((cost.misses_then - 20.0).abs() < 1.5, "{cost:?}");
+    }
+
+    /// The members of the curve, with the memory that a spec has by default.
+    fn two_members() -> Observed {
+        let document = fixture::document(&[(0, 8191, "web-0"), (8192, 16383, "web-1")]);
+        let nodes = ["web-0", "web-1"].map(|name| fixture::node(name, &[], 0));
+        fixture::observed(Some(document), nodes.into())
+    }
+
+    #[test]
+    fn memory_that_is_wanted_and_not_there_yet_is_predicted_from_what_there_is() {
+        let (_, InForce { intent, .. }) = cluster();
+        let doubled = Intent { memory_bytes: 2 * intent.memory_bytes, ..intent };
+        let cost = Cost::of(&two_nodes(), &two_members(), &doubled).expect("something was read");
+        assert!(cost.hits_then > 0.82, "{cost:?}");
+    }
+
+    #[test]
+    fn a_cluster_that_is_paused_in_a_roll_is_planned_as_paused() {
+        let (cluster, mut in_force) = cluster();
+        in_force.intent.paused = true;
+        let intent = Wish::default().over(&cluster, &in_force).expect("no wish");
+        assert_eq!(intent, in_force.intent);
+        let more = Wish { nodes: Some(5), memory: None };
+        assert!(more.over(&cluster, &in_force).expect("allowed").paused);
+    }
+
+    #[test]
+    fn what_nobody_can_know_is_refused_instead_of_planned() {
+        let (_, InForce { intent, .. }) = cluster();
+        let mut silent = two_members();
+        silent.nodes.iter_mut().for_each(|node| node.state = None);
+        assert!(forecast(&intent, &silent).expect_err("silence").contains("no node answers"));
+        let deleting = Intent { deleting: true, ..intent };
+        assert!(forecast(&deleting, &two_members()).expect_err("it goes").contains("deleted"));
     }
 
     #[test]
@@ -184,10 +239,8 @@ mod tests {
         let (_, InForce { intent, .. }) = cluster();
         let observed = fixture::observed(None, Vec::new());
         let forecast = forecast(&intent, &observed).expect("a plan");
-        let text = text(
-            &forecast,
-            Cost::of(&two_nodes(), &intent, &Intent { nodes: 1, ..intent.clone() }),
-        );
+        let smaller = Intent { nodes: 1, ..intent };
+        let text = text(&forecast, Cost::of(&two_nodes(), &two_members(), &smaller));
         for part in [
             "Create: a ring of 2 nodes\n- start ",
             "Then 2 nodes have the ring: ",

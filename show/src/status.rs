@@ -1,11 +1,16 @@
 //! The status of a cluster, its conditions and its nodes.
 
 use ringcache_api::CacheCluster;
-use ringcache_api::status::CacheClusterStatus;
+use ringcache_api::status::{CacheClusterStatus, condition};
 use ringcache_operator_core::Observed;
 
 use crate::nodes::{self, Place};
 use crate::table;
+
+/// Whether every slot is served.
+pub fn is_ready(status: &CacheClusterStatus) -> bool {
+    status.conditions.iter().any(|c| c.type_ == condition::READY && c.status == "True")
+}
 
 /// What the cluster's status says, and what its nodes say of themselves.
 pub fn text(

@@ -10,7 +10,7 @@ where
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.iter().copied());
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.into_iter().map(|cell| tame(&cell)));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
@@ -21,8 +21,19 @@ where
     table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
+/// The text without anything that a terminal would obey or that would end a line: clients choose keys, and registries what they answer.
+pub fn tame(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_terminal_is_told_nothing_by_what_stands_in_a_cell() {
+        let rows = [["a\x1b[2Jb\nc".to_owned()]];
+        assert_eq!(super::plain(&["KEY"], 1, rows), "KEY\na\u{fffd}[2Jb\u{fffd}c\n");
+    }
+
     #[test]
     fn columns_are_aligned_and_lines_end_where_their_text_ends() {
         let rows = [["web-0", "5461", "ok"], ["web-10", "1", ""]];

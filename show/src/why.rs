@@ -21,12 +21,16 @@ pub struct Told {
 
 /// A few lines about now, and a table of what was told, in the order given.
 pub fn text(cluster: &CacheCluster, status: &CacheClusterStatus, told: &[Told]) -> String {
+    let condition = |type_| status.conditions.iter().find(|c| c.type_ == type_);
     let mut lines = Vec::new();
     if let Some(summary) = &status.summary {
         lines.push(format!("{}: {}", summary.state, summary.message));
     }
     lines.push(match &status.operation {
-        None => "The operator has nothing to do.".to_owned(),
+        None => condition(condition::RECONCILING).map_or_else(
+            || "No operator has told anything of this cluster.".to_owned(),
+            |c| format!("{}: {}", c.reason, c.message),
+        ),
         Some(operation) => {
             let since = operation.started_at.as_ref().map(|at| format!(" since {}", at.0));
             let progress = operation.progressed_at.as_ref();
@@ -51,8 +55,7 @@ pub fn text(cluster: &CacheCluster, status: &CacheClusterStatus, told: &[Told]) 
         ));
         lines.extend(scaling.last_step.as_ref().map(step));
     }
-    let mut conditions = status.conditions.iter();
-    if let Some(c) = conditions.find(|c| c.type_ == condition::AUTOSCALING_ACTIVE) {
+    if let Some(c) = condition(condition::AUTOSCALING_ACTIVE) {
         lines.push(format!("Autoscaling: {}. {}", c.reason, c.message));
     }
     let rows = told.iter().map(|told| {
@@ -63,6 +66,7 @@ pub fn text(cluster: &CacheCluster, status: &CacheClusterStatus, told: &[Told]) 
     } else {
         table::plain(&["TIME (UTC)", "TYPE", "REASON", "NOTE"], 4, rows)
     };
+    let lines: Vec<String> = lines.iter().map(|line| table::tame(line)).collect();
     format!("{}\n\n{events}", lines.join("\n"))
 }
 
@@ -129,11 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_at_rest_says_so() {
+    fn a_cluster_that_nobody_operates_says_so() {
         let cluster = CacheCluster::new("web", CacheClusterSpec::default());
         let text = text(&cluster, &CacheClusterStatus::default(), &[]);
         assert!(
-            text.starts_with("The operator has nothing to do.\n\nNothing was told lately"),
+            text.starts_with(
+                "No operator has told anything of this cluster.\n\nNothing was told lately"
+            ),
             "{text}"
         );
     }

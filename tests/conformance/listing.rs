@@ -1,6 +1,7 @@
 //! Lists.
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, VersionMatch};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
@@ -103,5 +104,29 @@ fn a_list_is_as_new_as_the_last_write_before_it() {
             written.push(name.to_owned());
             assert_eq!(names(&maps, &ListParams::default().labels("app=web")).await, written);
         }
+    });
+}
+
+#[test]
+fn events_are_selected_by_what_they_are_about() {
+    hold(async |client, namespace| {
+        let events: Api<Event> = Api::namespaced(client, &namespace);
+        for (name, uid) in [("a", "one"), ("b", "other")] {
+            let event = object(json!({
+                "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": name},
+                "eventTime": "2026-01-01T00:00:00.000000Z", "type": "Normal", "note": "shown",
+                "reason": "Shown", "action": "Show",
+                "reportingController": "ringcache.dev/conformance", "reportingInstance": "a",
+                "regarding": {
+                    "apiVersion": "v1", "kind": "ConfigMap", "name": "a", "namespace": namespace,
+                    "uid": uid,
+                },
+            }));
+            events.create(&post(), &event).await.unwrap();
+        }
+        let about = ListParams::default().fields("regarding.uid=one");
+        let listed = events.list(&about).await.unwrap();
+        let names: Vec<String> = listed.items.iter().map(kube::ResourceExt::name_any).collect();
+        assert_eq!(names, ["a"]);
     });
 }

@@ -99,7 +99,7 @@ fn a_working_set_that_grows_and_shrinks_is_followed_both_ways_and_a_scan_is_not(
     let autoscaling = "  autoscaling:\n    maxNodes: 5\n    hitRatioPercent: 90\n    \
                        scaleOutDelaySeconds: 25\n    scaleInDelaySeconds: 25\n";
     let mut cluster = Cluster::start(&(Cluster::spec(1, "64Mi") + autoscaling), 1)?;
-    let phases = format!("65s:{MANY},300s:{FEW}");
+    let phases = format!("100s:{MANY},300s:{FEW}");
     let flags = ["--rate", "4200", "--zipf", "0.1", "--value-bytes", "15000..17000"];
     let mut reads = load(&cluster, "load", &[&flags[..], &["--phases", &phases]].concat())?;
     step(&cluster, 1, 3)?;

@@ -35,7 +35,7 @@ pub(crate) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let forecast =
         ringcache_show::plan::forecast(&intent, &look.observed).map_err(anyhow::Error::msg)?;
     let measured = measured(&admin, &look.observed).await;
-    let cost = measured.and_then(|measured| Cost::of(&measured, &in_force.intent, &intent));
+    let cost = measured.and_then(|measured| Cost::of(&measured, &look.observed, &intent));
     args.look.print(
         || ringcache_show::plan::text(&forecast, cost),
         || ringcache_show::plan::json(&forecast, cost),

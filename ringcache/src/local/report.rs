@@ -7,7 +7,7 @@ use anyhow::Result;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ringcache_api::CacheCluster;
-use ringcache_api::status::{CacheClusterStatus, condition};
+use ringcache_api::status::CacheClusterStatus;
 use ringcache_operator_core::autoscaling::Report;
 use ringcache_operator_core::{
     Checked, Held, InForce, Observed, ObservedNode, Outcome, Plan, Planned, Violation, check, plan,
@@ -48,11 +48,6 @@ pub(super) fn status_of(
     let held = in_force.as_ref().map_or_else(Some, |in_force| in_force.held.as_ref());
     let outcome = Outcome { held, autoscaling, ..Outcome::new(planned) };
     status(outcome, observed, previous, &time())
-}
-
-/// Whether every slot is served.
-pub(super) fn is_ready(status: &CacheClusterStatus) -> bool {
-    status.conditions.iter().any(|c| c.type_ == condition::READY && c.status == "True")
 }
 
 /// What was said and written so far, to say and write only what is new.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use ringcache_admin_client::AdminClient;
 use ringcache_api::admin::NodeHeat;
 use ringcache_show as show;
@@ -21,6 +21,7 @@ pub(crate) async fn ring(args: &LookArgs) -> Result<ExitCode> {
 pub(crate) async fn hot_keys(args: &LookArgs) -> Result<ExitCode> {
     let admin = AdminClient::new();
     let Some(look) = args.look(&admin).await? else { return Ok(absent()) };
+    let names: Vec<String> = look.observed.nodes.iter().map(|node| node.name.clone()).collect();
     let mut asked = JoinSet::new();
     for node in look.observed.nodes {
         let admin = admin.clone();
@@ -30,10 +31,8 @@ pub(crate) async fn hot_keys(args: &LookArgs) -> Result<ExitCode> {
         });
     }
     let mut heats: Vec<(String, NodeHeat)> = asked.join_all().await.into_iter().flatten().collect();
-    if heats.is_empty() {
-        bail!("no node answers");
-    }
     heats.sort_by(|(one, _), (other, _)| one.cmp(other));
-    args.print(|| show::hot_keys::text(&heats), || show::hot_keys::json(&heats))?;
+    let silent = show::hot_keys::silent(&names, &heats).map_err(anyhow::Error::msg)?;
+    args.print(|| show::hot_keys::text(&heats, &silent), || show::hot_keys::json(&heats, &silent))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,12 +11,13 @@ use ringcache_operator_core::autoscaling::{Report, Trend};
 use ringcache_operator_core::losses::{Holdings, in_words, loss};
 use ringcache_operator_core::{Checked, Held, InForce, Observed, Plan, Step, as_it_is, in_force};
 use ringcache_show::nodes::Place;
+use ringcache_show::status::is_ready;
 
 use super::dir::StateDir;
 use super::execute::Executor;
 use super::movement::Movement;
 use super::observe::observe;
-use super::report::{PlanResult, Reporter, endpoints, is_ready, plan_for, status_of, time};
+use super::report::{PlanResult, Reporter, endpoints, plan_for, status_of, time};
 use super::resource;
 use super::screen::Screen;
 use super::spec::{Edit, SpecFile};

@@ -7,10 +7,11 @@ use ringcache_admin_client::AdminClient;
 use ringcache_operator_core::InForce;
 use ringcache_operator_core::autoscaling::Report;
 use ringcache_show::nodes::Place;
+use ringcache_show::status::is_ready;
 use serde_json::json;
 
 use super::look::{Look, LookArgs, absent};
-use super::report::{is_ready, plan_for, status_of};
+use super::report::{plan_for, status_of};
 
 /// Prints the state; success if the cluster is Ready, 1 if it is not, 2 if there is none.
 pub(crate) async fn status(args: &LookArgs) -> Result<ExitCode> {

@@ -116,9 +116,8 @@ fn field(text: &str) -> Result<(String, bool, String), Refusal> {
         return Err(bad_request(&format!("invalid field selector: {text}")));
     };
     match name {
-        "metadata.name" | "metadata.namespace" | "spec.nodeName" | "status.phase" => {
-            Ok((format!("/{}", name.replace('.', "/")), equal, value.to_owned()))
-        }
+        "metadata.name" | "metadata.namespace" | "regarding.uid" | "spec.nodeName"
+        | "status.phase" => Ok((format!("/{}", name.replace('.', "/")), equal, value.to_owned())),
         _ => Err(bad_request(&format!("field label not supported: {name}"))),
     }
 }

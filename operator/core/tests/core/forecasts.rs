@@ -79,6 +79,37 @@ fn nothing_is_foretold_where_nothing_is_to_be_done_and_a_new_cluster_begins_with
     let (foretold, made) = both(&mut world);
     assert_eq!(came_and_went(&foretold.plans), came_and_went(&made));
     assert_eq!(foretold.members.len(), 3);
+    assert_eq!(foretold.moved, 0, "what nobody owned is adopted empty");
+}
+
+#[test]
+fn the_rest_is_foretold_in_the_middle_of_an_operation() {
+    let mut world = World::steady(2);
+    world.edit(|spec| spec.nodes = 5);
+    for _ in 0..40 {
+        let foretold = forecast(&world.intent(), &world.observe()).unwrap();
+        assert_eq!(*foretold.end.operation(), Operation::Steady, "{}", world.plan());
+        assert_eq!(foretold.members.len(), 5, "{}", world.plan());
+        world.round();
+    }
+    assert_eq!(*world.plan().operation(), Operation::Steady);
+    world.program = "1.1".into();
+    for _ in 0..80 {
+        let foretold = forecast(&world.intent(), &world.observe()).unwrap();
+        assert_eq!(*foretold.end.operation(), Operation::Steady, "{}", world.plan());
+        world.round();
+    }
+    assert_eq!(*world.plan().operation(), Operation::Steady);
+}
+
+#[test]
+fn what_died_with_a_node_is_not_told_as_moved() {
+    let mut world = World::steady(3);
+    let gone = world.nodes[1].uid.clone();
+    world.bury(|_, node| node.uid == gone);
+    let foretold = forecast(&world.intent(), &world.observe()).unwrap();
+    assert_eq!(*foretold.end.operation(), Operation::Steady);
+    assert!(foretold.moved < 16_384 / 2, "{}", foretold.moved);
 }
 
 #[test]
