@@ -37,6 +37,9 @@ enum Task {
     },
     /// Run all tests with the long counts, and write how that ended into the docs.
     Soak {
+        /// Only this tier.
+        #[arg(long)]
+        tier: Option<test::Tier>,
         /// What sampled tests draw; by default a number that changes with every commit.
         #[arg(long)]
         seed: Option<u32>,
@@ -63,7 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let workspace = cargo::Workspace::find;
     let success = match Arguments::parse().task {
         Task::Test { tier, seed } => test::daily(&workspace()?, tier, seed),
-        Task::Soak { seed } => soak::run(&workspace()?, seed)?,
+        Task::Soak { tier, seed } => soak::run(&workspace()?, tier, seed)?,
         Task::Bench(arguments) => bench::run(&workspace()?, &arguments)?,
         Task::Cluster(arguments) => cluster::run(arguments)?,
         Task::Images => images::run(&workspace()?)?,
