@@ -27,6 +27,11 @@ pub fn redis_cli() -> Result<PathBuf> {
     from_env("RINGCACHE_REDIS_CLI")
 }
 
+/// Prometheus (`RINGCACHE_PROMETHEUS`).
+pub fn prometheus() -> Result<PathBuf> {
+    from_env("RINGCACHE_PROMETHEUS")
+}
+
 /// Runs a command to its end and returns its standard output; anything but success is an error with all it wrote.
 pub fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;

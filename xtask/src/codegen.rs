@@ -1,8 +1,11 @@
-//! Files that are generated from the types: written here, committed, never edited.
+//! Files that are generated: the definition and the API reference from the types, dashboards from a list of panels. Written here,
+//! committed, never edited.
+
+mod dashboards;
 
 use anyhow::Result;
 
-use crate::cargo::cargo;
+use crate::cargo::{Workspace, cargo};
 
 /// The definition, in the workspace.
 pub(crate) const DEFINITION: &str = "crds/cacheclusters.ringcache.dev.yaml";
@@ -13,11 +16,11 @@ const COMPARISON: [&str; 8] =
 const UPDATE: &str = "RINGCACHE_UPDATE";
 
 /// Writes the generated files, or with `check` only looks whether they are up to date; false if one is not.
-pub(crate) fn run(check: bool) -> Result<bool> {
+pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<bool> {
     let mut comparison = cargo();
     comparison.args(COMPARISON).env_remove(UPDATE);
     if !check {
         comparison.env(UPDATE, "1");
     }
-    Ok(comparison.status()?.success())
+    Ok(comparison.status()?.success() && dashboards::run(workspace, check)?)
 }

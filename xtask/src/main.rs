@@ -52,7 +52,7 @@ enum Task {
     Images,
     /// Write the manifests for those who install without Helm.
     Dist,
-    /// Write the files that are generated from the types.
+    /// Write the files that are generated.
     Codegen {
         /// Write nothing; fail if a file is out of date.
         #[arg(long)]
@@ -71,7 +71,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Cluster(arguments) => cluster::run(arguments)?,
         Task::Images => images::run(&workspace()?)?,
         Task::Dist => dist::run(&workspace()?)?,
-        Task::Codegen { check } => codegen::run(check)?,
+        Task::Codegen { check } => codegen::run(&workspace()?, check)?,
         Task::Tidy => tidy::run(&workspace()?)?,
     };
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -118,7 +118,8 @@ fn t1(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> Outcome {
         .env("RINGCACHE_OPERATOR_BIN", programs.join("ringcache-operator"))
         .env("RINGCACHE_HELM", needs.helm)
         .env("RINGCACHE_PYTHON", needs.python)
-        .env("RINGCACHE_REDIS_CLI", needs.redis_cli);
+        .env("RINGCACHE_REDIS_CLI", needs.redis_cli)
+        .env("RINGCACHE_PROMETHEUS", needs.prometheus);
     let built = tally.step("T1  build", images::build);
     let fails = |round: &u32| !tally.test("T1  test", counts.tell(&mut test, *round));
     let passed = built && (0..counts.rounds).filter(fails).count() == 0;

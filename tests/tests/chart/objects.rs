@@ -267,6 +267,32 @@ fn a_release_of_chosen_namespaces_claims_each_under_a_name_that_no_second_one_ca
     Ok(())
 }
 
+/// So many dashboards there are.
+const DASHBOARDS: usize = 8;
+
+/// The objects with dashboards that more values make.
+fn dashboards(more: &[&str]) -> Result<Vec<Value>> {
+    let objects = set(&[&["metrics.dashboards.enabled=true"], more].concat())?;
+    Ok(objects.into_iter().filter(|object| object["kind"] == "ConfigMap").collect())
+}
+
+#[test]
+fn grafanas_sidecar_finds_each_dashboard_as_it_is_in_the_chart() -> Result<()> {
+    let elsewhere = "metrics.dashboards.namespace=monitoring";
+    let folder = "metrics.dashboards.annotations.grafana_folder=Ringcache";
+    for object in dashboards(&[elsewhere, folder])? {
+        let metadata = &object["metadata"];
+        ensure!(metadata["labels"]["grafana_dashboard"] == "1", "{metadata}");
+        ensure!(metadata["annotations"]["grafana_folder"] == "Ringcache", "{metadata}");
+        ensure!(metadata["namespace"] == "monitoring", "{metadata}");
+        let data = object["data"].as_object().context("no data")?;
+        let (file, text) = data.iter().next().context("no file")?;
+        let source = std::fs::read_to_string(chart().join("dashboards").join(file))?;
+        ensure!(data.len() == 1 && text.as_str().map(str::trim) == Some(source.trim()), "{file}");
+    }
+    Ok(())
+}
+
 #[test]
 fn optional_objects_appear_only_when_asked_for() -> Result<()> {
     let kinds = |values: &[&str]| -> Result<BTreeSet<String>> {
@@ -279,6 +305,7 @@ fn optional_objects_appear_only_when_asked_for() -> Result<()> {
     ensure!(kinds(&["networkPolicy.enabled=true"])?.contains("NetworkPolicy"));
     ensure!(kinds(&["metrics.serviceMonitor.enabled=true"])?.contains("ServiceMonitor"));
     ensure!(kinds(&["metrics.podMonitor.enabled=true"])?.contains("PodMonitor"));
+    ensure!(!default.contains("ConfigMap") && dashboards(&[])?.len() == DASHBOARDS);
     for (value, kind) in [
         ("podDisruptionBudget.enabled=false", "PodDisruptionBudget"),
         ("metrics.service.enabled=false", "Service"),

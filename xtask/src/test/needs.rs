@@ -1,4 +1,4 @@
-//! What tier T1 needs beside Rust, installed where we may: Redis' tools, curl, Helm, and Python with
+//! What tier T1 needs beside Rust, installed where we may: Redis' tools, Prometheus, curl, Helm, and Python with
 //! a stock client and the schemas of Kubernetes.
 
 use std::fs;
@@ -23,15 +23,18 @@ pub(super) struct Needs {
     pub(super) helm: PathBuf,
     /// The command line client of Redis.
     pub(super) redis_cli: PathBuf,
+    /// Prometheus.
+    pub(super) prometheus: PathBuf,
 }
 
 /// Installs what is missing; the error says why that is impossible.
 pub(super) fn prepare(workspace: &Workspace) -> Result<Needs> {
     install(&missing_packages()?)?;
     let Some(redis_cli) = find("redis-cli") else { bail!("no redis-cli in PATH") };
+    let Some(prometheus) = find("prometheus") else { bail!("no prometheus in PATH") };
     ensure!(find("go").is_some(), "missing Go, to build Helm: https://go.dev/dl");
     let helm = ringcache_lab::helm()?;
-    Ok(Needs { python: python(&workspace.target.join("venv"))?, helm, redis_cli })
+    Ok(Needs { python: python(&workspace.target.join("venv"))?, helm, redis_cli, prometheus })
 }
 
 /// Debian packages whose programs are not there.
@@ -39,6 +42,9 @@ fn missing_packages() -> Result<Vec<&'static str>> {
     let mut missing = Vec::new();
     if find("redis-cli").is_none() || find("redis-benchmark").is_none() {
         missing.push("redis-tools");
+    }
+    if find("prometheus").is_none() {
+        missing.push("prometheus");
     }
     if find("curl").is_none() {
         missing.push("curl");
