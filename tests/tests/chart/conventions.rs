@@ -82,6 +82,7 @@ fn common_labels_are_on_every_object_and_in_no_selector() -> Result<()> {
         "metrics.serviceMonitor.enabled=true",
         "metrics.podMonitor.enabled=true",
         "metrics.dashboards.enabled=true",
+        "metrics.prometheusRule.enabled=true",
         "networkPolicy.enabled=true",
         "cacheNetworkPolicy.enabled=true",
         "cacheNetworkPolicy.namespaces={shop}",

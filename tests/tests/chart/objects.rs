@@ -294,12 +294,31 @@ fn grafanas_sidecar_finds_each_dashboard_as_it_is_in_the_chart() -> Result<()> {
 }
 
 #[test]
+fn the_alert_about_the_leader_asks_for_the_release_s_own_lease() -> Result<()> {
+    let rule = |values: &[&str]| -> Result<String> {
+        let objects = set(&[&["metrics.prometheusRule.enabled=true"], values].concat())?;
+        let rule = objects.into_iter().find(|object| object["kind"] == "PrometheusRule");
+        Ok(rule.context("no rule")?["spec"].to_string())
+    };
+    let plain = rule(&[])?;
+    ensure!(
+        plain.contains("ringcache_slots_owned") && plain.contains("{{ $labels.pod }}"),
+        "{plain}"
+    );
+    ensure!(plain.contains(r#"name=\"ringcache-operator\""#), "{plain}");
+    let other = rule(&["fullnameOverride=caches"])?;
+    ensure!(!other.contains(r#"name=\"ringcache-operator\""#), "{other}");
+    ensure!(other.contains(r#"name=\"caches"#), "{other}");
+    Ok(())
+}
+
+#[test]
 fn optional_objects_appear_only_when_asked_for() -> Result<()> {
     let kinds = |values: &[&str]| -> Result<BTreeSet<String>> {
         Ok(set(values)?.iter().filter_map(|o| o["kind"].as_str().map(str::to_owned)).collect())
     };
     let default = kinds(&[])?;
-    for kind in ["NetworkPolicy", "PodMonitor", "ServiceMonitor"] {
+    for kind in ["NetworkPolicy", "PodMonitor", "PrometheusRule", "ServiceMonitor"] {
         ensure!(!default.contains(kind), "{kind} by default");
     }
     ensure!(kinds(&["networkPolicy.enabled=true"])?.contains("NetworkPolicy"));

@@ -41,11 +41,13 @@ fn no_text(value: &Value, is_text: bool) -> Option<&Value> {
 }
 
 /// With all that is optional, and without the definition.
-const EVERYTHING: [&str; 10] = [
+const EVERYTHING: [&str; 12] = [
     "--set",
     "crds.enabled=false,serviceAccount.annotations.x=y",
     "--set",
-    "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true,metrics.dashboards.enabled=true",
+    "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
+    "--set",
+    "metrics.prometheusRule.enabled=true",
     "--set",
     "networkPolicy.enabled=true,cacheNetworkPolicy.enabled=true",
     "--set",
@@ -99,6 +101,7 @@ fn what_cannot_be_a_name_a_label_or_an_image_is_refused_with_the_value_that_is_w
         ("metrics.serviceMonitor.namespace=a.b", "/metrics/serviceMonitor/namespace"),
         ("metrics.podMonitor.namespace=Monitoring", "/metrics/podMonitor/namespace"),
         ("metrics.dashboards.namespace=Grafana", "/metrics/dashboards/namespace"),
+        ("metrics.prometheusRule.namespace=a.b", "/metrics/prometheusRule/namespace"),
         (&format!("watchNamespaces={{{long}}}"), "/watchNamespaces/0"),
         ("imagePullSecrets[0].name=My Secret", "/imagePullSecrets/0/name"),
         ("commonLabels.team=a b", "/commonLabels/team"),
