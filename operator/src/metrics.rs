@@ -8,6 +8,7 @@ use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::events::EventReason;
 use crate::progress::Progress;
 
 /// Value of the label `controller`.
@@ -224,6 +225,9 @@ impl Metrics {
         // What can be alerted on is there from the start, instead of from the first bad moment on.
         metrics.reconcile_errors.with_label_values(&[CONTROLLER]);
         metrics.panics.with_label_values(&[CONTROLLER]);
+        for result in ["success", "error", "dropped"] {
+            metrics.events.with_label_values(&[EventReason::AutoscalingStopped.name(), result]);
+        }
         Ok(metrics)
     }
 

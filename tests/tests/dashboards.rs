@@ -52,7 +52,7 @@ fn load(cluster: &Cluster) -> Result<(Running, u16)> {
     let mut command = tool::ringcache()?;
     // More than fits, and what is read often lives until it expires.
     command.args(["load", "--rate", "1500", "--keys", "4000", "--value-bytes", "50000..70000"]);
-    command.args(["--ttl", "6s", "--origin-ms", "1", "--metrics-port", "0", "--duration", "5m"]);
+    command.args(["--ttl", "20s", "--origin-ms", "1", "--metrics-port", "0", "--duration", "5m"]);
     command.arg("--state-dir").arg(cluster.state_dir());
     let load = Running::spawn(command, cluster.dir(), "load")?;
     let port = wait_for("the port of the metrics is printed", LIMIT, || {
@@ -107,6 +107,7 @@ fn every_line_of_the_dashboards_has_data_of_a_cluster_under_load() -> Result<()>
     let (mut load, metrics) = load(&cluster)?;
     let (mut prometheus, port) = prometheus(&cluster, metrics)?;
     wait_for("Prometheus answers", LIMIT, || {
+        ensure!(prometheus.ended()?.is_none(), "it has ended: {}", prometheus.stderr());
         Ok(numbers(port, "vector(1)").map(drop).map_err(|error| format!("{error:#}")))
     })?;
     let mut wrong = Connection::open(cluster.nodes()?.first().context("no node")?.ports.resp)?;

@@ -305,10 +305,12 @@ fn the_alert_about_the_leader_asks_for_the_release_s_own_lease() -> Result<()> {
         plain.contains("ringcache_slots_owned") && plain.contains("{{ $labels.pod }}"),
         "{plain}"
     );
-    ensure!(plain.contains(r#"name=\"ringcache-operator\""#), "{plain}");
+    ensure!(plain.contains(r#"name=\"ringcache-operator\",namespace=\""#), "{plain}");
     let other = rule(&["fullnameOverride=caches"])?;
     ensure!(!other.contains(r#"name=\"ringcache-operator\""#), "{other}");
-    ensure!(other.contains(r#"name=\"caches"#), "{other}");
+    ensure!(other.contains(r#"name=\"caches"#) && other.contains(r#""lease":"caches"#), "{other}");
+    let without = rule(&["metrics.prometheusRule.disabled={RingcacheOperatorWithoutLeader}"])?;
+    ensure!(!without.contains("WithoutLeader") && without.contains("NoNodeAnswers"), "{without}");
     Ok(())
 }
 

@@ -96,6 +96,15 @@ impl Of {
         }
     }
 
+    /// What dashboards of the same choices have in common.
+    fn tag(self) -> &'static str {
+        match self {
+            Self::Nodes => "ringcache-nodes",
+            Self::Operator => "ringcache-operator",
+            Self::Clients => "ringcache-clients",
+        }
+    }
+
     /// A metric that each of them has.
     fn marker(self) -> &'static str {
         match self {
@@ -165,18 +174,23 @@ fn dashboard(board: &Board) -> Value {
         "uid": board.uid,
         "title": board.title,
         "description": board.about,
-        "tags": ["ringcache"],
+        "tags": ["ringcache", board.of.tag()],
         "schemaVersion": SCHEMA_VERSION,
         "editable": false,
         "graphTooltip": 1,
         "refresh": "30s",
         "time": {"from": "now-1h", "to": "now"},
-        "links": [{
-            "title": "Ringcache", "type": "dashboards", "tags": ["ringcache"], "asDropdown": true,
-            "includeVars": true, "keepTime": true,
-        }],
+        // What is chosen means nothing to the others.
+        "links": [link("Same selection", board.of.tag(), true), link("Ringcache", "ringcache", false)],
         "templating": {"list": variables(board.of)},
         "panels": panels,
+    })
+}
+
+fn link(title: &str, tag: &str, with_variables: bool) -> Value {
+    json!({
+        "title": title, "type": "dashboards", "tags": [tag], "asDropdown": true,
+        "includeVars": with_variables, "keepTime": true,
     })
 }
 
@@ -202,9 +216,11 @@ fn variables(of: Of) -> Vec<Value> {
 fn graph(panel: &Panel, of: Of, id: u32, place: &Value) -> Value {
     let source = json!({"type": "prometheus", "uid": "$datasource"});
     let names = ('A'..='Z').map(String::from);
+    // Over time the last number of what is gone would stand there for an hour.
+    let is_now = panel.look == Look::Now;
     let targets: Vec<Value> = panel.queries.iter().zip(names).map(|((legend, expression), name)| {
         json!({
-            "refId": name, "expr": expression.replace("{}", of.labels()), "legendFormat": legend,
+            "refId": name, "instant": is_now, "range": !is_now, "expr": expression.replace("{}", of.labels()), "legendFormat": legend,
             "datasource": source,
         })
     }).collect();
@@ -213,11 +229,14 @@ fn graph(panel: &Panel, of: Of, id: u32, place: &Value) -> Value {
             "legend": {"displayMode": "list", "placement": "bottom"},
             "tooltip": {"mode": "multi", "sort": "desc"},
         }),
-        Look::Now => json!({"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "area"}),
+        Look::Now => json!({
+            "reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "none",
+            "textMode": "value_and_name",
+        }),
     };
     json!({
         "id": id,
-        "type": if panel.look == Look::Now { "stat" } else { "timeseries" },
+        "type": if is_now { "stat" } else { "timeseries" },
         "title": panel.title,
         "description": panel.about,
         "datasource": source,

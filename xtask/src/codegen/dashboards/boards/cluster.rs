@@ -18,9 +18,12 @@ pub(super) const CLUSTER: Board = Board {
         ),
         now(
             "Slots served",
-            "Of 16384: fewer mean that requests for some keys fail.",
+            "Of 16384, in the chosen cluster that has fewest: fewer mean that requests for some keys fail.",
             Number,
-            &[("slots", "sum(ringcache_slots_owned{{}})")],
+            &[(
+                "slots",
+                "min(sum by (namespace, ringcache_dev_cluster) (ringcache_slots_owned{{}}))",
+            )],
         ),
         now(
             "Hit ratio",
@@ -101,13 +104,13 @@ pub(super) const CLUSTER: Board = Board {
             "CPU",
             "Cores that each node uses.",
             Number,
-            &[("{{instance}}", rates!("process_cpu_seconds_total" by "instance"))],
+            &[("{{pod}} {{instance}}", rates!("process_cpu_seconds_total" by "instance, pod"))],
         ),
         lines(
             "Epoch",
-            "The ring document that each node goes by: all lines meet when nothing changes.",
+            "The ring document that each node goes by: all lines of a cluster meet when nothing changes.",
             Number,
-            &[("{{instance}}", "max by (instance) (ringcache_epoch{{}})")],
+            &[("{{pod}} {{instance}}", "max by (instance, pod) (ringcache_epoch{{}})")],
         ),
         lines(
             "Between nodes",
@@ -178,8 +181,8 @@ pub(super) const LATENCY: Board = Board {
             "99 of 100 are answered within this time.",
             Seconds,
             &[(
-                "{{instance}}",
-                quantile!("0.99" of "ringcache_request_duration_seconds", ",op=\"read\"", ", instance"),
+                "{{pod}} {{instance}}",
+                quantile!("0.99" of "ringcache_request_duration_seconds", ",op=\"read\"", ", instance, pod"),
             )],
         ),
         lines(

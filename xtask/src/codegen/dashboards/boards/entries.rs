@@ -15,8 +15,8 @@ pub(super) const MEMORY: Board = Board {
             "Of the process. A node keeps itself below 1.10.",
             Ratio,
             &[(
-                "{{instance}}",
-                "max by (instance) (ringcache_memory_used_rss_bytes{{}} / ringcache_memory_max_bytes{{}})",
+                "{{pod}} {{instance}}",
+                "max by (instance, pod) (ringcache_memory_used_rss_bytes{{}} / ringcache_memory_max_bytes{{}})",
             )],
         ),
         lines(
@@ -24,36 +24,36 @@ pub(super) const MEMORY: Board = Board {
             "A full cache is nothing to worry about.",
             Ratio,
             &[(
-                "{{instance}}",
-                "max by (instance) (ringcache_memory_used_bytes{{}} / ringcache_memory_budget_bytes{{}})",
+                "{{pod}} {{instance}}",
+                "max by (instance, pod) (ringcache_memory_used_bytes{{}} / ringcache_memory_budget_bytes{{}})",
             )],
         ),
         lines(
             "Bytes of entries",
             "Entries and their index.",
             Bytes,
-            &[("{{instance}}", "max by (instance) (ringcache_memory_used_bytes{{}})")],
+            &[("{{pod}} {{instance}}", "max by (instance, pod) (ringcache_memory_used_bytes{{}})")],
         ),
         lines(
             "Entries",
             "Stored now.",
             Number,
-            &[("{{instance}}", "max by (instance) (ringcache_db_keys{{}})")],
+            &[("{{pod}} {{instance}}", "max by (instance, pod) (ringcache_db_keys{{}})")],
         ),
         lines(
             "Buffers of connections of what they may take",
             "Requests and replies on their way.",
             Ratio,
             &[(
-                "{{instance}}",
-                "max by (instance) (ringcache_connection_memory_bytes{{}} / ringcache_connection_memory_max_bytes{{}})",
+                "{{pod}} {{instance}}",
+                "max by (instance, pod) (ringcache_connection_memory_bytes{{}} / ringcache_connection_memory_max_bytes{{}})",
             )],
         ),
         lines(
             "Refused for want of memory",
             "Requests that store something.",
             PerSecond,
-            &[("{{instance}}", rates!("ringcache_out_of_memory_total" by "instance"))],
+            &[("{{pod}} {{instance}}", rates!("ringcache_out_of_memory_total" by "instance, pod"))],
         ),
     ],
 };
@@ -68,7 +68,10 @@ pub(super) const HITS: Board = Board {
             "Hit ratio",
             "Of all nodes, and of each.",
             Ratio,
-            &[("all", hit_ratio!("sum")), ("{{instance}}", hit_ratio!("sum by (instance)"))],
+            &[
+                ("all", hit_ratio!("sum")),
+                ("{{pod}} {{instance}}", hit_ratio!("sum by (instance, pod)")),
+            ],
         ),
         lines(
             "Reads",
@@ -110,7 +113,10 @@ pub(super) const HOT_KEYS: Board = Board {
             "Part of the hottest key of each node",
             "Of the node's operations in the last ten seconds.",
             Ratio,
-            &[("{{instance}}", "max by (instance) (ringcache_hot_key_share_ratio{{},rank=\"1\"})")],
+            &[(
+                "{{pod}} {{instance}}",
+                "max by (instance, pod) (ringcache_hot_key_share_ratio{{},rank=\"1\"})",
+            )],
         ),
         lines(
             "Part of the hottest keys by rank",
@@ -123,15 +129,18 @@ pub(super) const HOT_KEYS: Board = Board {
             "The part of the time in which each thread that serves clients uses a core.",
             Ratio,
             &[(
-                "{{instance}} {{thread}}",
-                "max by (instance, thread) (ringcache_thread_busy_ratio{{}})",
+                "{{pod}} {{instance}} {{thread}}",
+                "max by (instance, pod, thread) (ringcache_thread_busy_ratio{{}})",
             )],
         ),
         lines(
             "Commands of each node",
             "One line far above the others: the load is uneven.",
             PerSecond,
-            &[("{{instance}}", rates!("ringcache_commands_processed_total" by "instance"))],
+            &[(
+                "{{pod}} {{instance}}",
+                rates!("ringcache_commands_processed_total" by "instance, pod"),
+            )],
         ),
     ],
 };
@@ -146,13 +155,13 @@ pub(super) const EVICTIONS: Board = Board {
             "Evicted",
             "For want of memory.",
             PerSecond,
-            &[("{{instance}}", rates!("ringcache_evicted_keys_total" by "instance"))],
+            &[("{{pod}} {{instance}}", rates!("ringcache_evicted_keys_total" by "instance, pod"))],
         ),
         lines(
             "Expired",
             "Their time was over.",
             PerSecond,
-            &[("{{instance}}", rates!("ringcache_expired_keys_total" by "instance"))],
+            &[("{{pod}} {{instance}}", rates!("ringcache_expired_keys_total" by "instance, pod"))],
         ),
         lines(
             "Unused before they were evicted",
