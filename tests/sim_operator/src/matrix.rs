@@ -38,7 +38,7 @@ impl Share {
     fn wanted() -> Self {
         match std::env::var(SHARE).as_deref() {
             Ok("all") => Self { one_in: (1, 1), fewest: 50_000 },
-            Ok("most") => Self { one_in: (2, 7), fewest: 15_000 },
+            Ok("most") => Self { one_in: (3, 12), fewest: 9_000 },
             Ok(other) => panic!("{SHARE} is `most` or `all`, or not set; not `{other}`"),
             Err(_) => Self { one_in: (40, 200), fewest: 500 },
         }

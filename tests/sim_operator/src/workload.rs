@@ -127,7 +127,7 @@ pub(crate) enum Action {
 }
 
 impl Workload {
-    /// One of each operation: every fault at every call and every write, half of them with each commit.
+    /// One of each operation: every fault at every call and every write, a third of them with each commit.
     pub(crate) const EXHAUSTIVE: [Self; 9] = [
         Self::Create,
         Self::BadImageThenFix,
