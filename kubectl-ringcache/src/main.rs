@@ -6,84 +6,78 @@
 )]
 
 mod args;
+mod clusters;
+mod complete;
+mod connect;
 mod events;
 mod look;
+mod output;
 mod proxy;
+mod report;
+mod screen;
 #[cfg(test)]
 mod tests;
+mod top;
 mod verbs;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use ringcache_operator::Clock;
 
-use crate::args::Args;
+use crate::args::{Args, Verb};
+use crate::output::{complain, print};
 use crate::proxy::Proxy;
+use crate::verbs::Answer;
 
 /// Exit code of a question that could not be answered.
 const NO_ANSWER: u8 = 2;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    answer(&Args::parse()).await.unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "error: {error:#}");
+    let mut words = std::env::args_os();
+    let asked = if words.next().is_some_and(|program| complete::is_called_as(&program)) {
+        complete::answer(words).await.map(|()| ExitCode::SUCCESS)
+    } else {
+        Box::pin(answer(&Args::parse())).await
+    };
+    asked.unwrap_or_else(|error| {
+        complain(&format!("error: {error:#}"));
         ExitCode::from(NO_ANSWER)
     })
 }
 
 async fn answer(args: &Args) -> Result<ExitCode> {
-    let client = connect(args).await?;
+    args.check().map_err(anyhow::Error::msg)?;
+    if let Verb::Completion(asked) = &args.verb {
+        print(&complete::script(asked.shell)?).context("writing to the standard output")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let client = connect::connect(&args.server).await?;
     let namespace = args.namespace.as_deref().unwrap_or(client.default_namespace()).to_owned();
-    let proxy = Proxy::new(client.clone(), &namespace);
-    let shown = Box::pin(verbs::answer(&args.verb, client, proxy.clone(), &namespace)).await;
-    if let Some(refusal) = proxy.refusal() {
-        // If that fails there is nobody left to be told.
-        let _ = writeln!(io::stderr(), "what nodes say of themselves is missing: {refusal}");
+    let (proxy, clock) = (Proxy::new(client.clone(), &namespace), Clock::system());
+    if let Verb::Top(asked) = &args.verb {
+        return Box::pin(top::watch(asked, &proxy, &clock)).await.map(|()| ExitCode::SUCCESS);
     }
-    let shown = shown?;
-    let mut out = io::stdout().lock();
-    let written = out.write_all(shown.text.as_bytes()).and_then(|()| out.flush());
-    written.context("writing to the standard output")?;
-    Ok(if shown.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let shown = Box::pin(look_once(args, &proxy, &clock)).await;
+    // An archive says itself what it lacks.
+    let refusal = proxy.refusal().filter(|_| !matches!(args.verb, Verb::Report(_)));
+    if let Some(refusal) = refusal {
+        complain(&refusal);
+    }
+    let Answer { text, is_good } = shown?;
+    print(&text).context("writing to the standard output")?;
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A client by the kubeconfig, as kubectl reads it; without one, by the pod's service account.
-async fn connect(args: &Args) -> Result<Client> {
-    let mut config = match kubeconfig(args)? {
-        None if args.context.is_none() => {
-            Config::infer().await.context("no way to reach an API server")?
+/// What is shown of one look.
+async fn look_once(args: &Args, proxy: &Proxy, clock: &Clock) -> Result<Answer> {
+    match &args.verb {
+        Verb::Report(asked) => report::write(asked, proxy, clock).await,
+        Verb::Status(shown) if args.all_namespaces => {
+            clusters::answer(proxy, None, shown.output).await
         }
-        file => {
-            let options = KubeConfigOptions { context: args.context.clone(), ..Default::default() };
-            let config = Config::from_custom_kubeconfig(file.unwrap_or_default(), &options).await;
-            config.context("the kubeconfig")?
-        }
-    };
-    // Who asks wants to know that it fails.
-    config.default_retry = false;
-    Ok(Client::try_from(config)?)
-}
-
-/// The files of the flag or of `KUBECONFIG` that exist, merged; `None` = there are none.
-fn kubeconfig(args: &Args) -> Result<Option<Kubeconfig>> {
-    let named = args.kubeconfig.as_ref().map(|path| path.clone().into_os_string());
-    let Some(paths) = named.clone().or_else(|| std::env::var_os("KUBECONFIG")) else {
-        return Ok(None);
-    };
-    let mut merged: Option<Kubeconfig> = None;
-    // What a variable of the environment lists need not exist.
-    for path in std::env::split_paths(&paths).filter(|path| named.is_some() || path.exists()) {
-        let mut file = Kubeconfig::read_from(&path)
-            .with_context(|| format!("reading the kubeconfig {}", path.display()))?;
-        file.current_context = file.current_context.filter(|context| !context.is_empty());
-        merged = Some(match merged {
-            None => file,
-            Some(first) => first.merge(file)?,
-        });
+        verb => Box::pin(verbs::answer(verb, proxy)).await,
     }
-    Ok(merged)
 }

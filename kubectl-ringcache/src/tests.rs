@@ -1,75 +1,53 @@
-//! The verbs over an API server in memory. What they show of real nodes is tested on a real one.
+//! The verbs over an API server in memory, with nodes that say what a test makes them say. What is shown of real nodes is tested on a
+//! real server.
+
+mod clusters;
+mod refusals;
+mod report;
+mod server;
+mod top;
 
 use clap::{CommandFactory as _, Parser as _};
-use kube::api::PostParams;
-use kube::{Api, Client};
-use ringcache_api::admin::{NodeCurve, NodeHeat, NodeState, SettingsFor};
-use ringcache_api::{CacheCluster, CacheClusterSpec, Document};
-use ringcache_fake_apiserver::{ApiServer, Options};
-use ringcache_operator::nodes::{NodeError, Nodes};
+use ringcache_operator::Clock;
 use serde_json::Value;
 
 use crate::args::Args;
-use crate::proxy::Heat;
-use crate::verbs;
-
-const NAMESPACE: &str = "shop";
-
-/// Nobody answers.
-#[derive(Clone)]
-struct Silence;
-
-fn silence<T>() -> Result<T, NodeError> {
-    Err(NodeError::Transport("nobody is there".into()))
-}
-
-impl Nodes for Silence {
-    async fn state(&self, _: &str, _: u16) -> Result<NodeState, NodeError> {
-        silence()
-    }
-
-    async fn curve(&self, _: &str, _: u16) -> Result<NodeCurve, NodeError> {
-        silence()
-    }
-
-    async fn push(&self, _: &str, _: u16, _: &Document) -> Result<(), NodeError> {
-        silence()
-    }
-
-    async fn configure(&self, _: &str, _: u16, _: &SettingsFor) -> Result<(), NodeError> {
-        silence()
-    }
-}
-
-impl Heat for Silence {
-    async fn heat(&self, _: &str, _: u16) -> Result<NodeHeat, NodeError> {
-        silence()
-    }
-}
-
-fn server() -> ApiServer {
-    ApiServer::new(Options { namespaces: vec![NAMESPACE.to_owned()], ..Options::default() })
-}
-
-async fn create(client: &Client, name: &str) {
-    let clusters: Api<CacheCluster> = Api::namespaced(client.clone(), NAMESPACE);
-    let cluster = CacheCluster::new(name, CacheClusterSpec { nodes: 2, ..Default::default() });
-    clusters.create(&PostParams::default(), &cluster).await.expect("a user may create");
-}
+use crate::look_once;
+use crate::proxy::Proxy;
+use server::{NAMESPACE, Server};
 
 /// What is shown, and whether that is good; or the error.
-async fn shown(server: &ApiServer, command: &[&str]) -> Result<(String, bool), String> {
+async fn shown(server: &Server, command: &[&str]) -> Result<(String, bool), String> {
+    told(server, command).await.0
+}
+
+/// The same, and what is said beside it.
+async fn told(
+    server: &Server,
+    command: &[&str],
+) -> (Result<(String, bool), String>, Option<String>) {
+    let args = match parsed(command) {
+        Ok(args) => args,
+        Err(error) => return (Err(error), None),
+    };
+    let namespace = args.namespace.as_deref().unwrap_or(NAMESPACE);
+    let proxy = Proxy::new(server.client(), namespace);
+    let answer = Box::pin(look_once(&args, &proxy, &Clock::system())).await;
+    let answer = answer.map(|answer| (answer.text, answer.is_good));
+    (answer.map_err(|error| format!("{error:#}")), proxy.refusal())
+}
+
+fn parsed(command: &[&str]) -> Result<Args, String> {
     let words = [&["kubectl-ringcache"], command].concat();
     let args = Args::try_parse_from(words).map_err(|error| error.to_string())?;
-    let client = server.client("somebody");
-    let answer = Box::pin(verbs::answer(&args.verb, client, Silence, NAMESPACE)).await;
-    answer.map(|answer| (answer.text, answer.is_good)).map_err(|error| format!("{error:#}"))
+    args.check().map_err(str::to_owned)?;
+    Ok(args)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_nobody_operates_yet_can_be_looked_at_and_planned() {
-    let server = server();
-    create(&server.client("somebody"), "web").await;
+    let server = Server::new();
+    server.cluster(NAMESPACE, "web", 2);
     let (status, is_good) = shown(&server, &["status"]).await.expect("shown");
     assert!(status.starts_with("web: Unknown, 0 of 2 nodes ready"), "{status}");
     assert!(!is_good, "it is not Ready");
@@ -86,18 +64,21 @@ async fn a_cluster_that_nobody_operates_yet_can_be_looked_at_and_planned() {
         let error = shown(&server, &[verb]).await.expect_err("no node");
         assert!(error.contains("answer"), "{error}");
     }
+    server.was_only_read();
 }
 
 #[tokio::test(start_paused = true)]
 async fn which_cluster_is_meant_is_asked_where_there_are_several() {
-    let server = server();
+    let server = Server::new();
     let error = shown(&server, &["nodes"]).await.expect_err("there is none");
     assert!(error.contains("no CacheCluster in the namespace `shop`"), "{error}");
     for name in ["web", "api"] {
-        create(&server.client("somebody"), name).await;
+        server.cluster(NAMESPACE, name, 2);
     }
-    let error = shown(&server, &["nodes"]).await.expect_err("which?");
-    assert_eq!(error, "which one? In the namespace `shop` are api, web");
+    for verb in ["nodes", "report"] {
+        let error = shown(&server, &[verb]).await.expect_err("which?");
+        assert_eq!(error, "which one? In the namespace `shop` are api, web");
+    }
     let error = shown(&server, &["nodes", "wep"]).await.expect_err("a slip");
     assert!(error.contains("no CacheCluster `wep` in the namespace `shop`"), "{error}");
     let (nodes, _) = shown(&server, &["nodes", "web", "-o", "wide"]).await.expect("shown");
@@ -106,12 +87,38 @@ async fn which_cluster_is_meant_is_asked_where_there_are_several() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wish_that_no_spec_may_have_is_refused_with_what_is_allowed() {
-    let server = server();
-    create(&server.client("somebody"), "web").await;
+    let server = Server::new();
+    server.cluster(NAMESPACE, "web", 2);
     let error = shown(&server, &["plan", "--nodes", "0"]).await.expect_err("none");
     assert!(error.contains("from 1 to 100"), "{error}");
     let error = shown(&server, &["plan", "--memory", "lots"]).await.expect_err("no quantity");
     assert!(error.contains("`memory`"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn yaml_says_the_same_as_json_wherever_there_is_json() {
+    let server = Server::new();
+    server.cluster(NAMESPACE, "web", 1);
+    server.pod("web", "web-0");
+    server.node("web", "web-0", "a key");
+    for verb in ["status", "nodes", "ring", "plan", "why", "hotkeys"] {
+        let (json, _) = shown(&server, &[verb, "-o", "json"]).await.expect(verb);
+        let (yaml, _) = shown(&server, &[verb, "-o", "yaml"]).await.expect(verb);
+        let json: Value = serde_json::from_str(&json).expect(verb);
+        let yaml: Value = serde_saphyr::from_str(&yaml).expect(verb);
+        assert_eq!(yaml, json, "{verb}");
+    }
+    server.was_only_read();
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused_with_what_does() {
+    let refused = |command: &[&str]| parsed(command).err().expect("refused");
+    assert!(refused(&["nodes", "-A"]).contains("is for `status`"));
+    assert!(refused(&["-n", "shop", "status", "-A"]).contains("either --namespace or"));
+    assert!(refused(&["-A", "status", "web"]).contains("shows all clusters"));
+    assert!(refused(&["ring", "-o", "wide"]).contains("json, yaml"));
+    assert!(refused(&["top", "--interval", "0"]).contains("1..=3600"));
 }
 
 #[test]

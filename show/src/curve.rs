@@ -30,14 +30,6 @@ const STYLE: &str = "<style>\n\
     svg { fill: #ddd } .grid { stroke: #444 } polyline { stroke: #5ab4f5 } circle { fill: #5ab4f5 }\n\
     }\n</style>\n";
 
-/// A cluster with fewer reads a second is not read: what its curve knows is of the time before.
-const LEAST_READS: f64 = 0.01;
-
-/// The hit ratio that a cluster has; `None` = nothing is read.
-pub fn served(measured: &Measured) -> Option<f64> {
-    measured.served().filter(|_| measured.curve.reads() >= LEAST_READS)
-}
-
 /// What the curve says of each number of nodes.
 pub struct Sizes<'a> {
     measured: &'a Measured,

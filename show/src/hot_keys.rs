@@ -9,7 +9,7 @@ use crate::table;
 const KEY_CHARACTERS: usize = 60;
 
 /// What each node says of its load, under its name: the hot keys of all nodes, the hottest first.
-fn hottest(heats: &[(String, NodeHeat)]) -> Vec<(&str, &HotKeyShare)> {
+pub(crate) fn hottest(heats: &[(String, NodeHeat)]) -> Vec<(&str, &HotKeyShare)> {
     let mut keys: Vec<_> = heats
         .iter()
         .flat_map(|(name, heat)| heat.hot_keys.iter().map(move |key| (name.as_str(), key)))

@@ -66,7 +66,7 @@ fn row(observed: &Observed, node: &ObservedNode) -> [String; 8] {
 }
 
 /// What the platform says of it, if that matters more than what the ring wants of it.
-fn standing(observed: &Observed, node: &ObservedNode) -> String {
+pub(crate) fn standing(observed: &Observed, node: &ObservedNode) -> String {
     let member = observed
         .stored()
         .and_then(|document| document.members.iter().find(|member| member.uid.uid() == node.uid));
@@ -80,11 +80,11 @@ fn standing(observed: &Observed, node: &ObservedNode) -> String {
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1}Mi", bytes as f64 / f64::from(1 << 20))
 }
 
-fn hit_percent(hits: u64, misses: u64) -> String {
+pub(crate) fn hit_percent(hits: u64, misses: u64) -> String {
     match hits + misses {
         0 => "-".to_owned(),
         all => format!("{:.1}", hits as f64 * 100.0 / all as f64),

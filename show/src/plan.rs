@@ -2,12 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use ringcache_api::CacheCluster;
-use ringcache_operator_core::autoscaling::Measured;
-use ringcache_operator_core::{Forecast, InForce, Intent, Observed, Operation, validate};
+use ringcache_operator_core::{Cost, Forecast, InForce, Intent, Observed, Operation, validate};
 use ringcache_ring::SLOTS;
 use serde_json::{Value, json};
-
-use crate::curve;
 
 /// Another size of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,36 +59,6 @@ pub fn forecast(intent: &Intent, observed: &Observed) -> Result<Forecast, String
     ringcache_operator_core::forecast(intent, observed).map_err(|violations| {
         violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     })
-}
-
-/// Hit ratios before and after, as parts of one, and the reads that miss in a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cost {
-    /// The part of the reads that are hits now.
-    pub hits_now: f64,
-    /// The part that would be with the other size, once it is warm.
-    pub hits_then: f64,
-    /// Reads in a second that are not hits now: they go to the origin.
-    pub misses_now: f64,
-    /// Those with the other size.
-    pub misses_then: f64,
-}
-
-impl Cost {
-    /// What it costs to go from what the members are to another size; `None` = nothing was read lately.
-    pub fn of(measured: &Measured, observed: &Observed, to: &Intent) -> Option<Self> {
-        let members = observed.stored().into_iter().flat_map(|document| &document.members);
-        let sizes = members.filter_map(|member| observed.node(&member.uid));
-        let sizes: Vec<f64> = sizes.map(|node| node.template.memory_bytes as f64).collect();
-        let mean = sizes.iter().sum::<f64>() / sizes.len().max(1) as f64;
-        let memory_factor = to.memory_bytes as f64 / mean.max(1.0);
-        let bytes = measured.node_bytes as f64 * memory_factor * to.nodes as f64;
-        let hits_now = curve::served(measured)?;
-        let hits_then = measured.curve.hit_ratio(bytes as u64)?;
-        let misses = |hits: f64| measured.curve.reads() * (1.0 - hits);
-        let (misses_now, misses_then) = (misses(hits_now), misses(hits_then));
-        Some(Self { hits_now, hits_then, misses_now, misses_then })
-    }
 }
 
 /// The plans that follow each other, and what the hit ratio becomes; `None` = that cannot be predicted.

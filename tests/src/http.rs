@@ -22,12 +22,21 @@ pub struct Response {
 
 /// Sends one request to a port of this machine and reads the answer to its end.
 pub fn request(port: u16, method: &str, path: &str, body: &str) -> Result<Response> {
+    exchange("127.0.0.1", port, method, path, body)
+}
+
+/// The same without a body, by another name of the machine.
+pub fn request_to(host: &str, port: u16, method: &str, path: &str) -> Result<Response> {
+    exchange(host, port, method, path, "")
+}
+
+fn exchange(host: &str, port: u16, method: &str, path: &str, body: &str) -> Result<Response> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n{kind}content-length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n{kind}content-length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut bytes = Vec::new();

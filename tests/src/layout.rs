@@ -9,8 +9,8 @@ use ringcache_api::{Document, Ports};
 use ringcache_ring::SlotSet;
 use serde::Deserialize;
 
-/// Offsets of the four kinds of ports from the base port.
-const GROUPS: [u16; 4] = [0, 200, 400, 600];
+/// Offsets of the four kinds of ports from the base port, and of the port of the page.
+const GROUPS: [u16; 5] = [0, 200, 400, 600, 800];
 /// Nodes that a test may have at once, surge and leaving ones included, and one to spare.
 const NODES: u16 = 12;
 /// Bases to try: below the ephemeral range, so that no outgoing connection sits on a probed port.

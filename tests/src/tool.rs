@@ -27,6 +27,16 @@ pub fn redis_cli() -> Result<PathBuf> {
     from_env("RINGCACHE_REDIS_CLI")
 }
 
+/// A script of `tests/clients` that drives a browser: run by Node (`RINGCACHE_NODE`) with the client of browsers
+/// (`RINGCACHE_NODE_MODULES`), which finds the browser by itself (`RINGCACHE_CHROMIUM`).
+pub fn browser(script: &str) -> Result<Command> {
+    let mut command = Command::new(from_env("RINGCACHE_NODE")?);
+    command.env("NODE_PATH", from_env("RINGCACHE_NODE_MODULES")?);
+    command.env("RINGCACHE_CHROMIUM", from_env("RINGCACHE_CHROMIUM")?);
+    command.arg(workspace().join("tests/clients").join(script));
+    Ok(command)
+}
+
 /// Prometheus (`RINGCACHE_PROMETHEUS`).
 pub fn prometheus() -> Result<PathBuf> {
     from_env("RINGCACHE_PROMETHEUS")

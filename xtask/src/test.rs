@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the tiers of tests, quick ones first, each step streaming what it prints.
 
+mod browser;
 mod failures;
 mod kubernetes;
 mod needs;
@@ -105,8 +106,10 @@ fn t0(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> Outcome {
 }
 
 fn t1(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> Outcome {
-    let needs = match needs::prepare(workspace) {
-        Ok(needs) => needs,
+    let prepared =
+        needs::prepare(workspace).and_then(|needs| Ok((needs, browser::prepare(workspace)?)));
+    let (needs, browser) = match prepared {
+        Ok(prepared) => prepared,
         Err(why) => return Outcome::Skipped(format!("{why:#}")),
     };
     let programs = workspace.target.join("release");
@@ -119,7 +122,10 @@ fn t1(workspace: &Workspace, counts: &Counts, tally: &mut Tally) -> Outcome {
         .env("RINGCACHE_HELM", needs.helm)
         .env("RINGCACHE_PYTHON", needs.python)
         .env("RINGCACHE_REDIS_CLI", needs.redis_cli)
-        .env("RINGCACHE_PROMETHEUS", needs.prometheus);
+        .env("RINGCACHE_PROMETHEUS", needs.prometheus)
+        .env("RINGCACHE_CHROMIUM", browser.chromium)
+        .env("RINGCACHE_NODE", browser.node)
+        .env("RINGCACHE_NODE_MODULES", browser.modules);
     let built = tally.step("T1  build", images::build);
     let fails = |round: &u32| !tally.test("T1  test", counts.tell(&mut test, *round));
     let passed = built && (0..counts.rounds).filter(fails).count() == 0;

@@ -7,6 +7,7 @@
 pub mod autoscaling;
 pub mod budget;
 pub mod check;
+pub mod cost;
 pub mod in_force;
 pub mod intent;
 pub mod losses;
@@ -29,6 +30,7 @@ mod troubles;
 
 pub use additions::Additions;
 pub use check::{Violation, check};
+pub use cost::Cost;
 pub use forecast::{Forecast, forecast};
 pub use in_force::{Held, HeldBack, InForce, as_it_is, in_force, unread};
 pub use intent::Intent;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use ringcache_admin_client::AdminClient;
-use ringcache_show::curve::{Sizes, served};
+use ringcache_show::curve::Sizes;
 
 use super::autoscale::measured;
 use super::look::{LookArgs, absent};
@@ -26,7 +26,7 @@ pub(crate) async fn curve(args: &CurveArgs) -> Result<ExitCode> {
     let admin = AdminClient::new();
     let Some(look) = args.look.look(&admin).await? else { return Ok(absent()) };
     let measured = measured(&admin, &look.observed).await;
-    let Some(measured) = measured.filter(|measured| served(measured).is_some()) else {
+    let Some(measured) = measured.filter(|measured| measured.served().is_some()) else {
         bail!("nothing was read lately, or not all nodes answer");
     };
     let sizes = Sizes::of(&measured);

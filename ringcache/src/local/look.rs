@@ -70,7 +70,8 @@ pub(super) fn absent() -> ExitCode {
     ExitCode::from(ABSENT)
 }
 
-async fn look(state_dir: &Path, admin: &AdminClient) -> Result<Option<Look>> {
+/// Looks; `None` = there is no cluster.
+pub(super) async fn look(state_dir: &Path, admin: &AdminClient) -> Result<Option<Look>> {
     let dir = StateDir::new(state_dir);
     let Some(cluster) = dir.cluster()? else { return Ok(None) };
     let observed = observe(&dir, admin, &cluster).await?;

@@ -8,6 +8,7 @@ mod execute;
 mod look;
 mod movement;
 mod observe;
+mod page;
 mod plan;
 mod ports;
 mod process;

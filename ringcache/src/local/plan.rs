@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use ringcache_admin_client::AdminClient;
-use ringcache_show::plan::{Cost, Wish};
+use ringcache_operator_core::Cost;
+use ringcache_show::plan::Wish;
 
 use super::autoscale::measured;
 use super::look::{LookArgs, absent};

@@ -18,6 +18,11 @@ pub(super) fn ports(base: u16, number: u16) -> Option<Ports> {
     Some(Ports { resp: port(0)?, http: port(1)?, admin: port(2)?, bus: port(3)? })
 }
 
+/// The port of the page that shows the cluster: beyond those of all nodes. None if there is no such port.
+pub(super) fn page(base: u16) -> Option<u16> {
+    base.checked_add(4 * STRIDE)
+}
+
 /// The base that `ports` of node `number` were counted from.
 pub(super) fn base(ports: Ports, number: u16) -> Option<u16> {
     ports.resp.checked_sub(number)
@@ -46,12 +51,14 @@ mod tests {
         assert_eq!(ports(7000, 199), Some(wanted));
         assert_eq!(ports(7000, 200), None);
         assert_eq!(base(wanted, 199), Some(7000));
+        assert_eq!(page(7000), Some(7800));
     }
 
     #[test]
     fn there_is_no_port_above_the_last() {
         assert_eq!(ports(64_935, 0).map(|p| p.bus), Some(u16::MAX));
         assert_eq!(ports(64_935, 1), None);
+        assert_eq!((page(64_735), page(64_736)), (Some(u16::MAX), None));
     }
 
     #[test]

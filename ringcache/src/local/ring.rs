@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use ringcache_admin_client::AdminClient;
 use ringcache_api::admin::NodeHeat;
+use ringcache_operator_core::ObservedNode;
 use ringcache_show as show;
 use tokio::task::JoinSet;
 
@@ -22,8 +23,19 @@ pub(crate) async fn hot_keys(args: &LookArgs) -> Result<ExitCode> {
     let admin = AdminClient::new();
     let Some(look) = args.look(&admin).await? else { return Ok(absent()) };
     let names: Vec<String> = look.observed.nodes.iter().map(|node| node.name.clone()).collect();
+    let heats = heats(&admin, look.observed.nodes).await;
+    let silent = show::hot_keys::silent(&names, &heats).map_err(anyhow::Error::msg)?;
+    args.print(|| show::hot_keys::text(&heats, &silent), || show::hot_keys::json(&heats, &silent))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What clients do at each of the nodes that tell, by their names.
+pub(super) async fn heats(
+    admin: &AdminClient,
+    nodes: Vec<ObservedNode>,
+) -> Vec<(String, NodeHeat)> {
     let mut asked = JoinSet::new();
-    for node in look.observed.nodes {
+    for node in nodes {
         let admin = admin.clone();
         asked.spawn(async move {
             let heat = admin.heat(&node.host, node.ports.admin).await.ok()?;
@@ -32,7 +44,5 @@ pub(crate) async fn hot_keys(args: &LookArgs) -> Result<ExitCode> {
     }
     let mut heats: Vec<(String, NodeHeat)> = asked.join_all().await.into_iter().flatten().collect();
     heats.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let silent = show::hot_keys::silent(&names, &heats).map_err(anyhow::Error::msg)?;
-    args.print(|| show::hot_keys::text(&heats, &silent), || show::hot_keys::json(&heats, &silent))?;
-    Ok(ExitCode::SUCCESS)
+    heats
 }

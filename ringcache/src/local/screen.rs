@@ -2,20 +2,28 @@
 
 use std::io::{self, IsTerminal as _};
 
+use ringcache_page::Page;
+
 use crate::{clock, output};
 
 /// Rows of the live table at most: it must fit the window to be redrawn in place.
 const MAX_ROWS: usize = 20;
 
-/// The standard output.
+/// The standard output, and the page that tells the same events.
 pub(super) struct Screen {
     live: bool,
     table: String,
+    page: Option<Page>,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
-        Self { live: io::stdout().is_terminal(), table: String::new() }
+        Self { live: io::stdout().is_terminal(), table: String::new(), page: None }
+    }
+
+    /// From now on tells events on a page, too.
+    pub(super) fn tell_on(&mut self, page: Page) {
+        self.page = Some(page);
     }
 
     /// Whether there is a terminal to draw a table on.
@@ -25,7 +33,11 @@ impl Screen {
 
     /// Says something, with the time (UTC) before it.
     pub(super) fn event(&mut self, text: &str) {
-        let line = format!("{} {text}\n", time_of_day(clock::since_1970().as_secs()));
+        let now = clock::since_1970().as_secs();
+        if let Some(page) = &self.page {
+            page.log(now, text);
+        }
+        let line = format!("{} {text}\n", time_of_day(now));
         self.above_table(&line);
     }
 

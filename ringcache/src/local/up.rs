@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::dir::StateDir;
 use super::execute::{Executor, free_ports};
 use super::movement::Movement;
+use super::page::{self, PagePort};
 use super::report::Reporter;
 use super::run::Up;
 use super::screen::Screen;
@@ -42,6 +43,10 @@ pub(crate) struct UpArgs {
     /// N+600+n; default: as before, at first 7000
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
+    /// Port of a page that shows the cluster, on this machine only: 0 is any free one, `off` is none; default: 800 above the first
+    /// port
+    #[arg(long, value_name = "N|off")]
+    page_port: Option<PagePort>,
 }
 
 /// Runs a local cluster until it is told to stop.
@@ -76,20 +81,23 @@ fn start(args: &UpArgs, dir: StateDir) -> Result<Up> {
         dir.write_cluster(&cluster)?;
     }
     let cluster_uid = observe::cluster_ref(&cluster).uid;
-    for name in adopt::adopt(&dir, &cluster_uid)? {
-        screen.event(&format!("{name} runs without a record and is taken over"));
-    }
+    let adopted = adopt::adopt(&dir, &cluster_uid)?;
     let records = dir.records()?;
     let base_of = |name: &str, ports| ports::base(ports, ports::number(name)?);
     let before = records.iter().find_map(|record| base_of(&record.name, record.ports));
     let base_port = args.base_port.or(before).unwrap_or(ports::DEFAULT_BASE);
     if records.is_empty() {
         check_ports(&cluster, base_port)?;
-    } else {
+    }
+    let admin = AdminClient::new();
+    page::open(args.page_port, base_port, &dir, &admin, &mut screen);
+    for name in adopted {
+        screen.event(&format!("{name} runs without a record and is taken over"));
+    }
+    if !records.is_empty() {
         let names: Vec<_> = records.iter().map(|record| record.name.as_str()).collect();
         screen.event(&format!("found {}: going on with what was planned", names.join(", ")));
     }
-    let admin = AdminClient::new();
     let executor = Executor::new(dir.clone(), admin.clone(), cluster_uid, base_port);
     let reporter = Reporter::new(&dir);
     let movement = Movement::default();

@@ -226,7 +226,11 @@ pub(crate) fn pages() -> Result<Vec<String>> {
             .map(str::to_owned)
             .into();
     for page in std::fs::read_dir(tool::workspace().join("docs"))? {
-        pages.push(format!("docs/{}", page?.file_name().to_string_lossy()));
+        let page = page?;
+        // Pictures have a folder of their own.
+        if page.file_type()?.is_file() {
+            pages.push(format!("docs/{}", page.file_name().to_string_lossy()));
+        }
     }
     pages.sort();
     Ok(pages)

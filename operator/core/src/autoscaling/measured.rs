@@ -8,6 +8,8 @@ const WARM: f64 = 0.02;
 
 /// No node remembers longer, whatever it says.
 const LONGEST_SECONDS: f64 = 3600.0;
+/// Fewer reads a second than this are none: what is left of those of long ago.
+const LEAST_READS: f64 = 0.01;
 /// A cluster is full if its entries take this part of what they may.
 const FULL: f64 = 0.9;
 
@@ -70,9 +72,9 @@ impl Measured {
         self.used_bytes as f64 >= self.node_bytes.saturating_mul(self.nodes as u64) as f64 * FULL
     }
 
-    /// The hit ratio that they have.
+    /// The hit ratio that they have; `None` = nothing is read.
     pub fn served(&self) -> Option<f64> {
-        self.curve.measured()
+        self.curve.measured().filter(|_| self.curve.reads() >= LEAST_READS)
     }
 
     /// How much the last of so many nodes gains.

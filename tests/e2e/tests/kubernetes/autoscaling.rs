@@ -1,5 +1,6 @@
 //! A cluster that is scaled by what its clients read.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -7,6 +8,7 @@ use ringcache_api::status::{AutoscalingStatus, condition, reason};
 use ringcache_e2e::load::CHECKER_HOST;
 use ringcache_e2e::world::VERSION;
 use ringcache_e2e::{Cluster, Namespace, Turn, View};
+use ringcache_lab::output;
 use ringcache_tests::clock::{run_for, wait_for};
 use serde_json::{Value, json};
 
@@ -78,7 +80,31 @@ fn is_explained(namespace: &Namespace) -> Result<()> {
     shows(&["why", "web"], &numbers)?;
     shows(&["curve"], &["now", "Working set:"])?;
     shows(&["mrc", "-o", "svg"], &["<svg "])?;
-    shows(&["hotkeys", "-o", "json"], &["hotKeys"])
+    shows(&["hotkeys", "-o", "json"], &["hotKeys"])?;
+    shows(&["top", "web", "--once"], &["OPS/S", "web-0", "web-2"])?;
+    shows(&["nodes", "web", "-o", "yaml"], &["name: web-0"])?;
+    shows(&["completion", "bash"], &["complete"])?;
+    is_reported(namespace)
+}
+
+/// A support archive has what every node says, and no key that clients read.
+fn is_reported(namespace: &Namespace) -> Result<()> {
+    let keys: Value = serde_json::from_str(&namespace.plugin(&["hotkeys", "-o", "json"])?)?;
+    let keys = keys["hotKeys"].as_array().cloned().unwrap_or_default();
+    let keys = keys.iter().filter_map(|hot| hot["key"].as_str());
+    let folder = tempfile::tempdir()?;
+    let archive = folder.path().join("report.tar.gz");
+    let to = archive.to_str().context("the path is no text")?;
+    println!("{}", namespace.plugin(&["report", "web", "--output-file", to])?);
+    let mut unpack = Command::new("tar");
+    let unpacked = output(unpack.args(["--extract", "--to-stdout", "--file", to]))?;
+    for part in ["CacheCluster", "web-0", "halfLifeSeconds"] {
+        ensure!(unpacked.contains(part), "the archive lacks `{part}`");
+    }
+    for key in keys {
+        ensure!(!unpacked.contains(key), "the archive has the key `{key}`");
+    }
+    Ok(())
 }
 
 /// What `plan` predicts of two nodes is what two nodes then serve.
