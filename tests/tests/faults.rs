@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -195,7 +196,13 @@ fn ctrl_c_does_not_wait_for_nodes_that_hand_over_already() -> Result<()> {
 #[test]
 fn ctrl_c_ends_every_process_although_the_state_directory_is_gone() -> Result<()> {
     let mut cluster = Cluster::start(&Cluster::spec(2, "64Mi"), 2)?;
-    fs::remove_dir_all(cluster.state_dir())?;
+    // `up` may write into it meanwhile, for the last time.
+    wait_for("the directory is gone", LIMIT, || {
+        Ok(match fs::remove_dir_all(cluster.state_dir()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.to_string()),
+            _ => Ok(()),
+        })
+    })?;
     // No node is left: `end` makes sure.
     cluster.end(Signal::INT)?;
     ensure!(!cluster.events().contains("killing"), "they were not told to end");
