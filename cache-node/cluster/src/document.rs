@@ -69,18 +69,22 @@ impl Cluster {
 
     /// The document says that this incarnation is dead, or does not name it: it was declared dead and is forgotten already.
     /// Others may own its slots by now, since nobody asks it: it must not serve another request.
+    ///
+    /// Nor must it remember versions. Others adopt above those that members name, which may be below its own: if a later document takes it in
+    /// again, it would turn down what they hand over for ever, and send clients to owners of long ago.
     fn give_up_everything(&mut self, store: &mut impl Slots) {
         for slot in 0..self.config.slots {
             if self.exports.remove(&slot).is_some() {
                 store.journal_stop(slot);
             }
-            let Slot { standing, version } = self.slots[usize::from(slot)];
+            let standing = self.slots[usize::from(slot)].standing;
             if standing != Standing::None || self.imports.contains_key(&slot) {
                 store.close(slot);
-                self.slots[usize::from(slot)] = Slot { standing: Standing::None, version };
                 self.gossip.changed(slot);
             }
+            self.slots[usize::from(slot)] = Slot { standing: Standing::None, version: 0 };
         }
+        self.gossip.forget_versions();
         self.sealed.clear();
         self.imports.clear();
         self.waiting.clear();

@@ -62,6 +62,13 @@ impl Gossip {
         }
     }
 
+    /// Whatever is heard from now on is newer.
+    pub(crate) fn forget_versions(&mut self) {
+        for (_, version) in &mut self.owners {
+            *version = 0;
+        }
+    }
+
     pub(crate) fn take_moved(&mut self) -> Vec<u16> {
         std::mem::take(&mut self.moved)
     }

@@ -337,3 +337,43 @@ fn a_node_that_the_document_does_not_name_serves_nothing() {
     a.learn(&document(2, &[&b], "b"));
     assert!(a.cluster.ownership().owned.is_empty());
 }
+
+#[test]
+fn whoever_is_taken_in_again_takes_over_what_was_adopted_meanwhile() {
+    let (mut a, mut b, mut c) = (node("a"), node("b"), node("c"));
+    let all = document(1, &[&a, &b, &c], "a");
+    learn(&all, &mut [&mut a, &mut b, &mut c]);
+    settle(0, &mut [&mut a, &mut b, &mut c]);
+    // Handed over twice, so that `a` has seen the highest versions; the last owner dies, and only `c` is left to adopt.
+    for (epoch, owner) in [(2, "b"), (3, "a"), (4, "b")] {
+        let next = document(epoch, &[&a, &b, &c], owner);
+        learn(&next, &mut [&mut a, &mut b, &mut c]);
+        settle(epoch * 10_000, &mut [&mut a, &mut b, &mut c]);
+    }
+    assert!(b.owns_all());
+    let alone = document(5, &[&c], "c");
+    learn(&alone, &mut [&mut a, &mut c]);
+    settle(50_000, &mut [&mut c]);
+    assert!(c.owns_all());
+    let again = document(6, &[&a, &c], "a");
+    learn(&again, &mut [&mut a, &mut c]);
+    settle(60_000, &mut [&mut a, &mut c]);
+    assert!(a.owns_all(), "{:?}", a.cluster.ownership());
+}
+
+fn learn(document: &Arc<Document>, nodes: &mut [&mut Node]) {
+    for node in nodes {
+        node.learn(document);
+    }
+}
+
+/// Lets a few seconds pass.
+fn settle(now: u64, nodes: &mut [&mut Node]) {
+    for turn in 0..100 {
+        let now = now + turn * 50;
+        for node in nodes.iter_mut() {
+            node.tick(now);
+        }
+        talk(now, nodes);
+    }
+}

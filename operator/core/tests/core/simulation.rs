@@ -234,3 +234,30 @@ fn however_many_are_replaced_at_once_a_document_has_no_more_members_than_it_may(
     (0..2).for_each(|_| drop(world.round()));
     assert_eq!(world.stored.as_ref().map(|document| document.members.len()), Some(MAX_MEMBERS));
 }
+
+/// Found by a long run of the above. A member that has left is still running when the document is lost, and is taken in again: what it
+/// remembered of its slots was newer than what others had adopted after a death, and it turned them down for ever.
+#[test]
+fn a_member_that_was_taken_in_again_after_a_loss_takes_over_its_share() {
+    let mut history = History { world: World::new(spec(1, "")), written: Vec::new() };
+    let run = |late, steps, fate| Event::Run { late, steps, fate };
+    for event in [
+        run(0, 1, 0),
+        Event::Nodes(5),
+        run(0, 4, 0),
+        run(0, 2, 0),
+        Event::Memory(0),
+        run(0, 1, 0),
+        run(0, 2, 8_906_560_216_716_279_808),
+        Event::LoseDocument,
+        run(0, 2, 84_610_280_205_582_336),
+        run(2, 0, 12_142_093_721_743_586_298),
+    ] {
+        history.apply(event);
+    }
+    history.world.nodes[0].die();
+    history.apply(run(0, 2, 0));
+    history.apply(Event::LoseDocument);
+    history.world.settle();
+    assert_settled(&history.world);
+}
